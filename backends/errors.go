@@ -1,0 +1,80 @@
+package backends
+
+import (
+	"errors"
+	"fmt"
+
+	"smartseller/platform/fault"
+)
+
+// State is the state of a fence.
+type State string
+
+// The states of a fence. No row at all is also an answer: Absent.
+const (
+	Absent  State = "absent"
+	Loading State = "loading" // being filled by a move: nobody but the mover
+	Active  State = "active"  // open at exactly the fence's epoch
+	Sealed  State = "sealed"  // reads yes, writes no: the cutover drains
+	Closed  State = "closed"  // nobody: the commit point is near
+	Moved   State = "moved"   // the data lives elsewhere
+	Standby State = "standby" // moved, and kept in step for a rollback
+)
+
+// Refused says that a fence did not let a transaction in. Nothing was read or
+// written. The Router answers it by waiting (Sealed, Closed) or by following
+// the storefront to its new place.
+type Refused struct {
+	State State
+	Epoch int64 // the fence's epoch; 0 when Absent
+}
+
+func (e *Refused) Error() string {
+	return fmt.Sprintf("the place refuses the transaction: fence %s at epoch %d", e.State, e.Epoch)
+}
+
+// Sentinels of the contract, matched with errors.Is.
+var (
+	// ErrNested: a transaction was begun inside another one.
+	ErrNested = errors.New("a tenant transaction inside a tenant transaction is refused: pass the Tx to a helper instead")
+	// ErrUnique: a unique key is taken. errors.As(*UniqueError) names it.
+	ErrUnique = errors.New("unique key taken")
+	// ErrReadOnly: a Write or Lock statement inside View.
+	ErrReadOnly = errors.New("a write statement inside View")
+	// ErrStaleToken: the mover's token is not the fence's any more (taken over,
+	// or another move). Nothing was changed.
+	ErrStaleToken = errors.New("the move was taken over: this token is stale")
+	// ErrLockBusy: an exclusive lock was not had in the time given. Nothing was changed.
+	ErrLockBusy = errors.New("writers did not end in time")
+	// ErrNoPlace: the file or database of a place does not exist.
+	ErrNoPlace = errors.New("the place does not exist")
+	// ErrCommitUnknown: the connection broke while committing; the transaction
+	// may or may not have happened. Never retried by the store.
+	ErrCommitUnknown = errors.New("the connection broke during commit: the outcome is unknown")
+	// ErrUnreachable: the backend's database cannot be reached or is going away.
+	ErrUnreachable = errors.New("the database cannot be reached")
+	// ErrNotEmpty: the place already has rows of this storefront.
+	ErrNotEmpty = errors.New("the place already holds rows of this storefront")
+	// ErrTransition: the fence is not in a state that allows the transition.
+	ErrTransition = errors.New("the fence is in another state")
+)
+
+// What a caller of the Router meets when a storefront cannot be served.
+var (
+	ErrBusy = fault.New(fault.Unavailable, "storefront_busy",
+		"The storefront is being moved and did not answer in time; try again.").Retry(1)
+	ErrDown = fault.New(fault.Unavailable, "storefront_unavailable",
+		"The storefront's database cannot be reached right now; try again.").Retry(2)
+	ErrNoStorefront = fault.New(fault.NotFound, "storefront_not_found", "There is no such storefront.")
+)
+
+// UniqueError names the unique key that a statement met.
+type UniqueError struct {
+	Table string
+	Key   string // the constraint's or index's name as in the schema; "" when the engine does not say
+}
+
+func (e *UniqueError) Error() string { return "unique key " + e.Key + " of " + e.Table + " is taken" }
+
+// Is makes errors.Is(err, ErrUnique) true.
+func (e *UniqueError) Is(target error) bool { return target == ErrUnique }

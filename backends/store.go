@@ -1,0 +1,227 @@
+package backends
+
+import (
+	"context"
+	"time"
+)
+
+// Backend is a named place that can hold storefronts. Safe for concurrent use.
+type Backend interface {
+	Name() string
+	Kind() Kind
+	// Create makes what a place needs (schema, and the file or the database and
+	// role where each storefront has its own) without a fence: nobody can enter
+	// yet. Repeating it for a place that exists is no error.
+	Create(ctx context.Context, p Place) error
+	// Open returns the store of a place. A place that was never made, or was
+	// destroyed, gives ErrNoPlace; opening never creates.
+	Open(ctx context.Context, p Place) (Store, error)
+	// Destroy drops what Create made for this place alone (file with its -wal
+	// and -shm, database and role); a place that shares its database must have
+	// been purged before. Repeating it is no error. It proves that nothing is left.
+	Destroy(ctx context.Context, p Place) error
+	// Ping says whether the backend can be reached with both of its roles.
+	Ping(ctx context.Context) error
+	// Check inspects configuration and health for doctor and preflight.
+	Check(ctx context.Context) []Finding
+	// Free is how many bytes may still be stored; negative when it cannot be known.
+	Free(ctx context.Context) (int64, error)
+	// SchemaVersion and Upgrade work on the schema that places share; a backend
+	// whose places have their own schema takes the place's.
+	SchemaVersion(ctx context.Context, p Place) (int64, error)
+	Upgrade(ctx context.Context, p Place) error
+	// Close closes every pool; stores that are open must be closed before.
+	Close() error
+}
+
+// Finding is one result of a check. An empty Problem means that it is fine.
+type Finding struct {
+	Check   string `json:"check"`
+	Problem string `json:"problem,omitempty"`
+	Fix     string `json:"fix,omitempty"`
+}
+
+// Config describes a registered backend.
+type Config struct {
+	Name string `json:"name"`
+	Kind Kind   `json:"kind"`
+	// DSN is the app role's (it may go through a pooler); AdminDSN the owner's,
+	// direct. SQLite and dedicated backends: DSN is unused.
+	DSN      string `json:"dsn,omitempty"`
+	AdminDSN string `json:"admin_dsn,omitempty"`
+	// Path is the folder of a SQLite backend, absolute.
+	Path string `json:"path,omitempty"`
+	// Host is the host that a SQLite backend's folder lives on.
+	Host string `json:"host,omitempty"`
+	// Pooled says that DSN goes through a transaction pooler: statements are
+	// then not prepared.
+	Pooled bool `json:"pooled,omitempty"`
+}
+
+// Opener makes a backend from its configuration; each kind has one. It does not
+// wait for the database: an unreachable one is met at first use.
+type Opener func(cfg Config) (Backend, error)
+
+// Token is a mover's right to act: its move and the fencing number that grows
+// at each takeover. Every change by a mover checks it in its own transaction,
+// with the fence row locked; a stale one gets ErrStaleToken.
+type Token struct {
+	Move string
+	Gen  int64
+}
+
+// Fence is the row beside the tenant's data.
+type Fence struct {
+	Epoch   int64
+	State   State
+	Capture bool
+	Move    string // the move this place takes part in, or ""
+	Gen     int64  // that move's fencing number
+}
+
+// Transition is one guarded change of a fence. It happens only when the fence
+// is in one of From (ErrTransition otherwise; being already in To at Epoch with
+// the same Capture is success, so that a retry finishes).
+type Transition struct {
+	From    []State
+	To      State
+	Epoch   int64 // 0: unchanged
+	Capture bool
+	// Exclusive waits for writers in flight to end, at most this long; past it
+	// ErrLockBusy and nothing changed. 0 takes no exclusive lock. On SQLite the
+	// transition is always exclusive.
+	Exclusive time.Duration
+	// Release forgets the move: the fence's move and gen are cleared.
+	Release bool
+}
+
+// Row is one row of a tenant table: values in the order of Table.Columns (so
+// the first is the id), each string, int64, []byte or nil.
+type Row []any
+
+// Key is the row's id.
+func (r Row) Key() string { return r[0].(string) }
+
+// Key names one row of one table.
+type Key struct {
+	Table string
+	ID    string
+}
+
+// Entry is one captured key. The same key may be captured many times.
+type Entry struct {
+	ID string // the entry's own id
+	Key
+}
+
+// Progress is a copy's checkpoint for one table. It lives at the target, in the
+// transaction of the chunk that it describes.
+type Progress struct {
+	Table   string
+	Cursor  string // the greatest key copied; "" before the first
+	Through string // the greatest key at the barrier; "" for an empty table
+	Copied  int64
+	Done    bool
+}
+
+// Batch is a set of keys and what the source says of them in one snapshot: a
+// key without a row does not exist there.
+type Batch struct {
+	Keys []Key
+	Rows map[Key]Row
+	// Verify adds the keys to the to-verify set.
+	Verify bool
+	// Progress, if set, is recorded in the same transaction.
+	Progress *Progress
+}
+
+// HolderError says that rows of a batch meet unique keys held by rows outside
+// it. Nothing was changed. The mover adds the holders to the batch, reads it
+// again from one snapshot and tries again.
+type HolderError struct{ Holders []Key }
+
+func (e *HolderError) Error() string { return "rows outside the batch hold its unique keys" }
+
+// Reader reads rows as the mover: one snapshot, any fence state.
+type Reader interface {
+	// Rows reads the rows of these keys; keys without a row are absent from the answer.
+	Rows(keys []Key) (map[Key]Row, error)
+	// Scan returns up to limit rows with after < id <= through in key order;
+	// through "" means to the end.
+	Scan(t *Table, after, through string, limit int) ([]Row, error)
+	// LastKey is the greatest id, "" when the table has no row.
+	LastKey(t *Table) (string, error)
+	// Count counts rows on the server.
+	Count(t *Table) (int64, error)
+	// Sums is the verifier's second path, computed by the server and not from
+	// rows that travel: see SumsOf for what each number is.
+	Sums(t *Table) ([]int64, error)
+}
+
+// Store is one opened place. The View and Update of a store enter at an epoch
+// and are refused (*Refused) unless the fence is active there; the Router calls
+// them. All others are the mover's: they enter by no epoch, bind the storefront
+// themselves, and what changes anything is guarded by a Token. Safe for
+// concurrent use.
+type Store interface {
+	Place() Place
+	View(ctx context.Context, epoch int64, fn func(ctx context.Context, tx Tx) error) error
+	Update(ctx context.Context, epoch int64, fn func(ctx context.Context, tx Tx) error) error
+
+	// Fence reads the fence; State Absent when there is no row.
+	Fence(ctx context.Context) (Fence, error)
+	// Found writes the fence of a new storefront: Active at the epoch, no move.
+	// It fails with ErrNotEmpty when the place has rows of the storefront, and
+	// is no error when the very same fence is there already.
+	Found(ctx context.Context, epoch int64) error
+	// Install writes the fence of a move's target: Loading, holding the token.
+	// ErrNotEmpty as in Found; the same move's own earlier fence is no error
+	// when its gen is not newer.
+	Install(ctx context.Context, token Token, epoch int64) error
+	// Enlist takes a free Active fence for the move with capture on. ErrTransition
+	// when another move holds it, or it is not Active; no error when repeated.
+	Enlist(ctx context.Context, token Token) error
+	// Takeover raises the fence's gen to token.Gen; ErrStaleToken when the fence
+	// has a newer one or another move. No fence at all is no error.
+	Takeover(ctx context.Context, token Token) error
+	// Change makes a transition.
+	Change(ctx context.Context, token Token, t Transition) error
+	// Barrier waits until every writer that was under way when it began has
+	// ended, at most wait; ErrLockBusy past it.
+	Barrier(ctx context.Context, token Token, wait time.Duration) error
+	// Holders describes the transactions that keep the exclusive lock from being
+	// had: age and database process, never values or data.
+	Holders(ctx context.Context) ([]string, error)
+
+	// Read runs fn on one read-only snapshot.
+	Read(ctx context.Context, fn func(Reader) error) error
+	// Load writes a chunk of rows that the target does not have and its
+	// progress, in one transaction; ErrUnique (nothing changed) when it has some.
+	Load(ctx context.Context, token Token, t *Table, rows []Row, p Progress) error
+	// Apply makes the place equal to the batch in one transaction: deletes all
+	// keys, inserts the rows. A *HolderError changes nothing.
+	Apply(ctx context.Context, token Token, b Batch) error
+	// Captured returns up to limit captured entries, of one table or ("") of any,
+	// in no promised order.
+	Captured(ctx context.Context, table string, limit int) ([]Entry, error)
+	// Backlog counts the captured entries.
+	Backlog(ctx context.Context) (int64, error)
+	// Forget deletes exactly these captured entries.
+	Forget(ctx context.Context, token Token, entries []Entry) error
+	// ToVerify returns up to limit keys of the to-verify set (their Entry ids
+	// are the set's own); Verified deletes exactly these.
+	ToVerify(ctx context.Context, limit int) ([]Entry, error)
+	Verified(ctx context.Context, token Token, entries []Entry) error
+	// Progress reads every table's checkpoint.
+	Progress(ctx context.Context) ([]Progress, error)
+	// Purge deletes up to limit rows of the storefront, moving tables first, the
+	// fence last, and says how many; 0 means that nothing is left. The token must
+	// be the fence's, and the fence not Active, Sealed or Closed.
+	Purge(ctx context.Context, token Token, limit int) (int64, error)
+	// Size estimates the bytes that the storefront takes here.
+	Size(ctx context.Context) (int64, error)
+	// Prepare warms the place before a cutover: pools, statements, and on SQLite
+	// integrity check and WAL truncation.
+	Prepare(ctx context.Context) error
+	Close() error
+}
