@@ -1,0 +1,264 @@
+// Package control opens the control database: placements, backends, moves,
+// admins. It is SQLite in the single-binary mode and Postgres when several
+// instances run; every statement is one portable text with $N parameters.
+package control
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/mattn/go-sqlite3"
+	"github.com/pressly/goose/v3"
+
+	"smartseller/migrations"
+	"smartseller/platform/database"
+)
+
+// ErrUnique says that a unique key is taken.
+var ErrUnique = errors.New("control database: unique key taken")
+
+// Tx is a transaction on the control database. Errors of statements are the
+// driver's; a unique violation satisfies errors.Is(err, ErrUnique).
+type Tx interface {
+	// Get fills dst with the one row of a query; sql.ErrNoRows when there is none.
+	Get(dst any, text string, args ...any) error
+	// GetLocked is Get with the rows locked until the transaction ends: FOR
+	// UPDATE on Postgres, nothing on SQLite, where Update is the only writer.
+	GetLocked(dst any, text string, args ...any) error
+	// Select fills the slice that dst points to.
+	Select(dst any, text string, args ...any) error
+	// Exec runs a statement and says how many rows it wrote.
+	Exec(text string, args ...any) (int64, error)
+	// Now is the control database's own clock at the transaction's start, in
+	// microseconds since 1970 UTC. Leases are judged by it alone.
+	Now() int64
+}
+
+// DB is the control database. Safe for concurrent use.
+type DB struct {
+	write, read *sqlx.DB // the same pool on Postgres
+	postgres    bool
+}
+
+// Open opens the control database and migrates it. The DSN is sqlite:PATH or a
+// postgres:// URL with an explicit sslmode.
+func Open(ctx context.Context, dsn string) (*DB, error) {
+	db, err := open(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("open the control database: %w", err)
+	}
+	if err := db.migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("control database: %w", err), db.Close())
+	}
+	return db, nil
+}
+
+func open(dsn string) (*DB, error) {
+	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
+		return openSQLite(path)
+	}
+	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
+		return openPostgres(dsn)
+	}
+	return nil, errors.New("the DSN must be sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=MODE")
+}
+
+func openSQLite(path string) (*DB, error) {
+	params := url.Values{"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_busy_timeout": {"5000"}}
+	reader, err := sqlx.Open("sqlite3", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+params.Encode())
+	if err != nil {
+		return nil, err
+	}
+	params.Set("_txlock", "immediate")
+	writer, err := sqlx.Open("sqlite3", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+params.Encode())
+	if err != nil {
+		return nil, errors.Join(err, reader.Close())
+	}
+	writer.SetMaxOpenConns(1)
+	reader.SetMaxOpenConns(4)
+	return &DB{write: writer, read: reader}, nil
+}
+
+func openPostgres(dsn string) (*DB, error) {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return nil, errors.New("the DSN is not a URL")
+	}
+	q := u.Query()
+	if q.Get("sslmode") == "" {
+		return nil, errors.New("the DSN must say sslmode (verify-full, require, disable)")
+	}
+	q.Set("binary_parameters", "yes")
+	if q.Get("connect_timeout") == "" {
+		q.Set("connect_timeout", "5")
+	}
+	u.RawQuery = q.Encode()
+	pool, err := sqlx.Open("postgres", u.String())
+	if err != nil {
+		return nil, errors.New("the DSN is not understood")
+	}
+	pool.SetMaxOpenConns(16)
+	pool.SetMaxIdleConns(8)
+	pool.SetConnMaxIdleTime(time.Minute)
+	return &DB{write: pool, read: pool, postgres: true}, nil
+}
+
+func (db *DB) migrate(ctx context.Context) error {
+	engine, dialect := migrations.SQLite, goose.DialectSQLite3
+	if db.postgres {
+		engine, dialect = migrations.Postgres, goose.DialectPostgres
+	}
+	files, err := migrations.Control(engine)
+	if err != nil {
+		return err
+	}
+	return database.Migrate(ctx, db.write.DB, dialect, files)
+}
+
+// Ping says whether the control database answers.
+func (db *DB) Ping(ctx context.Context) error { return db.read.PingContext(ctx) }
+
+// Postgres says whether several instances can share this control database.
+func (db *DB) Postgres() bool { return db.postgres }
+
+// Close closes the pools.
+func (db *DB) Close() error {
+	if db.postgres {
+		return db.write.Close()
+	}
+	return errors.Join(db.read.Close(), db.write.Close())
+}
+
+// View runs fn in a read-only snapshot.
+func (db *DB) View(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error {
+	return db.run(ctx, db.read, &sql.TxOptions{ReadOnly: db.postgres, Isolation: db.level(sql.LevelRepeatableRead)}, fn)
+}
+
+// Update runs fn in a read-write transaction: READ COMMITTED on Postgres, alone
+// on SQLite. It runs fn again after a conflict, so fn has no side effects.
+func (db *DB) Update(ctx context.Context, fn func(ctx context.Context, tx Tx) error) error {
+	const tries = 8
+	for try := 1; ; try++ {
+		err := db.run(ctx, db.write, &sql.TxOptions{Isolation: db.level(sql.LevelReadCommitted)}, fn)
+		if err == nil || try == tries || !conflict(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(time.Duration(try) * time.Duration(rand.Int64N(int64(10*time.Millisecond)))):
+		}
+	}
+}
+
+// level is the isolation asked of Postgres; SQLite knows only its own.
+func (db *DB) level(l sql.IsolationLevel) sql.IsolationLevel {
+	if db.postgres {
+		return l
+	}
+	return sql.LevelDefault
+}
+
+func (db *DB) run(ctx context.Context, pool *sqlx.DB, options *sql.TxOptions, fn func(context.Context, Tx) error) (err error) {
+	inner, err := pool.BeginTxx(ctx, options)
+	if err != nil {
+		return err
+	}
+	done := false
+	defer func() {
+		if !done { // an error, or a panic on its way up
+			_ = inner.Rollback()
+		}
+	}()
+	t := &tx{ctx: ctx, tx: inner, postgres: db.postgres}
+	if err := t.readClock(); err != nil {
+		return err
+	}
+	if err := fn(ctx, t); err != nil {
+		return err
+	}
+	done = true
+	return inner.Commit()
+}
+
+type tx struct {
+	ctx      context.Context
+	tx       *sqlx.Tx
+	postgres bool
+	now      int64
+}
+
+func (t *tx) readClock() error {
+	text := "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)"
+	if t.postgres {
+		text = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+	}
+	return t.tx.GetContext(t.ctx, &t.now, text)
+}
+
+func (t *tx) Now() int64 { return t.now }
+
+func (t *tx) Get(dst any, text string, args ...any) error {
+	return classify(t.tx.GetContext(t.ctx, dst, t.text(text), args...))
+}
+
+func (t *tx) GetLocked(dst any, text string, args ...any) error {
+	if t.postgres {
+		text += " FOR UPDATE"
+	}
+	return t.Get(dst, text, args...)
+}
+
+func (t *tx) Select(dst any, text string, args ...any) error {
+	return classify(t.tx.SelectContext(t.ctx, dst, t.text(text), args...))
+}
+
+func (t *tx) Exec(text string, args ...any) (int64, error) {
+	result, err := t.tx.ExecContext(t.ctx, t.text(text), args...)
+	if err != nil {
+		return 0, classify(err)
+	}
+	return result.RowsAffected()
+}
+
+var dollar = regexp.MustCompile(`\$([0-9]+)`)
+
+// text is the engine's form. The control database's statements hold no literal
+// with a dollar sign.
+func (t *tx) text(portable string) string {
+	if t.postgres {
+		return portable
+	}
+	return dollar.ReplaceAllString(portable, "?$1")
+}
+
+func classify(err error) error {
+	if err == nil {
+		return nil
+	}
+	var p *pq.Error
+	var s sqlite3.Error
+	if errors.As(err, &p) && p.Code == "23505" ||
+		errors.As(err, &s) && (s.ExtendedCode == sqlite3.ErrConstraintUnique || s.ExtendedCode == sqlite3.ErrConstraintPrimaryKey) {
+		return fmt.Errorf("%w: %w", ErrUnique, err)
+	}
+	return err
+}
+
+func conflict(err error) bool {
+	var p *pq.Error
+	if errors.As(err, &p) {
+		return p.Code == "40001" || p.Code == "40P01"
+	}
+	var s sqlite3.Error
+	return errors.As(err, &s) && (s.Code == sqlite3.ErrBusy || s.Code == sqlite3.ErrLocked)
+}

@@ -1,0 +1,112 @@
+package control_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/platform/control"
+	"smartseller/platform/control/controltest"
+)
+
+const insertLease = `INSERT INTO leases (name, holder, token, until) VALUES ($1, $2, $3, $4)`
+
+func TestCounterUnderConcurrentUpdates(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := controltest.Open(t)
+	require.NoError(t, db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		_, err := tx.Exec(insertLease, "n", "", 0, tx.Now())
+		return err
+	}))
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 20 {
+				err := db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+					var n int64
+					if err := tx.GetLocked(&n, `SELECT token FROM leases WHERE name = $1`, "n"); err != nil {
+						return err
+					}
+					_, err := tx.Exec(`UPDATE leases SET token = $2 WHERE name = $1`, "n", n+1)
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	var n int64
+	require.NoError(t, db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		return tx.Get(&n, `SELECT token FROM leases WHERE name = $1`, "n")
+	}))
+	require.EqualValues(t, 160, n)
+}
+
+func TestRollbackAndErrors(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := controltest.Open(t)
+	boom := errors.New("boom")
+	err := db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		if _, err := tx.Exec(insertLease, "a", "", 0, 0); err != nil {
+			return err
+		}
+		return boom
+	})
+	require.ErrorIs(t, err, boom)
+	require.Panics(t, func() {
+		_ = db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+			_, _ = tx.Exec(insertLease, "a", "", 0, 0)
+			panic("stop")
+		})
+	})
+	err = db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		var s string
+		return tx.Get(&s, `SELECT holder FROM leases WHERE name = $1`, "a")
+	})
+	require.ErrorIs(t, err, sql.ErrNoRows)
+	err = db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		if _, err := tx.Exec(insertLease, "a", "", 0, 0); err != nil {
+			return err
+		}
+		_, err := tx.Exec(insertLease, "a", "", 0, 0)
+		return err
+	})
+	require.ErrorIs(t, err, control.ErrUnique)
+}
+
+func TestSeveralInstancesOpenAtOnce(t *testing.T) {
+	t.Parallel()
+	path := "sqlite:" + filepath.Join(t.TempDir(), "control.db")
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			db, err := control.Open(context.Background(), path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestUnknownDSN(t *testing.T) {
+	t.Parallel()
+	for _, dsn := range []string{"", "mysql://x", "postgres://u:secret@127.0.0.1/db"} {
+		_, err := control.Open(context.Background(), dsn)
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "secret")
+	}
+}
