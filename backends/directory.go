@@ -1,0 +1,248 @@
+package backends
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"sync"
+
+	"smartseller/platform/control"
+	"smartseller/platform/crypto"
+	"smartseller/platform/fault"
+)
+
+// Directory knows, from the control database, which backends are registered
+// and which place holds each storefront. Safe for concurrent use.
+type Directory struct {
+	db      *control.DB
+	keys    *crypto.Keyring
+	openers map[Kind]Opener
+
+	mu   sync.Mutex
+	open map[string]Backend
+}
+
+// NewDirectory makes a directory; openers says which kinds this program can open.
+func NewDirectory(db *control.DB, keys *crypto.Keyring, openers map[Kind]Opener) *Directory {
+	return &Directory{db: db, keys: keys, openers: openers, open: map[string]Backend{}}
+}
+
+var backendName = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$`)
+
+// ErrNoBackend says that no backend of that name is registered.
+var ErrNoBackend = fault.New(fault.NotFound, "backend_not_found", "There is no backend of that name; list the backends to see their names.")
+
+// Register adds a backend. A name that is taken by the very same configuration
+// is no error, by another one a conflict.
+func (d *Directory) Register(ctx context.Context, cfg Config) error {
+	if d.openers[cfg.Kind] == nil {
+		return fault.InvalidField("/kind", "unknown_kind", fmt.Sprintf("must be one of %v", Kinds()))
+	}
+	if !backendName.MatchString(cfg.Name) {
+		return fault.InvalidField("/name", "invalid_name", "must be 1 to 40 lower-case letters, digits and dashes")
+	}
+	plain, err := json.Marshal(cfg)
+	if err != nil {
+		return err
+	}
+	sealed := d.keys.Seal(plain, configAAD(cfg.Name))
+	return d.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		old, err := d.config(tx, cfg.Name)
+		if err == nil && old == cfg {
+			return nil
+		}
+		if err == nil {
+			return fault.New(fault.Conflict, "backend_exists", "Backend %s is registered already with another configuration.", cfg.Name)
+		}
+		if !errors.Is(err, ErrNoBackend) {
+			return err
+		}
+		_, err = tx.Exec(`INSERT INTO backends (name, kind, config, created_at) VALUES ($1, $2, $3, $4)`,
+			cfg.Name, string(cfg.Kind), sealed, tx.Now())
+		return err
+	})
+}
+
+// Remove forgets a backend that holds no storefront and takes part in no open move.
+func (d *Directory) Remove(ctx context.Context, name string) error {
+	err := d.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		if _, err := d.config(tx, name); err != nil {
+			return err
+		}
+		var used int64
+		if err := tx.Get(&used, `SELECT (SELECT count(*) FROM placements WHERE backend = $1) +
+			(SELECT count(*) FROM moves WHERE ended_at IS NULL AND (source_backend = $1 OR target_backend = $1))`, name); err != nil {
+			return err
+		}
+		if used > 0 {
+			return fault.New(fault.Conflict, "backend_in_use",
+				"Backend %s still holds storefronts or takes part in a move (%d in all): move them away first.", name, used)
+		}
+		_, err := tx.Exec(`DELETE FROM backends WHERE name = $1`, name)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	b := d.open[name]
+	delete(d.open, name)
+	d.mu.Unlock()
+	if b != nil {
+		return b.Close()
+	}
+	return nil
+}
+
+// Configs lists every registered backend by name, secrets included: whoever
+// shows them masks the DSNs.
+func (d *Directory) Configs(ctx context.Context) ([]Config, error) {
+	var out []Config
+	err := d.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		var names []string
+		if err := tx.Select(&names, `SELECT name FROM backends ORDER BY name`); err != nil {
+			return err
+		}
+		out = make([]Config, len(names))
+		for i, name := range names {
+			cfg, err := d.config(tx, name)
+			if err != nil {
+				return err
+			}
+			out[i] = cfg
+		}
+		return nil
+	})
+	return out, err
+}
+
+func configAAD(name string) []byte { return []byte("backend/" + name) }
+
+func (d *Directory) config(tx control.Tx, name string) (Config, error) {
+	var sealed []byte
+	err := tx.Get(&sealed, `SELECT config FROM backends WHERE name = $1`, name)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Config{}, ErrNoBackend
+	}
+	if err != nil {
+		return Config{}, err
+	}
+	plain, err := d.keys.Open(sealed, configAAD(name))
+	if err != nil {
+		return Config{}, fmt.Errorf("configuration of backend %s: %w", name, err)
+	}
+	var cfg Config
+	return cfg, json.Unmarshal(plain, &cfg)
+}
+
+// Backend opens a registered backend, once, and keeps it. ErrNoBackend when
+// there is none of that name.
+func (d *Directory) Backend(ctx context.Context, name string) (Backend, error) {
+	d.mu.Lock()
+	b := d.open[name]
+	d.mu.Unlock()
+	if b != nil {
+		return b, nil
+	}
+	var cfg Config
+	err := d.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
+		cfg, err = d.config(tx, name)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if b := d.open[name]; b != nil {
+		return b, nil
+	}
+	b, err = d.openers[cfg.Kind](cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open backend %s: %w", name, err)
+	}
+	d.open[name] = b
+	return b, nil
+}
+
+// Holding counts the storefronts on each backend that has any.
+func (d *Directory) Holding(ctx context.Context) (map[string]int64, error) {
+	var rows []struct {
+		Backend string `db:"backend"`
+		N       int64  `db:"n"`
+	}
+	err := d.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		return tx.Select(&rows, `SELECT backend, count(*) AS n FROM placements GROUP BY backend`)
+	})
+	out := map[string]int64{}
+	for _, r := range rows {
+		out[r.Backend] = r.N
+	}
+	return out, err
+}
+
+// Placement reads where a storefront is, now. ErrNoStorefront when it is nowhere.
+func (d *Directory) Placement(ctx context.Context, storefront StorefrontID) (Placement, error) {
+	var row struct {
+		Backend string `db:"backend"`
+		Made    int64  `db:"made_at_epoch"`
+		Epoch   int64  `db:"epoch"`
+	}
+	err := d.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		return tx.Get(&row, `SELECT backend, made_at_epoch, epoch FROM placements WHERE storefront_id = $1`, string(storefront))
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return Placement{}, ErrNoStorefront
+	}
+	return Placement{Place: Place{Backend: row.Backend, Storefront: storefront, Epoch: row.Made}, Epoch: row.Epoch}, err
+}
+
+// Settle records a new storefront's first placement.
+func (d *Directory) Settle(tx control.Tx, p Placement) error {
+	if _, err := tx.Exec(`INSERT INTO placements (storefront_id, backend, made_at_epoch, epoch, changed_at) VALUES ($1, $2, $3, $4, $5)`,
+		string(p.Place.Storefront), p.Place.Backend, p.Place.Epoch, p.Epoch, tx.Now()); err != nil {
+		return err
+	}
+	return remember(tx, p, "")
+}
+
+// ErrPlacementChanged says that a compare-and-swap met another placement.
+var ErrPlacementChanged = errors.New("the placement has changed")
+
+// Switch moves the placement from one place to another by compare-and-swap:
+// ErrPlacementChanged unless it still is from. This is a move's commit point.
+func (d *Directory) Switch(tx control.Tx, from Placement, to Place, moveID string) (Placement, error) {
+	next := Placement{Place: to, Epoch: from.Epoch + 1}
+	n, err := tx.Exec(`UPDATE placements SET backend = $2, made_at_epoch = $3, epoch = $4, changed_at = $5
+		WHERE storefront_id = $1 AND backend = $6 AND made_at_epoch = $7 AND epoch = $8`,
+		string(to.Storefront), to.Backend, to.Epoch, next.Epoch, tx.Now(), from.Place.Backend, from.Place.Epoch, from.Epoch)
+	if err != nil {
+		return Placement{}, err
+	}
+	if n != 1 || from.Place.Storefront != to.Storefront {
+		return Placement{}, ErrPlacementChanged
+	}
+	return next, remember(tx, next, moveID)
+}
+
+// remember keeps the history that answers where a storefront was, and when.
+func remember(tx control.Tx, p Placement, moveID string) error {
+	_, err := tx.Exec(`INSERT INTO placement_history (storefront_id, epoch, backend, since, move_id) VALUES ($1, $2, $3, $4, $5)`,
+		string(p.Place.Storefront), p.Epoch, p.Place.Backend, tx.Now(), moveID)
+	return err
+}
+
+// Close closes every backend that was opened.
+func (d *Directory) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var errs []error
+	for name, b := range d.open {
+		errs = append(errs, b.Close())
+		delete(d.open, name)
+	}
+	return errors.Join(errs...)
+}

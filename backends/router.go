@@ -1,0 +1,208 @@
+package backends
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// RouterOptions bounds what a storefront under cutover may cost.
+type RouterOptions struct {
+	ParkBudget time.Duration // how long a request waits for a cutover; 0: 2 s
+	MaxParked  int           // how many requests of one storefront may wait; 0: 1,000
+	MaxCached  int           // how many placements are kept; 0: 10,000
+}
+
+// Router is the TenantStore that modules hold: it finds the storefront's place,
+// enters it at the epoch it believes in, waits out a seal and follows a
+// storefront that has moved. Its cache needs no expiry: a wrong belief is
+// refused by the fence of the place itself.
+type Router struct {
+	directory *Directory
+	stores    *Stores
+	options   RouterOptions
+	stall     atomic.Pointer[func(context.Context, StorefrontID)]
+
+	mu     sync.Mutex
+	cached map[StorefrontID]Placement
+	parked map[StorefrontID]int
+}
+
+var _ TenantStore = (*Router)(nil)
+
+// NewRouter makes a router.
+func NewRouter(directory *Directory, stores *Stores, options RouterOptions) *Router {
+	if options.ParkBudget == 0 {
+		options.ParkBudget = 2 * time.Second
+	}
+	if options.MaxParked == 0 {
+		options.MaxParked = 1000
+	}
+	if options.MaxCached == 0 {
+		options.MaxCached = 10000
+	}
+	return &Router{directory: directory, stores: stores, options: options,
+		cached: map[StorefrontID]Placement{}, parked: map[StorefrontID]int{}}
+}
+
+// OnStall sets what is called when a request has been held for StallAfter: the
+// mover finishes or aborts a cutover whose coordinator died.
+func (r *Router) OnStall(fn func(ctx context.Context, storefront StorefrontID)) { r.stall.Store(&fn) }
+
+// StallAfter is how long a request is held before OnStall is called.
+const StallAfter = 300 * time.Millisecond
+
+// View implements TenantStore.
+func (r *Router) View(ctx context.Context, storefront StorefrontID, fn func(context.Context, Tx) error) error {
+	return r.enter(ctx, storefront, func(s Store, epoch int64) error { return s.View(ctx, epoch, fn) })
+}
+
+// Update implements TenantStore.
+func (r *Router) Update(ctx context.Context, storefront StorefrontID, fn func(context.Context, Tx) error) error {
+	return r.enter(ctx, storefront, func(s Store, epoch int64) error { return s.Update(ctx, epoch, fn) })
+}
+
+// Placement is where the router believes the storefront to be.
+func (r *Router) Placement(ctx context.Context, storefront StorefrontID) (Placement, error) {
+	r.mu.Lock()
+	p, ok := r.cached[storefront]
+	r.mu.Unlock()
+	if ok {
+		return p, nil
+	}
+	return r.refresh(ctx, storefront)
+}
+
+// Invalidate makes the next request look the placement up.
+func (r *Router) Invalidate(storefront StorefrontID) {
+	r.mu.Lock()
+	delete(r.cached, storefront)
+	r.mu.Unlock()
+}
+
+func (r *Router) refresh(ctx context.Context, storefront StorefrontID) (Placement, error) {
+	p, err := r.directory.Placement(ctx, storefront)
+	if err != nil {
+		return Placement{}, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if old, ok := r.cached[storefront]; ok && old.Epoch > p.Epoch {
+		return old, nil // another request has seen a newer one
+	}
+	if len(r.cached) >= r.options.MaxCached {
+		for victim := range r.cached { // any: an entry costs one look-up to bring back
+			delete(r.cached, victim)
+			break
+		}
+	}
+	r.cached[storefront] = p
+	return p, nil
+}
+
+// enter tries the believed place and, while a fence refuses, waits and looks
+// again until the budget is spent. What fn itself returns ends it at once.
+func (r *Router) enter(ctx context.Context, storefront StorefrontID, try func(Store, int64) error) error {
+	err := r.attempt(ctx, storefront, try)
+	if !follow(err) {
+		return surface(err)
+	}
+	if !r.park(storefront) {
+		return ErrBusy.Because(err)
+	}
+	defer r.unpark(storefront)
+
+	began := time.Now()
+	told := false
+	for {
+		// A refusal of the place where the control database still says the
+		// storefront is: a cutover is under way. Anything else: it has moved.
+		before, _ := r.Placement(ctx, storefront)
+		after, lookup := r.refresh(ctx, storefront)
+		if errors.Is(lookup, ErrNoStorefront) {
+			return lookup
+		}
+		if lookup != nil || before == after {
+			if time.Since(began) > r.options.ParkBudget {
+				return ErrBusy.Because(err)
+			}
+			if stall := r.stall.Load(); stall != nil && !told && time.Since(began) > StallAfter {
+				told = true
+				go (*stall)(context.WithoutCancel(ctx), storefront)
+			}
+			if err := pause(ctx, time.Since(began)); err != nil {
+				return err
+			}
+		}
+		if err = r.attempt(ctx, storefront, try); !follow(err) {
+			return surface(err)
+		}
+	}
+}
+
+func (r *Router) attempt(ctx context.Context, storefront StorefrontID, try func(Store, int64) error) error {
+	p, err := r.Placement(ctx, storefront)
+	if err != nil {
+		return err
+	}
+	store, release, err := r.stores.Acquire(ctx, p.Place)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return try(store, p.Epoch)
+}
+
+// follow says that the storefront may be elsewhere, or soon open again.
+func follow(err error) bool {
+	var refused *Refused
+	return errors.As(err, &refused) || errors.Is(err, ErrNoPlace)
+}
+
+func surface(err error) error {
+	if err != nil && errors.Is(err, ErrUnreachable) {
+		return ErrDown.Because(err)
+	}
+	return err
+}
+
+// pause waits a little, longer the longer the request has waited already.
+func pause(ctx context.Context, waited time.Duration) error {
+	d := min(2*time.Millisecond+waited/8, 25*time.Millisecond)
+	timer := time.NewTimer(d/2 + rand.N(d))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
+
+func (r *Router) park(storefront StorefrontID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.parked[storefront] >= r.options.MaxParked {
+		return false
+	}
+	r.parked[storefront]++
+	return true
+}
+
+func (r *Router) unpark(storefront StorefrontID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.parked[storefront]--; r.parked[storefront] <= 0 {
+		delete(r.parked, storefront)
+	}
+}
+
+// Parked says how many requests of the storefront wait for a cutover.
+func (r *Router) Parked(storefront StorefrontID) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.parked[storefront]
+}
