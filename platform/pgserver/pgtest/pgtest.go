@@ -1,0 +1,123 @@
+// Package pgtest gives tests PostgreSQL databases of their own, on one throwaway
+// server per test process, or on the one that `make test` started for all.
+package pgtest
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/lib/pq"
+	"github.com/stretchr/testify/require"
+
+	"smartseller/platform/pgserver"
+)
+
+// Variable names the environment variable with the superuser's URL of a server
+// that all test processes share. Its roles and databases are then shared too:
+// names must come from Database, Role or Name.
+const Variable = "SMARTSELLER_TEST_POSTGRES"
+
+// shared is the process's server: started by the first test that needs one,
+// stopped by Main, or by the kernel when the process ends without.
+var shared struct {
+	once   sync.Once
+	server *pgserver.Server // nil when the environment names one
+	dsn    string
+	err    error
+}
+
+// ServerDSN is the superuser's URL of the server that Database uses, for tests
+// that make databases themselves. They must use Name and clean up.
+func ServerDSN(t testing.TB) string {
+	t.Helper()
+	shared.once.Do(func() {
+		if shared.dsn = os.Getenv(Variable); shared.dsn != "" {
+			return
+		}
+		if shared.server, shared.err = pgserver.Start(context.Background(), pgserver.Options{}); shared.err == nil {
+			shared.dsn = shared.server.AdminDSN()
+		}
+	})
+	require.NoError(t, shared.err)
+	return shared.dsn
+}
+
+// Database makes an empty database, dropped when the test ends, and returns the
+// superuser's URL of it.
+func Database(t testing.TB) (adminDSN string) {
+	t.Helper()
+	server, name := ServerDSN(t), Name()
+	execute(t, server, "CREATE DATABASE "+pq.QuoteIdentifier(name))
+	t.Cleanup(func() { execute(t, server, "DROP DATABASE "+pq.QuoteIdentifier(name)+" WITH (FORCE)") })
+	return change(t, server, func(u *url.URL) { u.Path = "/" + name })
+}
+
+// Role makes a login role with a password and these attributes (such as
+// "CREATEDB", or "" for none), and returns its URL of the same database. The role
+// and all that it owns there are dropped when the test ends.
+func Role(t testing.TB, adminDSN, attributes string) (dsn string) {
+	t.Helper()
+	name, password := Name(), rand.Text()
+	role := pq.QuoteIdentifier(name)
+	execute(t, adminDSN, "CREATE ROLE "+role+" LOGIN "+attributes+" PASSWORD "+pq.QuoteLiteral(password))
+	t.Cleanup(func() {
+		execute(t, adminDSN, "DROP OWNED BY "+role+" CASCADE")
+		execute(t, adminDSN, "DROP ROLE "+role)
+	})
+	return change(t, adminDSN, func(u *url.URL) { u.User = url.UserPassword(name, password) })
+}
+
+// Name is a name for a role or database that no other test has.
+func Name() string { return "test_" + strings.ToLower(rand.Text()) }
+
+// Main runs a package's tests and stops the server, so that nothing is left
+// behind, also when interrupted:
+//
+//	func TestMain(m *testing.M) { pgtest.Main(m) }
+func Main(m *testing.M) {
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		<-interrupted
+		exit(130)
+	}()
+	exit(m.Run())
+}
+
+func exit(code int) {
+	shared.once.Do(func() {}) // waits for a start under way, and lets none begin
+	if shared.server != nil {
+		if err := shared.server.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stop the test server:", err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
+}
+
+func execute(t testing.TB, dsn, statement string) {
+	t.Helper()
+	db, err := sql.Open("postgres", dsn)
+	require.NoError(t, err)
+	// Not the test's context: clean-up runs when that is done.
+	_, err = db.ExecContext(context.Background(), statement)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+}
+
+func change(t testing.TB, dsn string, how func(*url.URL)) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	how(u)
+	return u.String()
+}
