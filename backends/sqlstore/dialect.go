@@ -1,0 +1,129 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"smartseller/backends"
+)
+
+// Entry is what an application transaction asks of the place it enters.
+type Entry struct {
+	Storefront backends.StorefrontID
+	Epoch      int64
+	Write      bool
+	// Timeout bounds each wait for a lock and each statement; never 0.
+	Timeout time.Duration
+}
+
+// Mode is what a transaction of the mover does.
+type Mode uint8
+
+// The modes of the mover's transactions.
+const (
+	// Snapshot reads: every statement sees the same state of the data.
+	Snapshot Mode = iota + 1
+	// Change writes. It excludes neither the application's writers nor readers
+	// (where the engine lets several write).
+	Change
+	// Exclusive writes alone: when Begin returns, every application writer that
+	// was under way has ended, and none begins before the transaction has ended.
+	Exclusive
+)
+
+// Session is one open transaction.
+type Session struct {
+	*sql.Tx
+	// Capture says that keys of written rows must be recorded; only Enter with
+	// Entry.Write sets it.
+	Capture bool
+	// Release, if set, is called once, after Commit or Rollback has returned.
+	Release func()
+}
+
+// Dialect is what differs between engines. One value serves one opened place, or
+// every place of a shared database: it never assumes which storefront is next.
+// Safe for concurrent use. All errors that leave it are as Classify makes them,
+// except those of Session.Tx's own methods, which the store classifies.
+//
+// Prepared statements are the driver's business: the store runs every statement
+// as Session.QueryContext or ExecContext with its text. A connection keeps
+// prepared statements by text, bounded, where that is safe (go-sqlite3's
+// _stmt_cache_size; on Postgres the connection that wraps lib/pq's, unless the
+// backend is pooled). The store's texts are few: one per declared statement, and
+// for the mover a handful per table (lists of keys come in four fixed sizes).
+type Dialect interface {
+	// Enter begins an application transaction and checks the fence in it, before
+	// anything else is read. Write: the fence must be Active at exactly the
+	// epoch, the transaction is READ COMMITTED or stricter, ends before an
+	// Exclusive one begins, and is told whether to capture. Read: Active or
+	// Sealed at exactly the epoch, one read-only snapshot which includes the
+	// fence. Otherwise *backends.Refused, and no transaction is left open.
+	Enter(ctx context.Context, e Entry) (*Session, error)
+
+	// Begin begins a transaction of the mover, which enters by no epoch and is
+	// never captured. It does not check the fence: the store then reads the fence
+	// row with LockFence, as the transaction's first statement. wait is used by
+	// Exclusive alone and bounds the wait for writers: ErrLockBusy past it, with
+	// nothing left open. While an Exclusive one is open its process may die: the
+	// engine must give the lock back within half a second of idleness.
+	Begin(ctx context.Context, storefront backends.StorefrontID, m Mode, wait time.Duration) (*Session, error)
+
+	// Text turns a portable text with $N into the engine's.
+	Text(portable string) string
+	// Statement is a module's statement in the engine's text: s.Postgres() or s.SQLite().
+	Statement(s *backends.Statement) string
+	// LockFence is what the mover's guard puts behind its SELECT of the fence row:
+	// " FOR UPDATE" when it will change the row, " FOR SHARE" when it relies on
+	// it; "" where there is only one writer.
+	LockFence(change bool) string
+
+	// Insert adds rows to a table the fastest way for their number (COPY,
+	// multi-row INSERT; InsertRows serves where nothing is faster). All or an error; the
+	// transaction can then only end. Rows are checked against t's columns before.
+	Insert(ctx context.Context, tx *sql.Tx, storefront backends.StorefrontID, t *backends.Table, rows []backends.Row) error
+
+	// Classify turns an error of the driver into the contract's, keeping the
+	// cause in the chain: *backends.UniqueError (Table and Key as in the schema,
+	// where the engine names them), *backends.Refused (with State and Epoch),
+	// ErrUnreachable, ErrNoPlace. What deserves another try of the whole
+	// transaction (serialization failure, deadlock, busy, a connection lost
+	// before commit) is marked with Again. Errors it does not know, also those
+	// that are classified already and nil, come back unchanged.
+	Classify(err error) error
+	// ClassifyCommit does so for an error of COMMIT: one that leaves the outcome
+	// open wraps ErrCommitUnknown and is not marked with Again; one that says for
+	// certain that nothing was committed is as by Classify.
+	ClassifyCommit(err error) error
+
+	// Holders describes the transactions that keep an Exclusive one from
+	// beginning: age and process, never values.
+	Holders(ctx context.Context, storefront backends.StorefrontID) ([]string, error)
+	// Size estimates the bytes of a storefront's rows in these tables, or of the
+	// whole place where it belongs to the storefront alone.
+	Size(ctx context.Context, storefront backends.StorefrontID, tables []*backends.Table) (int64, error)
+	// Warm opens connections and does what makes the first transactions fast;
+	// on SQLite integrity check and WAL truncation too.
+	Warm(ctx context.Context) error
+}
+
+// Again marks an error that deserves another try of the whole transaction. The
+// transaction it came from must be certain not to have committed. nil stays nil.
+func Again(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &again{err}
+}
+
+type again struct{ error }
+
+func (e *again) Unwrap() error { return e.error }
+
+// Retryable says whether Again marked the error, or one that it wraps.
+func Retryable(err error) bool {
+	var a *again
+	return errors.As(err, &a)
+}

@@ -1,0 +1,57 @@
+// Package sqlstore is the one implementation of [backends.Store], shared by all
+// backends: transactions with their fence, retries and capture, and every verb
+// of the mover. What differs between engines is a [Dialect].
+package sqlstore
+
+import (
+	"time"
+
+	"smartseller/backends"
+	"smartseller/platform/clock"
+)
+
+// Options are what a store is made of.
+type Options struct {
+	Place   backends.Place
+	Catalog *backends.Catalog
+	Dialect Dialect
+	Clock   clock.Clock // nil: clock.System
+	// Timeout bounds each wait for a lock and each statement of an application
+	// transaction; 0: 5 s.
+	Timeout time.Duration
+	// Close releases what belongs to this place alone; nil where the pools are shared.
+	Close func() error
+}
+
+// Store is an opened place. Safe for concurrent use.
+type Store struct {
+	place   backends.Place
+	catalog *backends.Catalog
+	dialect Dialect
+	clock   clock.Clock
+	timeout time.Duration
+	close   func() error
+}
+
+// New makes the store of a place that exists. It touches no database.
+func New(o Options) *Store {
+	s := &Store{place: o.Place, catalog: o.Catalog, dialect: o.Dialect, clock: o.Clock, timeout: o.Timeout, close: o.Close}
+	if s.clock == nil {
+		s.clock = clock.System
+	}
+	if s.timeout == 0 {
+		s.timeout = 5 * time.Second
+	}
+	return s
+}
+
+// Place says which place this is.
+func (s *Store) Place() backends.Place { return s.place }
+
+// Close releases what belongs to this place alone. Transactions under way must have ended.
+func (s *Store) Close() error {
+	if s.close == nil {
+		return nil
+	}
+	return s.close()
+}
