@@ -2,6 +2,7 @@ package pgserver_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -66,7 +67,9 @@ func listens(address string) bool {
 	return connection.Close() == nil
 }
 
+// running says whether a process still does anything; who has ended may stay
+// listed until its parent, whoever that has become, takes notice.
 func running(pid int) bool {
-	_, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
-	return err == nil
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !bytes.Contains(stat, []byte(") Z "))
 }

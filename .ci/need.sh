@@ -1,0 +1,56 @@
+# What this project needs beside Go, and how to get it. Read, not run, by the
+# Makefile and the scripts here.
+# shellcheck shell=sh
+
+# as_root COMMAND...: runs it as root, if that takes no password.
+as_root() {
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+# install_package PACKAGE...: by apt-get where that is there and allowed, else fails.
+install_package() {
+	command -v apt-get >/dev/null && as_root true 2>/dev/null || return 1
+	echo "installing $*" >&2
+	as_root apt-get update -q </dev/null >&2 &&
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$@" </dev/null >&2
+}
+
+# missing WHAT PACKAGE...: says what to do.
+missing() {
+	what=$1
+	shift
+	echo "$what missing; install it, on Debian with: apt-get install $*" >&2
+	return 1
+}
+
+need_compiler() {
+	command -v gcc >/dev/null || install_package gcc libc6-dev ||
+		missing "a C compiler (for SQLite) is" gcc libc6-dev
+}
+
+# has_postgres: is a server of version 15 or newer here? Debian keeps them out of PATH.
+has_postgres() {
+	for initdb in "$(command -v initdb)" /usr/lib/postgresql/*/bin/initdb; do
+		[ -x "$initdb" ] || continue
+		version=$("$initdb" --version | sed 's/.*(PostgreSQL) \([0-9]*\).*/\1/')
+		[ "$version" -ge 15 ] && return 0
+	done
+	return 1
+}
+
+need_postgres() {
+	has_postgres || install_postgres || true
+	has_postgres || missing "a PostgreSQL server (version 15 or newer) is" postgresql
+}
+
+# install_postgres wants the programs alone: the package is kept from making, and
+# starting, a server of the system's own.
+install_postgres() {
+	conf=/etc/postgresql-common/createcluster.conf
+	install_package postgresql-common || return 1
+	as_root sed -i 's/^#create_main_cluster = true/create_main_cluster = false/' $conf
+	install_package postgresql
+	installed=$?
+	as_root sed -i 's/^create_main_cluster = false/#create_main_cluster = true/' $conf
+	return $installed
+}
