@@ -7,14 +7,21 @@ import (
 	"time"
 
 	"smartseller/backends"
+	"smartseller/platform/fault"
 )
+
+// ErrContended says that others kept a lock, or kept winning conflicts, for
+// longer than a caller should wait. Nothing was changed.
+var ErrContended = fault.New(fault.Unavailable, "write_conflict",
+	"Too many changes at once met the same data and this one did not get its turn; try again.").Retry(1)
 
 // Entry is what an application transaction asks of the place it enters.
 type Entry struct {
 	Storefront backends.StorefrontID
 	Epoch      int64
 	Write      bool
-	// Timeout bounds each wait for a lock and each statement; never 0.
+	// Timeout bounds each wait for a lock and, where the engine can, each
+	// statement; never 0. A wait that it ends gives ErrContended.
 	Timeout time.Duration
 }
 

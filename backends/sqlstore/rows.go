@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"math/bits"
 	"strconv"
 	"strings"
 
@@ -11,14 +13,15 @@ import (
 
 // maxParameters is below every engine's limit of bound values in one statement
 // (SQLite 32,766, Postgres 65,535) and large enough that a bigger one gains nothing.
-const maxParameters = 8000
+const maxParameters = 4000
 
 // InsertRows adds rows by multi-row INSERT statements. text turns a portable
-// text into the engine's.
+// text into the engine's. The rows of a statement are a power of two, so that a
+// table needs a handful of texts.
 func InsertRows(ctx context.Context, tx *sql.Tx, text func(string) string, storefront backends.StorefrontID, t *backends.Table, rows []backends.Row) error {
 	per := max(1, (maxParameters-1)/len(t.Columns))
 	for len(rows) > 0 {
-		n := min(per, len(rows))
+		n := 1 << (bits.Len(uint(min(per, len(rows)))) - 1)
 		args := make([]any, 1, 1+n*len(t.Columns))
 		args[0] = string(storefront)
 		for _, r := range rows[:n] {
@@ -34,11 +37,7 @@ func InsertRows(ctx context.Context, tx *sql.Tx, text func(string) string, store
 
 func insertText(t *backends.Table, rows int) string {
 	var b strings.Builder
-	b.WriteString("INSERT INTO " + t.Name + " (storefront_id")
-	for _, c := range t.Columns {
-		b.WriteString(", " + c.Name)
-	}
-	b.WriteString(") VALUES ")
+	b.WriteString("INSERT INTO " + t.Name + " (storefront_id, " + columnList(t) + ") VALUES ")
 	n := 1
 	for i := range rows {
 		if i > 0 {
@@ -52,4 +51,78 @@ func insertText(t *backends.Table, rows int) string {
 		b.WriteString(")")
 	}
 	return b.String()
+}
+
+// checkRow holds a row to its table: a value of another type would be stored
+// differently by each engine, or converted without a word.
+func checkRow(t *backends.Table, r backends.Row) error {
+	if len(r) != len(t.Columns) {
+		return fmt.Errorf("a row of %s has %d values, the table %d columns", t.Name, len(r), len(t.Columns))
+	}
+	for i, c := range t.Columns {
+		ok := false
+		switch v := r[i].(type) {
+		case nil:
+			ok = c.Null
+		case string:
+			ok = c.Type == backends.Text
+		case int64:
+			ok = c.Type == backends.Integer
+		case []byte:
+			ok = c.Type == backends.Bytes && v != nil
+		}
+		if !ok {
+			return fmt.Errorf("%s.%s cannot hold a %T", t.Name, c.Name, r[i])
+		}
+	}
+	return nil
+}
+
+// rowReader reads rows strictly by the catalog's types.
+type rowReader struct {
+	table *backends.Table
+	dest  []any
+}
+
+func newRowReader(t *backends.Table) *rowReader {
+	r := &rowReader{table: t, dest: make([]any, len(t.Columns))}
+	for i, c := range t.Columns {
+		switch c.Type {
+		case backends.Text:
+			r.dest[i] = new(sql.Null[string])
+		case backends.Integer:
+			r.dest[i] = new(sql.Null[int64])
+		default:
+			r.dest[i] = new([]byte)
+		}
+	}
+	return r
+}
+
+func (r *rowReader) row(rows *sql.Rows) (backends.Row, error) {
+	if err := rows.Scan(r.dest...); err != nil {
+		return nil, err
+	}
+	row := make(backends.Row, len(r.dest))
+	for i, d := range r.dest {
+		switch v := d.(type) {
+		case *sql.Null[string]:
+			if v.Valid {
+				row[i] = v.V
+			}
+		case *sql.Null[int64]:
+			if v.Valid {
+				row[i] = v.V
+			}
+		case *[]byte:
+			if *v != nil {
+				row[i] = *v
+				*v = nil
+			}
+		}
+	}
+	if err := checkRow(r.table, row); err != nil {
+		return nil, err
+	}
+	return row, nil
 }

@@ -33,6 +33,8 @@ type Store struct {
 	close   func() error
 }
 
+var _ backends.Store = (*Store)(nil)
+
 // New makes the store of a place that exists. It touches no database.
 func New(o Options) *Store {
 	s := &Store{place: o.Place, catalog: o.Catalog, dialect: o.Dialect, clock: o.Clock, timeout: o.Timeout, close: o.Close}

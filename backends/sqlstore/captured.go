@@ -1,0 +1,91 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+
+	"smartseller/backends"
+)
+
+// Captured implements backends.Store.
+func (s *Store) Captured(ctx context.Context, table string, limit int) ([]backends.Entry, error) {
+	return s.entries(ctx, backends.CapturedTable, table, limit)
+}
+
+// ToVerify implements backends.Store.
+func (s *Store) ToVerify(ctx context.Context, limit int) ([]backends.Entry, error) {
+	return s.entries(ctx, backends.VerifyTable, "", limit)
+}
+
+func (s *Store) entries(ctx context.Context, t *backends.Table, table string, limit int) ([]backends.Entry, error) {
+	text, args := selectText(t)+` ORDER BY id LIMIT $2`, []any{int64(limit)}
+	if table != "" {
+		text, args = selectText(t)+` AND table_name = $3 ORDER BY id LIMIT $2`, append(args, table)
+	}
+	var out []backends.Entry
+	err := s.snapshot(ctx, func(m *mover) error {
+		return m.each(text, args, func(rows *sql.Rows) error {
+			var e backends.Entry
+			err := rows.Scan(&e.ID, &e.Table, &e.Key.ID)
+			out = append(out, e)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Backlog implements backends.Store.
+func (s *Store) Backlog(ctx context.Context) (n int64, err error) {
+	err = s.snapshot(ctx, func(m *mover) error {
+		n, err = m.Count(backends.CapturedTable)
+		return err
+	})
+	return n, err
+}
+
+// Forget implements backends.Store.
+func (s *Store) Forget(ctx context.Context, token backends.Token, entries []backends.Entry) error {
+	return s.removeEntries(ctx, token, backends.CapturedTable, entries)
+}
+
+// Verified implements backends.Store.
+func (s *Store) Verified(ctx context.Context, token backends.Token, entries []backends.Entry) error {
+	return s.removeEntries(ctx, token, backends.VerifyTable, entries)
+}
+
+func (s *Store) removeEntries(ctx context.Context, token backends.Token, t *backends.Table, entries []backends.Entry) error {
+	ids := make([]string, len(entries))
+	for i, e := range entries {
+		ids[i] = e.ID
+	}
+	return s.guarded(ctx, token, 0, func(m *mover, _ backends.Fence) error { return m.remove(t, ids) })
+}
+
+// Progress implements backends.Store.
+func (s *Store) Progress(ctx context.Context) ([]backends.Progress, error) {
+	var out []backends.Progress
+	err := s.snapshot(ctx, func(m *mover) error {
+		return m.each(selectText(backends.ProgressTable)+` ORDER BY id`, nil, func(rows *sql.Rows) error {
+			var p backends.Progress
+			var done int64
+			err := rows.Scan(&p.Table, &p.Cursor, &p.Through, &p.Copied, &done)
+			p.Done = done != 0
+			out = append(out, p)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (m *mover) setProgress(p backends.Progress) error {
+	_, err := m.exec(`INSERT INTO move_progress (storefront_id, id, cursor, through, copied, done) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (storefront_id, id) DO UPDATE SET cursor = excluded.cursor, through = excluded.through, copied = excluded.copied, done = excluded.done`,
+		p.Table, p.Cursor, p.Through, p.Copied, truth(p.Done))
+	return err
+}

@@ -1,0 +1,125 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"smartseller/backends"
+)
+
+// mover is a transaction that enters by no epoch: it binds the storefront itself.
+type mover struct {
+	ctx   context.Context
+	store *Store
+	tx    *sql.Tx
+}
+
+// change runs fn in a read-write transaction of the mover and tries again after a
+// conflict. A wait above 0 makes it exclusive and bounds the wait for writers.
+func (s *Store) change(ctx context.Context, wait time.Duration, fn func(m *mover) error) error {
+	mode := Change
+	if wait > 0 {
+		mode = Exclusive
+	}
+	return retry(ctx, func() (error, bool) {
+		err := s.move(ctx, mode, wait, fn)
+		return err, Retryable(err)
+	})
+}
+
+// snapshot runs fn once on one read-only snapshot.
+func (s *Store) snapshot(ctx context.Context, fn func(m *mover) error) error {
+	if ctx.Value(insideKey{}) != nil {
+		return backends.ErrNested
+	}
+	return s.move(ctx, Snapshot, 0, fn)
+}
+
+func (s *Store) move(ctx context.Context, mode Mode, wait time.Duration, fn func(m *mover) error) error {
+	session, err := s.dialect.Begin(ctx, s.place.Storefront, mode, wait)
+	if err != nil {
+		return s.classify(ctx, err)
+	}
+	open := true
+	defer func() {
+		if open {
+			rollback(session)
+		}
+	}()
+	if err := fn(&mover{ctx: ctx, store: s, tx: session.Tx}); err != nil {
+		return s.classify(ctx, err)
+	}
+	open = false
+	return s.commit(ctx, session)
+}
+
+// guarded is change for the holder of the token only. The fence row stays
+// locked against a takeover until the transaction ends.
+func (s *Store) guarded(ctx context.Context, token backends.Token, wait time.Duration, fn func(m *mover, f backends.Fence) error) error {
+	return s.change(ctx, wait, func(m *mover) error {
+		f, err := m.fence(s.dialect.LockFence(false))
+		if err != nil {
+			return err
+		}
+		if err := checkToken(f, token); err != nil {
+			return err
+		}
+		return fn(m, f)
+	})
+}
+
+func checkToken(f backends.Fence, token backends.Token) error {
+	if f.State == backends.Absent || f.Move == "" || f.Move != token.Move || f.Gen != token.Gen {
+		return fmt.Errorf("%w (fence %s of move %q at %d, token of %q at %d)",
+			backends.ErrStaleToken, f.State, f.Move, f.Gen, token.Move, token.Gen)
+	}
+	return nil
+}
+
+// exec runs a portable text; the storefront is bound as $1.
+func (m *mover) exec(text string, args ...any) (int64, error) {
+	result, err := m.tx.ExecContext(m.ctx, m.store.dialect.Text(text), m.bound(args)...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// each runs a portable query, the storefront bound as $1, and calls fn on every row.
+func (m *mover) each(text string, args []any, fn func(rows *sql.Rows) error) error {
+	rows, err := m.tx.QueryContext(m.ctx, m.store.dialect.Text(text), m.bound(args)...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := fn(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// one reads a query's only row into dst; found is false when there is none.
+func (m *mover) one(text string, args []any, dst ...any) (found bool, err error) {
+	err = m.tx.QueryRowContext(m.ctx, m.store.dialect.Text(text), m.bound(args)...).Scan(dst...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (m *mover) bound(args []any) []any {
+	return append([]any{string(m.store.place.Storefront)}, args...)
+}
+
+// insert adds rows by the engine's fastest way.
+func (m *mover) insert(t *backends.Table, rows []backends.Row) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	return m.store.dialect.Insert(m.ctx, m.tx, m.store.place.Storefront, t, rows)
+}

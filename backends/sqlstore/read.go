@@ -1,0 +1,152 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"smartseller/backends"
+)
+
+// Read implements backends.Store. fn runs once: it may have handed on what it read.
+func (s *Store) Read(ctx context.Context, fn func(backends.Reader) error) error {
+	return s.snapshot(ctx, func(m *mover) error { return fn(m) })
+}
+
+var _ backends.Reader = (*mover)(nil)
+
+// Rows implements backends.Reader.
+func (m *mover) Rows(keys []backends.Key) (map[backends.Key]backends.Row, error) {
+	out := make(map[backends.Key]backends.Row, len(keys))
+	byTable, err := m.store.group(keys)
+	if err != nil {
+		return nil, err
+	}
+	for t, found := range byTable {
+		read := newRowReader(t)
+		err := inLists(found, func(list string, args []any) error {
+			return m.each(selectText(t)+" AND id IN "+list, args, func(rows *sql.Rows) error {
+				row, err := read.row(rows)
+				if err == nil {
+					out[backends.Key{Table: t.Name, ID: row.Key()}] = row
+				}
+				return err
+			})
+		})
+		if err != nil {
+			return nil, m.failed(err)
+		}
+	}
+	return out, nil
+}
+
+// Scan implements backends.Reader.
+func (m *mover) Scan(t *backends.Table, after, through string, limit int) ([]backends.Row, error) {
+	text, args := selectText(t)+` AND id > $2 ORDER BY id LIMIT $3`, []any{after, int64(limit)}
+	if through != "" {
+		text, args = selectText(t)+` AND id > $2 AND id <= $4 ORDER BY id LIMIT $3`, append(args, through)
+	}
+	var out []backends.Row
+	read := newRowReader(t)
+	err := m.each(text, args, func(rows *sql.Rows) error {
+		row, err := read.row(rows)
+		out = append(out, row)
+		return err
+	})
+	return out, m.failed(err)
+}
+
+// LastKey implements backends.Reader.
+func (m *mover) LastKey(t *backends.Table) (string, error) {
+	var key string
+	_, err := m.one(`SELECT id FROM `+t.Name+` WHERE storefront_id = $1 ORDER BY id DESC LIMIT 1`, nil, &key)
+	return key, m.failed(err)
+}
+
+// Count implements backends.Reader.
+func (m *mover) Count(t *backends.Table) (int64, error) {
+	var n int64
+	_, err := m.one(`SELECT count(*) FROM `+t.Name+` WHERE storefront_id = $1`, nil, &n)
+	return n, m.failed(err)
+}
+
+// Sums implements backends.Reader.
+func (m *mover) Sums(t *backends.Table) ([]int64, error) {
+	wanted := backends.SumsOf(t, func(column string) string { return "octet_length(" + column + ")" })
+	sums := make([]int64, len(wanted))
+	into := make([]any, len(wanted))
+	for i := range sums {
+		into[i] = &sums[i]
+	}
+	_, err := m.one(`SELECT `+strings.Join(wanted, ", ")+` FROM `+t.Name+` WHERE storefront_id = $1`, nil, into...)
+	return sums, m.failed(err)
+}
+
+func (m *mover) failed(err error) error { return m.store.classify(m.ctx, err) }
+
+func selectText(t *backends.Table) string {
+	return "SELECT " + columnList(t) + " FROM " + t.Name + " WHERE storefront_id = $1"
+}
+
+func columnList(t *backends.Table) string {
+	names := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		names[i] = c.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// group sorts keys by table; a table that the catalog does not know, or that
+// does not move, is an error.
+func (s *Store) group(keys []backends.Key) (map[*backends.Table][]string, error) {
+	out := map[*backends.Table][]string{}
+	for _, k := range keys {
+		t := s.catalog.Table(k.Table)
+		if t == nil {
+			return nil, fmt.Errorf("key of the unknown table %s", k.Table)
+		}
+		out[t] = append(out[t], k.ID)
+	}
+	return out, nil
+}
+
+// listSizes are the lengths of the key lists in statements. Lists in between
+// repeat their last key, so that a table needs four texts and not hundreds.
+var listSizes = [...]int{1, 8, 64, 512}
+
+// inLists calls fn with lists "($2, $3, ...)" and their arguments until every id was in one.
+func inLists(ids []string, fn func(list string, args []any) error) error {
+	for len(ids) > 0 {
+		size := listSizes[len(listSizes)-1]
+		for _, s := range listSizes {
+			if len(ids) <= s {
+				size = s
+				break
+			}
+		}
+		n := min(size, len(ids))
+		args := make([]any, size)
+		for i := range args {
+			args[i] = ids[min(i, n-1)]
+		}
+		if err := fn(listText[size], args); err != nil {
+			return err
+		}
+		ids = ids[n:]
+	}
+	return nil
+}
+
+var listText = func() map[int]string {
+	out := map[int]string{}
+	for _, size := range listSizes {
+		marks := make([]string, size)
+		for i := range marks {
+			marks[i] = "$" + strconv.Itoa(i+2)
+		}
+		out[size] = "(" + strings.Join(marks, ", ") + ")"
+	}
+	return out
+}()

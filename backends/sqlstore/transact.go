@@ -1,0 +1,131 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"smartseller/backends"
+)
+
+// maxTries bounds how often one transaction is run: with the pauses between
+// them it gives up after about a third of a second of conflicts.
+const maxTries = 10
+
+// insideKey marks the context of a transaction's function.
+type insideKey struct{}
+
+// View implements backends.Store.
+func (s *Store) View(ctx context.Context, epoch int64, fn func(context.Context, backends.Tx) error) error {
+	return s.enter(ctx, Entry{Storefront: s.place.Storefront, Epoch: epoch, Timeout: s.timeout}, fn)
+}
+
+// Update implements backends.Store.
+func (s *Store) Update(ctx context.Context, epoch int64, fn func(context.Context, backends.Tx) error) error {
+	return s.enter(ctx, Entry{Storefront: s.place.Storefront, Epoch: epoch, Write: true, Timeout: s.timeout}, fn)
+}
+
+func (s *Store) enter(ctx context.Context, e Entry, fn func(context.Context, backends.Tx) error) error {
+	return retry(ctx, func() (error, bool) { return s.attempt(ctx, e, fn) })
+}
+
+// retry runs once until it succeeds, fails for good or has had its tries. Whether
+// a failure deserves another try is not read from err alone: a function may
+// return its own error for a statement that met a conflict.
+func retry(ctx context.Context, once func() (err error, again bool)) error {
+	if ctx.Value(insideKey{}) != nil {
+		return backends.ErrNested
+	}
+	for try := 1; ; try++ {
+		err, again := once()
+		if err == nil || !again || ctx.Err() != nil {
+			return err
+		}
+		if try == maxTries {
+			if errors.Is(err, backends.ErrUnreachable) {
+				return err
+			}
+			return ErrContended.Because(err)
+		}
+		timer := time.NewTimer(rand.N(min(time.Millisecond<<try, 64*time.Millisecond)))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		case <-timer.C:
+		}
+	}
+}
+
+// attempt runs one application transaction; again says that it rolled back for a
+// reason that another try may not meet.
+func (s *Store) attempt(ctx context.Context, e Entry, fn func(context.Context, backends.Tx) error) (err error, again bool) {
+	session, err := s.dialect.Enter(ctx, e)
+	if err != nil {
+		err = s.classify(ctx, err)
+		return err, Retryable(err)
+	}
+	t := &tx{store: s, session: session, write: e.Write, now: s.clock()}
+	t.ctx = context.WithValue(ctx, insideKey{}, true)
+	open := true
+	defer func() {
+		t.ended = true
+		if open { // an error, or a panic on its way up
+			rollback(session)
+		}
+	}()
+	err = fn(t.ctx, t)
+	if err == nil && t.failed != nil {
+		err = fmt.Errorf("a statement of the transaction had failed: %w", t.failed)
+	}
+	if err == nil {
+		err = t.recordKeys()
+	}
+	if err != nil {
+		return err, Retryable(t.failed)
+	}
+	open = false
+	err = s.commit(ctx, session)
+	return err, Retryable(err)
+}
+
+func rollback(session *Session) {
+	// The cause is already on its way to the caller. A connection that cannot
+	// roll back is closed by database/sql or by the dialect.
+	_ = session.Rollback()
+	if session.Release != nil {
+		session.Release()
+	}
+}
+
+// commit ends a session. nil means that it is certain to have committed.
+func (s *Store) commit(ctx context.Context, session *Session) error {
+	err := session.Commit()
+	if err != nil {
+		_ = session.Rollback() // a context that ended before COMMIT was sent leaves it open
+	}
+	if session.Release != nil {
+		session.Release()
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrTxDone), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		// database/sql says these before it sends COMMIT: it was rolled back.
+		return s.classify(ctx, err)
+	default:
+		return s.dialect.ClassifyCommit(err)
+	}
+}
+
+// classify makes the contract's error of a driver's. Whatever a driver says
+// about a statement whose context has ended, the context is the reason.
+func (s *Store) classify(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+		return fmt.Errorf("the transaction was abandoned: %w", errors.Join(ctx.Err(), context.Cause(ctx)))
+	}
+	return s.dialect.Classify(err)
+}
