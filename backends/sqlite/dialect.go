@@ -1,0 +1,243 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+
+	"smartseller/backends"
+	"smartseller/backends/sqlstore"
+	"smartseller/platform/database"
+)
+
+// snapshotWait bounds the mover's wait for a connection; writers of another
+// process are waited for as long as the file's busy timeout says.
+const snapshotWait = 10 * time.Second
+
+// dialect serves one open file.
+type dialect struct {
+	db      *database.SQLite
+	catalog *backends.Catalog
+	texts   texts
+}
+
+var _ sqlstore.Dialect = (*dialect)(nil)
+
+const enterText = `SELECT epoch, state, capture FROM fence WHERE storefront_id = ?1 AND id = 'fence'`
+
+// Enter implements sqlstore.Dialect. BEGIN IMMEDIATE makes a writer the only
+// one, so the fence it reads next cannot change under it; a reader's fence is in
+// the snapshot of what it reads.
+func (d *dialect) Enter(ctx context.Context, e sqlstore.Entry) (*sqlstore.Session, error) {
+	pool := d.db.Reader
+	if e.Write {
+		pool = d.db.Writer
+	}
+	s, err := begin(ctx, pool, e.Timeout)
+	if err != nil {
+		if errors.Is(err, errWaited) {
+			return nil, sqlstore.ErrContended.Because(err)
+		}
+		return nil, err
+	}
+	if err := d.check(ctx, s, e); err != nil {
+		_ = s.Rollback()
+		s.Release()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (d *dialect) check(ctx context.Context, s *sqlstore.Session, e sqlstore.Entry) error {
+	fence := backends.Refused{State: backends.Absent}
+	err := s.QueryRowContext(ctx, enterText, string(e.Storefront)).Scan(&fence.Epoch, &fence.State, &s.Capture)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return d.Classify(err)
+	}
+	open := fence.State == backends.Active || fence.State == backends.Sealed && !e.Write
+	if !open || fence.Epoch != e.Epoch {
+		return &fence
+	}
+	s.Capture = s.Capture && e.Write
+	return nil
+}
+
+// errWaited says that no connection, or not the file's write lock, was had in time.
+var errWaited = errors.New("the file's writer did not end in time")
+
+// begin waits at most wait for a connection and, through it, for the file's
+// lock. The wait has a context of its own: the transaction outlives it.
+func begin(ctx context.Context, pool *sql.DB, wait time.Duration) (*sqlstore.Session, error) {
+	started := time.Now()
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	conn, err := pool.Conn(waiting)
+	if err != nil {
+		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			return nil, errWaited
+		}
+		return nil, classify(err)
+	}
+	left := max(time.Millisecond, wait-time.Since(started))
+	_, err = conn.ExecContext(ctx, "PRAGMA busy_timeout = "+strconv.FormatInt(left.Milliseconds(), 10))
+	var tx *sql.Tx
+	if err == nil {
+		tx, err = conn.BeginTx(ctx, nil)
+	}
+	if err != nil {
+		_ = conn.Close() // gives it back to the pool
+		if busy(err) {
+			return nil, fmt.Errorf("%w: %w", errWaited, err)
+		}
+		return nil, classify(err)
+	}
+	return &sqlstore.Session{Tx: tx, Release: func() { _ = conn.Close() }}, nil
+}
+
+// Begin implements sqlstore.Dialect. A lock of a process that died is given back
+// by the kernel at once.
+func (d *dialect) Begin(ctx context.Context, _ backends.StorefrontID, m sqlstore.Mode, wait time.Duration) (*sqlstore.Session, error) {
+	pool := d.db.Writer
+	if m == sqlstore.Snapshot {
+		pool = d.db.Reader
+	}
+	if m != sqlstore.Exclusive {
+		wait = snapshotWait
+	}
+	s, err := begin(ctx, pool, wait)
+	if errors.Is(err, errWaited) {
+		if m == sqlstore.Exclusive {
+			return nil, fmt.Errorf("%w: %w", backends.ErrLockBusy, err)
+		}
+		return nil, sqlstore.Again(err)
+	}
+	return s, err
+}
+
+// Text implements sqlstore.Dialect.
+func (d *dialect) Text(portable string) string { return d.texts.of(portable) }
+
+// Statement implements sqlstore.Dialect.
+func (d *dialect) Statement(s *backends.Statement) string { return d.texts.ofStatement(s) }
+
+// LockFence implements sqlstore.Dialect: the one writer needs no row lock.
+func (d *dialect) LockFence(bool) string { return "" }
+
+// Insert implements sqlstore.Dialect.
+func (d *dialect) Insert(ctx context.Context, tx *sql.Tx, storefront backends.StorefrontID, t *backends.Table, rows []backends.Row) error {
+	return sqlstore.InsertRows(ctx, tx, d.Text, storefront, t, rows)
+}
+
+// Classify implements sqlstore.Dialect.
+func (d *dialect) Classify(err error) error {
+	var e sqlite3.Error
+	if errors.As(err, &e) && (e.ExtendedCode == sqlite3.ErrConstraintUnique || e.ExtendedCode == sqlite3.ErrConstraintPrimaryKey) && !errors.Is(err, backends.ErrUnique) {
+		return fmt.Errorf("%w: %w", d.uniqueError(e), err)
+	}
+	return classify(err)
+}
+
+func classify(err error) error {
+	var e sqlite3.Error
+	if !errors.As(err, &e) || sqlstore.Retryable(err) || errors.Is(err, backends.ErrUnreachable) {
+		return err
+	}
+	switch e.Code {
+	case sqlite3.ErrBusy, sqlite3.ErrLocked:
+		return sqlstore.Again(err)
+	case sqlite3.ErrCantOpen, sqlite3.ErrIoErr, sqlite3.ErrFull, sqlite3.ErrReadonly, sqlite3.ErrNotADB, sqlite3.ErrCorrupt, sqlite3.ErrPerm:
+		return unreachable(err)
+	}
+	return err
+}
+
+// ClassifyCommit implements sqlstore.Dialect. Only an I/O error leaves open
+// whether the log's last frame reached the disk.
+func (d *dialect) ClassifyCommit(err error) error {
+	var e sqlite3.Error
+	if errors.As(err, &e) && e.Code != sqlite3.ErrIoErr {
+		return d.Classify(err)
+	}
+	return fmt.Errorf("%w: %w", backends.ErrCommitUnknown, err)
+}
+
+func busy(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && (e.Code == sqlite3.ErrBusy || e.Code == sqlite3.ErrLocked)
+}
+
+// uniqueError finds the key by the columns that SQLite names:
+// "UNIQUE constraint failed: customers.storefront_id, customers.email_key".
+func (d *dialect) uniqueError(e sqlite3.Error) *backends.UniqueError {
+	_, list, _ := strings.Cut(e.Error(), "failed: ")
+	var table string
+	var columns []string
+	for _, name := range strings.Split(list, ", ") {
+		t, column, _ := strings.Cut(name, ".")
+		table = t
+		if column != "storefront_id" {
+			columns = append(columns, column)
+		}
+	}
+	named := strings.Join(columns, ",")
+	out := &backends.UniqueError{Table: table}
+	if t := d.catalog.Table(table); t != nil {
+		for _, u := range t.Uniques {
+			if strings.Join(u.Columns, ",") == named {
+				out.Key = u.Name
+			}
+		}
+		if named == "id" {
+			out.Key = table + "_key"
+		}
+	}
+	return out
+}
+
+// Holders implements sqlstore.Dialect. SQLite does not say who holds a lock.
+func (d *dialect) Holders(ctx context.Context, _ backends.StorefrontID) ([]string, error) {
+	s, err := begin(ctx, d.db.Writer, time.Millisecond)
+	if errors.Is(err, errWaited) {
+		return []string{"a write transaction on the storefront's file, in this process or in another one on this host"}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	_ = s.Rollback()
+	s.Release()
+	return nil, nil
+}
+
+// Size implements sqlstore.Dialect: the file and its log.
+func (d *dialect) Size(context.Context, backends.StorefrontID, []*backends.Table) (int64, error) {
+	file, err := os.Stat(d.db.Path)
+	if err != nil {
+		return 0, unreachable(err)
+	}
+	size := file.Size()
+	if log, err := os.Stat(d.db.Path + "-wal"); err == nil {
+		size += log.Size()
+	}
+	return size, nil
+}
+
+// Warm implements sqlstore.Dialect.
+func (d *dialect) Warm(ctx context.Context) error {
+	var verdict string
+	if err := d.db.Reader.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&verdict); err != nil {
+		return d.Classify(err)
+	}
+	if verdict != "ok" {
+		return unreachable(errors.New("the file is damaged: PRAGMA integrity_check finds errors"))
+	}
+	// Busy readers may keep it from truncating; it has still copied what it could.
+	_, err := d.db.Writer.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	return d.Classify(err)
+}

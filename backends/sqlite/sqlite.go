@@ -1,0 +1,281 @@
+// Package sqlite is the backend that keeps each storefront in a file of its own:
+// FOLDER/STOREFRONT/EPOCH.db. Every epoch has its own path, so a stale handle can
+// never be mistaken for the new place; what really keeps it out is the fence
+// row inside the file. Files belong to one host.
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"github.com/pressly/goose/v3"
+	"golang.org/x/sys/unix"
+
+	"smartseller/backends"
+	"smartseller/backends/sqlstore"
+	"smartseller/migrations"
+	"smartseller/platform/database"
+	"smartseller/platform/fault"
+	"smartseller/platform/ids"
+)
+
+// Backend is a folder of SQLite files. Safe for concurrent use.
+type Backend struct {
+	cfg     backends.Config
+	catalog *backends.Catalog
+
+	mu       sync.Mutex
+	template []byte // an empty place, made once: migrating each new file would cost a hundred times more
+}
+
+var _ backends.Backend = (*Backend)(nil)
+
+// Opener returns what opens SQLite backends for this catalog.
+func Opener(catalog *backends.Catalog) backends.Opener {
+	return func(cfg backends.Config) (backends.Backend, error) {
+		if !filepath.IsAbs(cfg.Path) {
+			return nil, fault.InvalidField("/path", "invalid_path", "must be the absolute path of a folder")
+		}
+		return &Backend{cfg: cfg, catalog: catalog}, nil
+	}
+}
+
+// Name implements backends.Backend.
+func (b *Backend) Name() string { return b.cfg.Name }
+
+// Kind implements backends.Backend.
+func (b *Backend) Kind() backends.Kind { return backends.SQLite }
+
+func (b *Backend) file(p backends.Place) (string, error) {
+	if !ids.Valid(string(p.Storefront)) || p.Epoch < 1 {
+		return "", fmt.Errorf("a place needs a storefront id and an epoch, not %q at %d", p.Storefront, p.Epoch)
+	}
+	return filepath.Join(b.cfg.Path, string(p.Storefront), strconv.FormatInt(p.Epoch, 10)+".db"), nil
+}
+
+// Create implements backends.Backend. The file appears whole or not at all, and
+// survives a power cut from the moment Create returns.
+func (b *Backend) Create(ctx context.Context, p backends.Place) error {
+	path, err := b.file(p)
+	if err != nil {
+		return err
+	}
+	if err := b.onThisHost(); err != nil {
+		return err
+	}
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	empty, err := b.emptyPlace(ctx)
+	if err != nil {
+		return err
+	}
+	folder := filepath.Dir(path)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return unreachable(err)
+	}
+	if err := publish(path, empty); err != nil {
+		return unreachable(err)
+	}
+	return syncFolders(folder, b.cfg.Path)
+}
+
+// publish writes a file that nobody sees before it is complete. Whoever was
+// first wins: a link, unlike a rename, never replaces a file in use.
+func publish(path string, content []byte) error {
+	draft, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(draft.Name())
+	_, err = draft.Write(content)
+	if err == nil {
+		err = draft.Sync()
+	}
+	if err = errors.Join(err, draft.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(draft.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+func syncFolders(folders ...string) error {
+	for _, folder := range folders {
+		f, err := os.Open(folder)
+		if err != nil {
+			return unreachable(err)
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return unreachable(err)
+		}
+	}
+	return nil
+}
+
+func unreachable(err error) error { return fmt.Errorf("%w: %w", backends.ErrUnreachable, err) }
+
+// emptyPlace is the content of a file with the newest schema and no row.
+func (b *Backend) emptyPlace(ctx context.Context) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.template != nil {
+		return b.template, nil
+	}
+	folder, err := os.MkdirTemp("", "smartseller-template-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	path := filepath.Join(folder, "empty.db")
+	if err := upgrade(ctx, path, true); err != nil {
+		return nil, fmt.Errorf("make an empty place: %w", err)
+	}
+	b.template, err = os.ReadFile(path)
+	return b.template, err
+}
+
+func upgrade(ctx context.Context, path string, create bool) error {
+	files, err := migrations.Tenant(migrations.SQLite)
+	if err != nil {
+		return err
+	}
+	db, err := database.OpenSQLite(ctx, path, database.SQLiteOptions{Create: create})
+	if err != nil {
+		return absent(err)
+	}
+	return errors.Join(database.Migrate(ctx, db.Writer, goose.DialectSQLite3, files), db.Close())
+}
+
+func absent(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return backends.ErrNoPlace
+	}
+	return unreachable(err)
+}
+
+// Open implements backends.Backend.
+func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, error) {
+	path, err := b.file(p)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.onThisHost(); err != nil {
+		return nil, err
+	}
+	db, err := database.OpenSQLite(ctx, path, database.SQLiteOptions{})
+	if err != nil {
+		return nil, absent(err)
+	}
+	return sqlstore.New(sqlstore.Options{
+		Place: p, Catalog: b.catalog,
+		Dialect: &dialect{db: db, catalog: b.catalog},
+		Close:   db.Close,
+	}), nil
+}
+
+// Destroy implements backends.Backend. Every handle must be closed before: a
+// deleted file that somebody still has open would take writes that nobody finds.
+func (b *Backend) Destroy(_ context.Context, p backends.Place) error {
+	path, err := b.file(p)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return unreachable(err)
+		}
+	}
+	// The folder stays while another epoch lives in it.
+	if err := os.Remove(filepath.Dir(path)); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) {
+		return unreachable(err)
+	}
+	return syncFolders(b.cfg.Path)
+}
+
+// Ping implements backends.Backend.
+func (b *Backend) Ping(context.Context) error {
+	if err := b.onThisHost(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(b.cfg.Path, 0o700); err != nil {
+		return unreachable(err)
+	}
+	if err := unix.Access(b.cfg.Path, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
+		return unreachable(fmt.Errorf("%s: %w", b.cfg.Path, err))
+	}
+	return nil
+}
+
+func (b *Backend) onThisHost() error {
+	host, err := os.Hostname()
+	if err == nil && b.cfg.Host != "" && b.cfg.Host != host {
+		err = fmt.Errorf("backend %s lives on host %s, this is %s", b.cfg.Name, b.cfg.Host, host)
+	}
+	if err != nil {
+		return unreachable(err)
+	}
+	return nil
+}
+
+// Check implements backends.Backend.
+func (b *Backend) Check(ctx context.Context) []backends.Finding {
+	folder := backends.Finding{Check: "folder"}
+	if err := b.Ping(ctx); err != nil {
+		folder.Problem = err.Error()
+		folder.Fix = "make the folder readable and writable for this process, on the host that the backend was registered on"
+	}
+	space := backends.Finding{Check: "disk space"}
+	if free, err := b.Free(ctx); err == nil && free < 1<<30 {
+		space.Problem = fmt.Sprintf("only %d MiB are free under %s", free>>20, b.cfg.Path)
+		space.Fix = "free some space or move storefronts to another backend"
+	}
+	return []backends.Finding{folder, space}
+}
+
+// Free implements backends.Backend.
+func (b *Backend) Free(context.Context) (int64, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(b.cfg.Path, &s); err != nil {
+		return -1, unreachable(err)
+	}
+	return int64(s.Bavail) * s.Bsize, nil
+}
+
+// SchemaVersion implements backends.Backend.
+func (b *Backend) SchemaVersion(ctx context.Context, p backends.Place) (version int64, err error) {
+	path, err := b.file(p)
+	if err != nil {
+		return 0, err
+	}
+	db, err := database.OpenSQLite(ctx, path, database.SQLiteOptions{})
+	if err != nil {
+		return 0, absent(err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	files, err := migrations.Tenant(migrations.SQLite)
+	if err != nil {
+		return 0, err
+	}
+	current, _, err := database.Version(ctx, db.Writer, goose.DialectSQLite3, files)
+	return current, err
+}
+
+// Upgrade implements backends.Backend.
+func (b *Backend) Upgrade(ctx context.Context, p backends.Place) error {
+	path, err := b.file(p)
+	if err != nil {
+		return err
+	}
+	return upgrade(ctx, path, false)
+}
+
+// Close implements backends.Backend: stores own their files.
+func (b *Backend) Close() error { return nil }
