@@ -1,0 +1,20 @@
+package sqlite_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/backends/sqlite"
+	"smartseller/backends/storetest"
+)
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T, catalog *backends.Catalog) backends.Backend {
+		b, err := sqlite.Opener(catalog)(backends.Config{Name: "files", Kind: backends.SQLite, Path: t.TempDir()})
+		require.NoError(t, err)
+		return b
+	})
+}

@@ -1,0 +1,327 @@
+package storetest
+
+import (
+	"context"
+	"sort"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"smartseller/backends"
+	"smartseller/platform/ids"
+)
+
+var captureCases = map[string]func(*testing.T, *home){
+	"off, nothing is recorded":     offRecordsNothing,
+	"on, every key is recorded":    onRecordsKeys,
+	"a rolled back key is not":     rolledBackIsNot,
+	"exactly these are forgotten":  forgetsExactly,
+	"the mover is not captured":    moverIsNotCaptured,
+	"entries of one table or many": entriesByTable,
+}
+
+func backlog(t testing.TB, s backends.Store) int64 {
+	t.Helper()
+	n, err := s.Backlog(context.Background())
+	require.NoError(t, err)
+	return n
+}
+
+func capturedKeys(t testing.TB, s backends.Store, table string) []backends.Entry {
+	t.Helper()
+	entries, err := s.Captured(context.Background(), table, 1000)
+	require.NoError(t, err)
+	sort.Slice(entries, func(i, j int) bool { return entries[i].Key.ID < entries[j].Key.ID })
+	return entries
+}
+
+func offRecordsNothing(t *testing.T, h *home) {
+	s := h.storefront(t)
+	put(t, s, "a", 1)
+	require.Zero(t, backlog(t, s))
+}
+
+func onRecordsKeys(t *testing.T, h *home) {
+	s := h.storefront(t)
+	put(t, s, "b", 1)
+	put(t, s, "c", 1)
+	enlisted(t, s)
+	update(t, s, func(tx backends.Tx) error {
+		_, err := tx.Exec(addCounter, "a", 1)
+		require.NoError(t, err)
+		var v int64
+		require.NoError(t, tx.Get(&v, bumpCounter, "b"))
+		_, err = tx.Exec(dropCounter, "c")
+		require.NoError(t, err)
+		_, err = tx.Exec(setCounter, "nobody", 1)
+		return err
+	})
+	var keys []string
+	for _, e := range capturedKeys(t, s, "") {
+		require.Equal(t, "counters", e.Table)
+		keys = append(keys, e.Key.ID)
+	}
+	require.Equal(t, []string{"a", "b", "c"}, keys)
+}
+
+func rolledBackIsNot(t *testing.T, h *home) {
+	s := h.storefront(t)
+	enlisted(t, s)
+	require.ErrorIs(t, tryUpdate(s, func(tx backends.Tx) error {
+		_, err := tx.Exec(addCounter, "a", 1)
+		require.NoError(t, err)
+		return errOwn
+	}), errOwn)
+	require.Zero(t, backlog(t, s))
+}
+
+func forgetsExactly(t *testing.T, h *home) {
+	s := h.storefront(t)
+	k := enlisted(t, s)
+	put(t, s, "a", 1)
+	read := capturedKeys(t, s, "")
+	update(t, s, func(tx backends.Tx) error {
+		_, err := tx.Exec(setCounter, "a", 2)
+		return err
+	})
+	require.NoError(t, s.Forget(context.Background(), k, read))
+	left := capturedKeys(t, s, "")
+	require.Len(t, left, 1, "the later entry of the same key stays")
+	require.NotEqual(t, read[0].ID, left[0].ID)
+}
+
+func moverIsNotCaptured(t *testing.T, h *home) {
+	s := h.storefront(t)
+	k := enlisted(t, s)
+	require.NoError(t, s.Apply(context.Background(), k, backends.Batch{Keys: []backends.Key{counterKey("a")},
+		Rows: map[backends.Key]backends.Row{counterKey("a"): counterRow("a", 1)}}))
+	require.Zero(t, backlog(t, s))
+}
+
+func entriesByTable(t *testing.T, h *home) {
+	s := h.storefront(t)
+	enlisted(t, s)
+	put(t, s, "a", 1)
+	require.Len(t, capturedKeys(t, s, "counters"), 1)
+	require.Empty(t, capturedKeys(t, s, "one_time_tokens"))
+}
+
+var rowCases = map[string]func(*testing.T, *home){
+	"a chunk and its progress":              loadsChunk,
+	"a chunk that exists changes nothing":   loadedTwice,
+	"apply is idempotent and deletes":       applyIsIdempotent,
+	"a batch swaps unique values":           applySwaps,
+	"a holder outside the batch is named":   holderIsNamed,
+	"scan goes in key order":                scansInOrder,
+	"random rows come back byte for byte":   rowsRoundTrip,
+	"a value of a wrong type is refused":    wrongTypeIsRefused,
+	"sums tell a changed value":             sumsTell,
+	"a purge leaves nothing, in small bits": purgeLeavesNothing,
+}
+
+func load(t testing.TB, s backends.Store, k backends.Token, rows ...backends.Row) {
+	t.Helper()
+	require.NoError(t, s.Load(context.Background(), k, counters, rows, backends.Progress{Table: "counters", Cursor: rows[len(rows)-1].Key(), Copied: int64(len(rows))}))
+}
+
+func (h *home) target(t testing.TB) (backends.Store, backends.Token) {
+	t.Helper()
+	s, k := h.place(t), token()
+	require.NoError(t, s.Install(context.Background(), k, epoch))
+	return s, k
+}
+
+func scan(t testing.TB, s backends.Store, table *backends.Table) (rows []backends.Row) {
+	t.Helper()
+	require.NoError(t, s.Read(context.Background(), func(r backends.Reader) (err error) {
+		rows, err = r.Scan(table, "", "", 100000)
+		return err
+	}))
+	return rows
+}
+
+func loadsChunk(t *testing.T, h *home) {
+	s, k := h.target(t)
+	p := backends.Progress{Table: "counters", Cursor: "b", Through: "z", Copied: 2, Done: true}
+	require.NoError(t, s.Load(context.Background(), k, counters, []backends.Row{counterRow("a", 1), counterRow("b", 2)}, p))
+	got, err := s.Progress(context.Background())
+	require.NoError(t, err)
+	require.Equal(t, []backends.Progress{p}, got)
+	require.Equal(t, []backends.Row{counterRow("a", 1), counterRow("b", 2)}, scan(t, s, counters))
+}
+
+func loadedTwice(t *testing.T, h *home) {
+	s, k := h.target(t)
+	load(t, s, k, counterRow("b", 1))
+	err := s.Load(context.Background(), k, counters, []backends.Row{counterRow("a", 1), counterRow("b", 2)}, backends.Progress{Table: "counters", Cursor: "b"})
+	require.ErrorIs(t, err, backends.ErrUnique)
+	require.Equal(t, []backends.Row{counterRow("b", 1)}, scan(t, s, counters))
+}
+
+func applyIsIdempotent(t *testing.T, h *home) {
+	s, k := h.target(t)
+	load(t, s, k, counterRow("a", 1), counterRow("b", 1))
+	b := backends.Batch{
+		Keys:   []backends.Key{counterKey("a"), counterKey("b"), counterKey("c")},
+		Rows:   map[backends.Key]backends.Row{counterKey("a"): counterRow("a", 2), counterKey("c"): counterRow("c", 3)},
+		Verify: true,
+	}
+	for range 2 {
+		require.NoError(t, s.Apply(context.Background(), k, b))
+		require.Equal(t, []backends.Row{counterRow("a", 2), counterRow("c", 3)}, scan(t, s, counters))
+	}
+	entries, err := s.ToVerify(context.Background(), 100)
+	require.NoError(t, err)
+	require.NoError(t, s.Verified(context.Background(), k, entries))
+	entries, err = s.ToVerify(context.Background(), 100)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+}
+
+func tokenRow(id, hash string) backends.Row {
+	return backends.Row{id, "c", "p", []byte(hash), "e", int64(1), int64(2), nil}
+}
+
+func tokenKey(id string) backends.Key { return backends.Key{Table: "one_time_tokens", ID: id} }
+
+func applySwaps(t *testing.T, h *home) {
+	s, k := h.target(t)
+	for _, hashes := range [][2]string{{"x", "y"}, {"y", "x"}} {
+		require.NoError(t, s.Apply(context.Background(), k, backends.Batch{
+			Keys: []backends.Key{tokenKey("1"), tokenKey("2")},
+			Rows: map[backends.Key]backends.Row{tokenKey("1"): tokenRow("1", hashes[0]), tokenKey("2"): tokenRow("2", hashes[1])},
+		}))
+	}
+	require.Equal(t, []backends.Row{tokenRow("1", "y"), tokenRow("2", "x")}, scan(t, s, tokens))
+}
+
+func holderIsNamed(t *testing.T, h *home) {
+	s, k := h.target(t)
+	one := backends.Batch{Keys: []backends.Key{tokenKey("1")}, Rows: map[backends.Key]backends.Row{tokenKey("1"): tokenRow("1", "x")}}
+	require.NoError(t, s.Apply(context.Background(), k, one))
+	two := backends.Batch{Keys: []backends.Key{tokenKey("2")}, Rows: map[backends.Key]backends.Row{tokenKey("2"): tokenRow("2", "x")}}
+	var holders *backends.HolderError
+	require.ErrorAs(t, s.Apply(context.Background(), k, two), &holders)
+	require.Equal(t, []backends.Key{tokenKey("1")}, holders.Holders)
+	require.Equal(t, []backends.Row{tokenRow("1", "x")}, scan(t, s, tokens))
+}
+
+func scansInOrder(t *testing.T, h *home) {
+	s, k := h.target(t)
+	var rows []backends.Row
+	for i := range 100 {
+		rows = append(rows, counterRow(key(i), int64(i)))
+	}
+	load(t, s, k, rows...)
+	require.NoError(t, s.Read(context.Background(), func(r backends.Reader) error {
+		got, err := r.Scan(counters, key(9), key(49), 10)
+		require.NoError(t, err)
+		require.Equal(t, rows[10:20], got)
+		got, err = r.Scan(counters, key(39), key(44), 100)
+		require.NoError(t, err)
+		require.Equal(t, rows[40:45], got)
+		n, err := r.Count(counters)
+		require.NoError(t, err)
+		require.EqualValues(t, 100, n)
+		last, err := r.LastKey(counters)
+		require.NoError(t, err)
+		require.Equal(t, key(99), last)
+		last, err = r.LastKey(tokens)
+		require.NoError(t, err)
+		require.Empty(t, last)
+		return nil
+	}))
+}
+
+// anyText is text that every engine holds: any Unicode but NUL.
+var anyText = rapid.StringOf(rapid.Rune().Filter(func(r rune) bool { return r != 0 }))
+
+// rowsRoundTrip: rows read back equal those written, so digests of the same rows
+// are the same on every backend.
+func rowsRoundTrip(t *testing.T, h *home) {
+	s, k := h.target(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		row := backends.Row{
+			ids.New(), anyText.Draw(rt, "customer"), anyText.Draw(rt, "purpose"),
+			append([]byte(ids.New()), rapid.SliceOf(rapid.Byte()).Draw(rt, "hash")...), anyText.Draw(rt, "email"),
+			rapid.Int64().Draw(rt, "created"), rapid.Int64().Draw(rt, "expires"), nil,
+		}
+		if rapid.Bool().Draw(rt, "used") {
+			row[7] = rapid.Int64().Draw(rt, "used at")
+		}
+		require.NoError(rt, s.Load(context.Background(), k, tokens, []backends.Row{row}, backends.Progress{Table: tokens.Name}))
+		require.NoError(rt, s.Read(context.Background(), func(r backends.Reader) error {
+			got, err := r.Rows([]backends.Key{tokenKey(row.Key())})
+			require.NoError(rt, err)
+			want, _, err := backends.DigestOf(tokens, row, nil)
+			require.NoError(rt, err)
+			have, _, err := backends.DigestOf(tokens, got[tokenKey(row.Key())], nil)
+			require.NoError(rt, err)
+			require.Equal(rt, want, have)
+			return nil
+		}))
+	})
+}
+
+func wrongTypeIsRefused(t *testing.T, h *home) {
+	s, k := h.target(t)
+	for _, bad := range []backends.Row{{"a", "1"}, {"a", nil}, {"a"}, {"a", 1.5}, {int64(1), int64(1)}} {
+		require.Error(t, s.Load(context.Background(), k, counters, []backends.Row{bad}, backends.Progress{Table: "counters"}))
+	}
+	require.Empty(t, scan(t, s, counters))
+}
+
+func sumsTell(t *testing.T, h *home) {
+	s, k := h.target(t)
+	sums := func() (n []int64) {
+		require.NoError(t, s.Read(context.Background(), func(r backends.Reader) (err error) {
+			n, err = r.Sums(counters)
+			return err
+		}))
+		return n
+	}
+	require.Equal(t, []int64{0, 0, 0}, sums())
+	load(t, s, k, counterRow("a", 5), counterRow("bé", -7))
+	require.Equal(t, []int64{2, 4, -2}, sums())
+}
+
+func purgeOnce(s backends.Store, k backends.Token) error {
+	_, err := s.Purge(context.Background(), k, 10)
+	return err
+}
+
+// purge empties a place, in bits.
+func purge(t testing.TB, s backends.Store, k backends.Token) {
+	t.Helper()
+	f, err := s.Fence(context.Background())
+	require.NoError(t, err)
+	if f.State == backends.Active {
+		require.ErrorIs(t, purgeOnce(s, k), backends.ErrTransition, "an open place is not purged")
+		change(t, s, k, backends.Moved, backends.Active)
+	}
+	for {
+		n, err := s.Purge(context.Background(), k, 3)
+		require.NoError(t, err)
+		require.LessOrEqual(t, n, int64(3))
+		if n == 0 {
+			return
+		}
+	}
+}
+
+func purgeLeavesNothing(t *testing.T, h *home) {
+	s := h.storefront(t)
+	for i := range 10 {
+		put(t, s, key(i), 1)
+	}
+	k := enlisted(t, s)
+	put(t, s, "captured", 1)
+	purge(t, s, k)
+	f, err := s.Fence(context.Background())
+	require.NoError(t, err)
+	require.Equal(t, backends.Absent, f.State)
+	require.Empty(t, scan(t, s, counters))
+	require.Zero(t, backlog(t, s))
+	require.NoError(t, purgeOnce(s, k), "repeated")
+}

@@ -1,0 +1,77 @@
+package storetest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/platform/ids"
+)
+
+var placeCases = map[string]func(*testing.T, *home){
+	"making, upgrading and destroying repeat": lifecycleRepeats,
+	"a place that does not exist":             missingPlace,
+	"the backend answers for itself":          answersForItself,
+	"the schema is what the catalog says":     schemaIsCatalog,
+}
+
+func lifecycleRepeats(t *testing.T, h *home) {
+	ctx := context.Background()
+	p := backends.Place{Backend: h.backend.Name(), Storefront: backends.StorefrontID(ids.New()), Epoch: 3}
+	for range 2 {
+		require.NoError(t, h.backend.Create(ctx, p))
+		require.NoError(t, h.backend.Upgrade(ctx, p))
+	}
+	version, err := h.backend.SchemaVersion(ctx, p)
+	require.NoError(t, err)
+	require.Positive(t, version)
+	for range 2 {
+		require.NoError(t, h.backend.Destroy(ctx, p))
+	}
+}
+
+// missingPlace: where every place is its own file or database it must be told; a
+// shared database has a place for everyone, with no fence in it.
+func missingPlace(t *testing.T, h *home) {
+	p := backends.Place{Backend: h.backend.Name(), Storefront: backends.StorefrontID(ids.New()), Epoch: 1}
+	s, err := h.backend.Open(context.Background(), p)
+	if h.backend.Kind() != backends.SharedPostgres {
+		require.ErrorIs(t, err, backends.ErrNoPlace)
+		return
+	}
+	require.NoError(t, err)
+	requireRefused(t, view(s, nothing), backends.Absent)
+	require.NoError(t, s.Close())
+}
+
+func answersForItself(t *testing.T, h *home) {
+	ctx := context.Background()
+	require.NoError(t, h.backend.Ping(ctx))
+	for _, f := range h.backend.Check(ctx) {
+		require.Empty(t, f.Problem, f.Check)
+	}
+	free, err := h.backend.Free(ctx)
+	require.NoError(t, err)
+	require.NotZero(t, free)
+	s := h.storefront(t)
+	size, err := s.Size(ctx)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, size, int64(0))
+	require.NoError(t, s.Prepare(ctx))
+}
+
+// schemaIsCatalog reads every table of the catalog by its declared columns.
+func schemaIsCatalog(t *testing.T, h *home) {
+	s := h.storefront(t)
+	require.NoError(t, s.Read(context.Background(), func(r backends.Reader) error {
+		for _, table := range h.catalog.Tables() {
+			_, err := r.Scan(table, "", "", 1)
+			require.NoError(t, err, table.Name)
+			_, err = r.Sums(table)
+			require.NoError(t, err, table.Name)
+		}
+		return nil
+	}))
+}
