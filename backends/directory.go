@@ -20,15 +20,19 @@ type Directory struct {
 	db      *control.DB
 	keys    *crypto.Keyring
 	openers map[Kind]Opener
+	catalog *Catalog
 
 	mu   sync.Mutex
 	open map[string]Backend
 }
 
 // NewDirectory makes a directory; openers says which kinds this program can open.
-func NewDirectory(db *control.DB, keys *crypto.Keyring, openers map[Kind]Opener) *Directory {
-	return &Directory{db: db, keys: keys, openers: openers, open: map[string]Backend{}}
+func NewDirectory(db *control.DB, keys *crypto.Keyring, catalog *Catalog, openers map[Kind]Opener) *Directory {
+	return &Directory{db: db, keys: keys, catalog: catalog, openers: openers, open: map[string]Backend{}}
 }
+
+// Catalog is the list of tables that every backend of the directory holds.
+func (d *Directory) Catalog() *Catalog { return d.catalog }
 
 var backendName = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$`)
 
