@@ -1,0 +1,347 @@
+package migration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+)
+
+const (
+	chunkRows   = 1000
+	batchKeys   = 500
+	barrierWait = 250 * time.Millisecond
+	barrierMax  = 40
+)
+
+// prepare makes the target, arms capture at the source and waits until every
+// writer that could have missed it has ended. Only then is the first row read.
+func (x *run) prepare(ctx context.Context) error {
+	if err := x.makeTarget(ctx); err != nil {
+		return err
+	}
+	if err := x.source.Enlist(ctx, x.m.token()); err != nil {
+		return err
+	}
+	if err := x.hook(ctx, "K1"); err != nil {
+		return err
+	}
+	if err := x.barrier(ctx); err != nil {
+		return err
+	}
+	return x.plotCopy(ctx)
+}
+
+// makeTarget creates the place. Leftovers of a move that ended while the target
+// was out of reach are removed; any other row there is refused.
+func (x *run) makeTarget(ctx context.Context) error {
+	b, err := x.directory.Backend(ctx, x.m.Target.Backend)
+	if err != nil {
+		return err
+	}
+	size, err := x.source.Size(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range preflight(ctx, b, size) {
+		if f.Problem != "" {
+			return fmt.Errorf("%s: %s; %s", f.Check, f.Problem, f.Fix)
+		}
+	}
+	if err := errors.Join(b.Create(ctx, x.m.Target), b.Upgrade(ctx, x.m.Target)); err != nil {
+		return err
+	}
+	err = x.acquire(ctx, x.m.Target, &x.target)
+	if errors.Is(err, backends.ErrStaleToken) {
+		if err = x.clearLeftovers(ctx); err == nil {
+			err = x.acquire(ctx, x.m.Target, &x.target)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return x.target.Install(ctx, x.m.token(), x.m.TargetEpoch())
+}
+
+func (x *run) clearLeftovers(ctx context.Context) error {
+	old, release, err := x.stores.Acquire(ctx, x.m.Target)
+	if err != nil {
+		return err
+	}
+	defer release()
+	f, err := old.Fence(ctx)
+	if err != nil {
+		return err
+	}
+	ended := false
+	err = x.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		m, err := readMove(tx, f.Move, false)
+		ended = err == nil && m.EndedAt != nil && m.Phase != Completed
+		return err
+	})
+	if err != nil || !ended {
+		return fmt.Errorf("%w, of move %s, which has not been given up: %w", backends.ErrNotEmpty, f.Move, err)
+	}
+	return purgeAll(ctx, old, backends.Token{Move: f.Move, Gen: f.Gen}, nil)
+}
+
+func (x *run) barrier(ctx context.Context) error {
+	if err := x.hook(ctx, "K2"); err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		err := x.source.Barrier(ctx, x.m.token(), barrierWait)
+		if err == nil || !errors.Is(err, backends.ErrLockBusy) {
+			return err
+		}
+		if try == barrierMax {
+			holders, _ := x.source.Holders(ctx)
+			return fmt.Errorf("%w: %v", err, holders)
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// plotCopy fixes how far the copy goes: keys that come later are brought by catch-up.
+func (x *run) plotCopy(ctx context.Context) error {
+	rows := map[string]int64{}
+	last := map[*backends.Table]string{}
+	err := x.source.Read(ctx, func(r backends.Reader) error {
+		for _, t := range x.directory.Catalog().Moving() {
+			key, err := r.LastKey(t)
+			if err != nil {
+				return err
+			}
+			last[t] = key
+		}
+		return countRows(r, x.directory.Catalog(), rows)
+	})
+	if err != nil {
+		return err
+	}
+	for t, through := range last {
+		if err := x.target.Load(ctx, x.m.token(), t, nil, backends.Progress{Table: t.Name, Through: through, Done: through == ""}); err != nil {
+			return err
+		}
+	}
+	x.m.Stats.Rows = rows
+	return x.enter(ctx, Copying)
+}
+
+// copyTables copies what is not yet copied, table by table. One serial loop per
+// table: a chunk and the changes of the same rows never overtake each other.
+func (x *run) copyTables(ctx context.Context) error {
+	plotted, err := x.target.Progress(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range plotted {
+		t := x.directory.Catalog().Table(p.Table)
+		if t == nil {
+			return fmt.Errorf("the target's progress names the unknown table %s", p.Table)
+		}
+		if err := x.copyTable(ctx, t, p); err != nil {
+			return err
+		}
+	}
+	return x.enter(ctx, CatchingUp)
+}
+
+func (x *run) copyTable(ctx context.Context, t *backends.Table, p backends.Progress) error {
+	shown := time.Now()
+	for !p.Done {
+		if err := x.heed(); err != nil {
+			return err
+		}
+		next, err := x.copyChunk(ctx, t, p)
+		if err != nil {
+			return fmt.Errorf("copy %s: %w", t.Name, err)
+		}
+		p = next
+		if err := x.drainTable(ctx, p); err != nil {
+			return fmt.Errorf("catch up %s: %w", t.Name, err)
+		}
+		if time.Since(shown) > 500*time.Millisecond {
+			shown = time.Now()
+			if err := x.show(ctx, p); err != nil {
+				return err
+			}
+		}
+	}
+	return x.show(ctx, p)
+}
+
+func (x *run) copyChunk(ctx context.Context, t *backends.Table, p backends.Progress) (backends.Progress, error) {
+	var rows []backends.Row
+	err := x.source.Read(ctx, func(r backends.Reader) (err error) {
+		rows, err = r.Scan(t, p.Cursor, p.Through, chunkRows)
+		return err
+	})
+	if err != nil {
+		return p, err
+	}
+	if err := x.hook(ctx, "K3"); err != nil {
+		return p, err
+	}
+	p.Copied += int64(len(rows))
+	p.Done = len(rows) < chunkRows
+	p.Cursor = p.Through
+	if !p.Done {
+		p.Cursor = rows[len(rows)-1].Key()
+	}
+	err = x.target.Load(ctx, x.m.token(), t, rows, p)
+	if errors.Is(err, backends.ErrUnique) {
+		keys := make([]backends.Key, len(rows))
+		for i, r := range rows {
+			keys[i] = backends.Key{Table: t.Name, ID: r.Key()}
+		}
+		err = x.bring(ctx, x.source, x.target, keys, &p)
+	}
+	if err != nil {
+		return p, err
+	}
+	return p, x.hook(ctx, "K4")
+}
+
+func (x *run) show(ctx context.Context, p backends.Progress) error {
+	c := Checkpoint{Table: p.Table, Copied: p.Copied, Total: x.m.Stats.Rows[p.Table], Done: p.Done}
+	return x.save(ctx, "progress", c, func(tx control.Tx, m *Move) error { return saveCheckpoint(tx, m.ID, c) })
+}
+
+// drainTable brings the table's changed keys over. Those ahead of the cursor are
+// forgotten: the chunk that reads them has not begun.
+func (x *run) drainTable(ctx context.Context, p backends.Progress) error {
+	for {
+		entries, err := x.source.Captured(ctx, p.Table, batchKeys)
+		if err != nil || len(entries) == 0 {
+			return err
+		}
+		var keys []backends.Key
+		for _, e := range entries {
+			ahead := e.Key.ID > p.Cursor && e.Key.ID <= p.Through
+			if !ahead {
+				keys = append(keys, e.Key)
+			}
+		}
+		if err := x.bring(ctx, x.source, x.target, keys, nil); err != nil {
+			return err
+		}
+		if err := x.forget(ctx, x.source, entries); err != nil {
+			return err
+		}
+		if len(entries) < batchKeys {
+			return nil
+		}
+	}
+}
+
+func (x *run) forget(ctx context.Context, from backends.Store, entries []backends.Entry) error {
+	if err := x.hook(ctx, "K5"); err != nil {
+		return err
+	}
+	if err := from.Forget(ctx, x.m.token(), entries); err != nil {
+		return err
+	}
+	x.m.Stats.Captured += int64(len(entries))
+	return nil
+}
+
+// bring makes rows at one place equal to what the other says of them now. Rows in
+// the way of a unique key are brought along, until none is: the other place
+// satisfies uniqueness, so this ends.
+func (x *run) bring(ctx context.Context, from, to backends.Store, keys []backends.Key, p *backends.Progress) error {
+	keys = distinct(keys)
+	if len(keys) == 0 && p == nil {
+		return nil
+	}
+	for {
+		b := backends.Batch{Keys: keys, Verify: x.keepVerifying, Progress: p}
+		err := from.Read(ctx, func(r backends.Reader) (err error) {
+			b.Rows, err = r.Rows(keys)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		err = to.Apply(ctx, x.m.token(), b)
+		var more *backends.HolderError
+		if !errors.As(err, &more) {
+			return err
+		}
+		grown := distinct(append(keys, more.Holders...))
+		if len(grown) == len(keys) {
+			return fmt.Errorf("rows contradict each other at the place they are read from: %w", err)
+		}
+		keys = grown
+	}
+}
+
+func distinct(keys []backends.Key) []backends.Key {
+	seen := make(map[backends.Key]bool, len(keys))
+	var out []backends.Key
+	for _, k := range keys {
+		if !seen[k] {
+			seen[k] = true
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// drain brings one batch of captured keys over and says which; none: in step.
+func (x *run) drain(ctx context.Context, from, to backends.Store) ([]backends.Key, error) {
+	entries, err := from.Captured(ctx, "", batchKeys)
+	if err != nil || len(entries) == 0 {
+		return nil, err
+	}
+	keys := make([]backends.Key, len(entries))
+	for i, e := range entries {
+		keys[i] = e.Key
+	}
+	if err := x.bring(ctx, from, to, keys, nil); err != nil {
+		return nil, err
+	}
+	return keys, x.forget(ctx, from, entries)
+}
+
+// Catch-up is over when the backlog is small enough to be drained under seal; a
+// shop that writes faster than rows can be brought over is never sealed.
+const (
+	smallBacklog = 100
+	catchUpLimit = time.Minute
+)
+
+func (x *run) catchUp(ctx context.Context) error {
+	if err := x.keepUp(ctx, x.source, x.target); err != nil {
+		return err
+	}
+	return x.enter(ctx, Verifying)
+}
+
+// keepUp drains until little is left. The limit starts anew whenever a new low is reached.
+func (x *run) keepUp(ctx context.Context, from, to backends.Store) error {
+	least, reached := int64(-1), time.Now()
+	for {
+		if err := x.heed(); err != nil {
+			return err
+		}
+		if _, err := x.drain(ctx, from, to); err != nil {
+			return err
+		}
+		left, err := from.Backlog(ctx)
+		if err != nil || left <= smallBacklog {
+			return err
+		}
+		if least < 0 || left < least {
+			least, reached = left, time.Now()
+		}
+		if time.Since(reached) > catchUpLimit {
+			return &mismatchError{fmt.Sprintf("the storefront writes faster than its changes can be brought over (%d wait): move it at a quieter time", left)}
+		}
+	}
+}

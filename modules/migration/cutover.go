@@ -1,0 +1,271 @@
+package migration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+)
+
+const (
+	sealWait  = 50 * time.Millisecond
+	sealTries = 20
+	cutTries  = 20
+)
+
+// crossing is one change of placement: forward, or back on a rollback.
+type crossing struct {
+	from, to           backends.Store
+	fromPlace, toPlace backends.Place
+	epoch              int64 // the placement's before the crossing
+	waiting            backends.State
+	left               backends.State // what the place that was left becomes
+	capture            bool           // whether changes at the new place are recorded
+}
+
+func (x *run) forward() crossing {
+	return crossing{from: x.source, to: x.target, fromPlace: x.m.Source, toPlace: x.m.Target, epoch: x.m.SourceEpoch,
+		waiting: backends.Loading, left: backends.Standby, capture: true}
+}
+
+func (x *run) backward() crossing {
+	return crossing{from: x.target, to: x.source, fromPlace: x.m.Target, toPlace: x.m.Source, epoch: x.m.TargetEpoch(),
+		waiting: backends.Standby, left: backends.Moved}
+}
+
+// cutOver is the forward crossing, from wherever an earlier attempt left it.
+func (x *run) cutOver(ctx context.Context) error {
+	done, err := x.cross(ctx, x.forward())
+	switch {
+	case err != nil:
+		return err
+	case done:
+		return x.enter(ctx, Watching)
+	default:
+		return x.enter(ctx, CatchingUp, func(m *Move) { m.Cut = NotCut })
+	}
+}
+
+// cross makes one attempt, or ends the one that was begun. done: the storefront
+// is open at the new place; otherwise it is open at the old one.
+func (x *run) cross(ctx context.Context, c crossing) (done bool, err error) {
+	switch x.m.Cut {
+	case Committed:
+		return true, x.finish(ctx, c)
+	case Cutting, Aborted:
+		return false, x.abort(ctx, c)
+	}
+	started := time.Now()
+	err = x.attempt(ctx, c, &started)
+	if err == nil {
+		err = x.finish(ctx, c)
+		if err == nil {
+			x.m.Stats.StallMicros = time.Since(started).Microseconds()
+		}
+		return true, err
+	}
+	if errors.Is(err, errCrash) || errors.Is(err, errLost) || errors.Is(err, backends.ErrStaleToken) || x.m.Cut == Committed {
+		return false, err
+	}
+	// Also when this instance is told to stop: nobody stays sealed.
+	undone, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if aborting := x.abort(undone, c); aborting != nil {
+		return false, errors.Join(err, aborting)
+	}
+	var busy *busyError
+	if errors.As(err, &busy) && x.m.Stats.CutoverTries < cutTries {
+		x.log.InfoContext(ctx, "a cutover will be tried again", "move", x.m.ID, "reason", err)
+		return false, nil
+	}
+	return false, err
+}
+
+// busyError is a reason to try the cutover again a little later.
+type busyError struct{ error }
+
+func (e *busyError) Unwrap() error { return e.error }
+
+// attempt goes from "in step" to the commit point. sealed is set to when writes
+// began to wait.
+func (x *run) attempt(ctx context.Context, c crossing, sealed *time.Time) error {
+	x.keepVerifying = true
+	if err := errors.Join(c.from.Prepare(ctx), c.to.Prepare(ctx)); err != nil {
+		return err
+	}
+	if err := x.stayInStep(ctx, c.from, c.to); err != nil {
+		return err
+	}
+	if err := x.save(ctx, "cut", map[string]any{"cut": Cutting}, func(_ control.Tx, m *Move) error {
+		if m.Cut != NotCut {
+			return errLost
+		}
+		m.Cut = Cutting
+		m.Stats.CutoverTries++
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := x.hook(ctx, "K8"); err != nil {
+		return err
+	}
+	if err := x.seal(ctx, c, sealed); err != nil {
+		return err
+	}
+	if err := x.hook(ctx, "K10"); err != nil {
+		return err
+	}
+	if err := x.lastDrain(ctx, c); err != nil {
+		return err
+	}
+	if err := x.hook(ctx, "K11"); err != nil {
+		return err
+	}
+	if err := c.from.Change(ctx, x.m.token(), backends.Transition{From: []backends.State{backends.Sealed}, To: backends.Closed, Capture: true}); err != nil {
+		return err
+	}
+	if err := x.hook(ctx, "K12"); err != nil {
+		return err
+	}
+	return x.commit(ctx, c)
+}
+
+// seal closes the place for writes, in short tries: a waiting exclusive lock
+// holds up all who come after it.
+func (x *run) seal(ctx context.Context, c crossing, sealed *time.Time) error {
+	for try := 1; ; try++ {
+		*sealed = time.Now()
+		err := c.from.Change(ctx, x.m.token(), backends.Transition{
+			From: []backends.State{backends.Active}, To: backends.Sealed, Capture: true, Exclusive: sealWait,
+		})
+		if !errors.Is(err, backends.ErrLockBusy) {
+			return err
+		}
+		if try == sealTries {
+			holders, _ := c.from.Holders(ctx)
+			return &busyError{fmt.Errorf("writers did not end in time: %v", holders)}
+		}
+		if err := pause(ctx, rand.N(time.Duration(try)*10*time.Millisecond)); err != nil {
+			return err
+		}
+	}
+}
+
+// lastDrain empties the backlog, now that nobody adds to it, compares what it
+// brought, and counts.
+func (x *run) lastDrain(ctx context.Context, c crossing) error {
+	for empty := 0; empty < 2; {
+		drained, err := x.drain(ctx, c.from, c.to)
+		if err != nil {
+			return err
+		}
+		if empty++; len(drained) > 0 {
+			empty = 0
+		}
+	}
+	if err := x.compareApplied(ctx, c.from, c.to); err != nil {
+		return err
+	}
+	want, have := map[string]int64{}, map[string]int64{}
+	for s, into := range map[backends.Store]map[string]int64{c.from: want, c.to: have} {
+		if err := s.Read(ctx, func(r backends.Reader) error { return countRows(r, x.directory.Catalog(), into) }); err != nil {
+			return err
+		}
+	}
+	for table, n := range want {
+		if have[table] != n {
+			return &mismatchError{fmt.Sprintf("verification failed: %s has %d rows, its copy %d; nothing was cut over", table, n, have[table])}
+		}
+	}
+	x.m.Stats.Rows = want
+	return nil
+}
+
+// commit is the point of no return: one compare-and-swap in the control database.
+func (x *run) commit(ctx context.Context, c crossing) error {
+	before := backends.Placement{Place: c.fromPlace, Epoch: c.epoch}
+	err := x.save(ctx, "cut", map[string]any{"cut": Committed, "epoch": c.epoch + 1}, func(tx control.Tx, m *Move) error {
+		if m.Cut != Cutting {
+			return errLost
+		}
+		m.Cut = Committed
+		m.Stats.CommittedAt = tx.Now()
+		_, err := x.directory.Switch(tx, before, c.toPlace, m.ID)
+		return err
+	})
+	if err != nil {
+		if known := x.learn(ctx); known != nil {
+			return errors.Join(err, known)
+		}
+		if x.m.Cut != Committed {
+			return err
+		}
+	}
+	return x.hook(ctx, "K13")
+}
+
+// learn finds out, after an answer was lost, whether the commit happened.
+func (x *run) learn(ctx context.Context) error {
+	for {
+		var m *Move
+		err := x.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
+			m, err = readMove(tx, x.m.ID, false)
+			return err
+		})
+		switch {
+		case err == nil && m.Gen != x.m.Gen:
+			return errLost
+		case err == nil:
+			x.m = m
+			return nil
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return errLost // whoever claims the move next sees what is true
+		}
+	}
+}
+
+// finish opens the new place and retires the old one. Repeating it is no error.
+func (x *run) finish(ctx context.Context, c crossing) error {
+	if err := x.hook(ctx, "K14"); err != nil {
+		return err
+	}
+	err := c.to.Change(ctx, x.m.token(), backends.Transition{
+		From: []backends.State{c.waiting}, To: backends.Active, Epoch: c.epoch + 1, Capture: c.capture,
+	})
+	if err != nil {
+		return err
+	}
+	x.router.Invalidate(x.m.Storefront)
+	if err := x.hook(ctx, "K15"); err != nil {
+		return err
+	}
+	if c.from == nil {
+		return nil
+	}
+	return c.from.Change(ctx, x.m.token(), backends.Transition{
+		From: []backends.State{backends.Closed}, To: c.left, Epoch: c.epoch + 1,
+	})
+}
+
+// abort makes a commit impossible first, and opens the old place then.
+func (x *run) abort(ctx context.Context, c crossing) error {
+	if x.m.Cut == Cutting {
+		if err := x.save(ctx, "cut", map[string]any{"cut": Aborted}, func(_ control.Tx, m *Move) error {
+			if m.Cut == Committed {
+				return errLost
+			}
+			m.Cut = Aborted
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return c.from.Change(ctx, x.m.token(), backends.Transition{
+		From: []backends.State{backends.Sealed, backends.Closed}, To: backends.Active, Capture: true,
+	})
+}

@@ -1,0 +1,216 @@
+package migration
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"smartseller/backends"
+)
+
+const purgeRows = 1000
+
+// finalize erases the storefront from the place it left and proves that nothing
+// remains there. From the moment this phase is persisted there is no way back.
+func (x *run) finalize(ctx context.Context) error {
+	if x.source != nil {
+		err := x.source.Change(ctx, x.m.token(), backends.Transition{From: []backends.State{backends.Standby}, To: backends.Moved})
+		if f, reading := x.source.Fence(ctx); reading != nil || f.State != backends.Absent {
+			if err = errors.Join(err, reading); err != nil {
+				return err
+			}
+		}
+	}
+	if err := x.erase(ctx, x.m.Source); err != nil {
+		return err
+	}
+	if err := x.hook(ctx, "K18"); err != nil {
+		return err
+	}
+	if err := x.retire(ctx, x.m.Target); err != nil {
+		return err
+	}
+	return x.end(ctx, Completed)
+}
+
+// erase purges a place and destroys it. Repeating it is no error.
+func (x *run) erase(ctx context.Context, p backends.Place) error {
+	s, release, err := x.stores.Acquire(ctx, p)
+	if err == nil {
+		var purged int64
+		err = purgeAll(ctx, s, x.m.token(), &purged)
+		release()
+		x.m.Stats.Purged += purged
+	}
+	if err != nil && !errors.Is(err, backends.ErrNoPlace) {
+		return fmt.Errorf("erase the storefront from %s: %w", p.Backend, err)
+	}
+	b, err := x.directory.Backend(ctx, p.Backend)
+	if err != nil {
+		return err
+	}
+	x.drop(p)
+	return b.Destroy(ctx, p)
+}
+
+// purgeAll deletes in small transactions until a purge finds nothing.
+func purgeAll(ctx context.Context, s backends.Store, token backends.Token, purged *int64) error {
+	for {
+		n, err := s.Purge(ctx, token, purgeRows)
+		if err != nil || n == 0 {
+			return err
+		}
+		if purged != nil {
+			*purged += n
+		}
+	}
+}
+
+// retire ends a place's part in the move: capture off, nothing left of what the
+// move noted there, and the fence belongs to nobody.
+func (x *run) retire(ctx context.Context, p backends.Place) error {
+	s, release, err := x.stores.Acquire(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer release()
+	f, err := s.Fence(ctx)
+	if err != nil || f.Move != x.m.ID {
+		return err // given up already
+	}
+	open := []backends.State{backends.Active, backends.Sealed, backends.Closed}
+	if err := s.Change(ctx, x.m.token(), backends.Transition{From: open, To: backends.Active}); err != nil {
+		return err
+	}
+	if err := x.endWriters(ctx, s); err != nil {
+		return err
+	}
+	if err := x.forgetAll(ctx, s); err != nil {
+		return err
+	}
+	return s.Change(ctx, x.m.token(), backends.Transition{From: []backends.State{backends.Active}, To: backends.Active, Release: true})
+}
+
+// endWriters waits for those that may still record keys.
+func (x *run) endWriters(ctx context.Context, s backends.Store) error {
+	for {
+		err := s.Barrier(ctx, x.m.token(), barrierWait)
+		if !errors.Is(err, backends.ErrLockBusy) {
+			return err
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+func (x *run) forgetAll(ctx context.Context, s backends.Store) error {
+	for {
+		entries, err := s.Captured(ctx, "", batchKeys)
+		if err != nil {
+			return err
+		}
+		checked, err := s.ToVerify(ctx, batchKeys)
+		if err != nil || len(entries)+len(checked) == 0 {
+			return err
+		}
+		if err := errors.Join(s.Forget(ctx, x.m.token(), entries), s.Verified(ctx, x.m.token(), checked)); err != nil {
+			return err
+		}
+	}
+}
+
+// undo takes back a move that has not committed: the source as it was, nothing at
+// the target. A target out of reach is given up after a while; the next move
+// there removes what is left.
+func (x *run) undo(ctx context.Context) error {
+	if x.m.Cut == Cutting {
+		if err := x.abort(ctx, x.forward()); err != nil {
+			return err
+		}
+	}
+	if err := x.retire(ctx, x.m.Source); err != nil {
+		return err
+	}
+	if err := x.undoTarget(ctx); err != nil {
+		since := time.UnixMicro(x.m.Stats.PhaseStartedAt[Cancelling])
+		if time.Since(since) < tolerance {
+			return err
+		}
+		x.gate("clean-up of the target", "given up: "+err.Error())
+	}
+	if x.m.Cause != "" {
+		return x.enter(ctx, Failed)
+	}
+	return x.enter(ctx, Cancelled)
+}
+
+func (x *run) undoTarget(ctx context.Context) error {
+	s, release, err := x.stores.Acquire(ctx, x.m.Target)
+	if errors.Is(err, backends.ErrNoPlace) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = s.Takeover(ctx, x.m.token())
+	release()
+	if errors.Is(err, backends.ErrStaleToken) {
+		return nil // not ours: what made this move fail in the first place
+	}
+	if err == nil {
+		err = x.erase(ctx, x.m.Target)
+	}
+	if errors.Is(err, backends.ErrNotEmpty) {
+		return nil // rows that were there before this move
+	}
+	return err
+}
+
+// Receipt is the signed account of a move that ended.
+type Receipt struct {
+	Move        string            `json:"move"`
+	Storefront  string            `json:"storefront_id"`
+	Outcome     Phase             `json:"outcome"`
+	Source      string            `json:"source"`
+	Target      string            `json:"target"`
+	Epoch       int64             `json:"epoch"`
+	Rows        map[string]int64  `json:"rows"`
+	Digests     map[string]string `json:"digests"`
+	Gates       map[string]string `json:"gates"`
+	Captured    int64             `json:"captured"`
+	Purged      int64             `json:"purged"`
+	StallMicros int64             `json:"stall_micros"`
+	StartedAt   int64             `json:"started_at"`
+	Phases      map[Phase]int64   `json:"phase_started_at"`
+	RequestedBy string            `json:"requested_by"`
+	Reason      string            `json:"reason"`
+}
+
+// end writes the receipt with the last transition. Its signature is an HMAC over
+// the receipt's bytes by a key derived from the platform's master key.
+func (x *run) end(ctx context.Context, outcome Phase) error {
+	at, err := x.directory.Placement(ctx, x.m.Storefront)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(Receipt{
+		Move: x.m.ID, Storefront: string(x.m.Storefront), Outcome: outcome, Source: x.m.Source.Backend, Target: x.m.Target.Backend,
+		Epoch: at.Epoch, Rows: x.m.Stats.Rows, Digests: x.m.Stats.Digests, Gates: x.m.Stats.Gates, Captured: x.m.Stats.Captured,
+		Purged: x.m.Stats.Purged, StallMicros: x.m.Stats.StallMicros, StartedAt: x.m.CreatedAt, Phases: x.m.Stats.PhaseStartedAt,
+		RequestedBy: x.m.RequestedBy, Reason: x.m.Reason,
+	})
+	if err != nil {
+		return err
+	}
+	signed, err := json.Marshal(map[string]any{
+		"receipt": json.RawMessage(text), "hmac_sha256": hex.EncodeToString(x.keys.HMAC("receipt", text)),
+	})
+	if err != nil {
+		return err
+	}
+	return x.enter(ctx, outcome, func(m *Move) { m.Receipt = string(signed) })
+}

@@ -1,0 +1,182 @@
+// Package migration moves storefronts live from one place to another: copied,
+// caught up, verified, cut over without a failed request, rolled back without a
+// lost one. It speaks rows and keys and never learns what a customer is.
+//
+// Every transition of a move is persisted in the control database before its
+// effect is relied on, guarded by the fencing number of whoever runs the move;
+// the data's own transactions check the same number at both places.
+package migration
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/platform/fault"
+)
+
+// Phase is where a move is.
+type Phase string
+
+// The phases, in the order of a move that succeeds; then those beside the way.
+const (
+	Planned     Phase = "planned"
+	Preparing   Phase = "preparing"
+	Copying     Phase = "copying"
+	CatchingUp  Phase = "catching_up"
+	Verifying   Phase = "verifying"
+	CuttingOver Phase = "cutting_over"
+	Watching    Phase = "watching"
+	Finalizing  Phase = "finalizing"
+	Completed   Phase = "completed"
+
+	Paused      Phase = "paused"
+	Cancelling  Phase = "cancelling"
+	Cancelled   Phase = "cancelled"
+	RollingBack Phase = "rolling_back"
+	RolledBack  Phase = "rolled_back"
+	Failed      Phase = "failed"
+)
+
+// Cut is what became of the last attempt to commit: abort and commit exclude
+// each other by one compare-and-swap on it.
+type Cut string
+
+// The states of a cut.
+const (
+	NotCut    Cut = ""
+	Cutting   Cut = "cutting"
+	Aborted   Cut = "aborted"
+	Committed Cut = "committed"
+)
+
+// Intent is what an operator asked of the move and it has not answered yet.
+type Intent string
+
+// The intents.
+const (
+	NoIntent     Intent = ""
+	WantPause    Intent = "pause"
+	WantResume   Intent = "resume"
+	WantCancel   Intent = "cancel"
+	WantCutover  Intent = "cutover"
+	WantRollback Intent = "rollback"
+	WantFinalize Intent = "finalize"
+)
+
+// Options are what a move's operator chooses.
+type Options struct {
+	// ManualCutover waits, in step, until an operator says cutover.
+	ManualCutover bool `json:"manual_cutover,omitempty"`
+	// WindowSeconds is how long the old place is kept in step after the cutover,
+	// so that a rollback loses nothing; 0: a day.
+	WindowSeconds int64 `json:"window_seconds,omitempty"`
+}
+
+func (o Options) window() time.Duration {
+	if o.WindowSeconds > 0 {
+		return time.Duration(o.WindowSeconds) * time.Second
+	}
+	return 24 * time.Hour
+}
+
+// Stats are what a move measured so far. Times are microseconds UTC.
+type Stats struct {
+	Rows           map[string]int64  `json:"rows,omitempty"`
+	Digests        map[string]string `json:"digests,omitempty"`
+	Captured       int64             `json:"captured"`
+	CutoverTries   int64             `json:"cutover_tries"`
+	CommittedAt    int64             `json:"committed_at,omitempty"`
+	StallMicros    int64             `json:"stall_micros,omitempty"`
+	PhaseStartedAt map[Phase]int64   `json:"phase_started_at,omitempty"`
+	Gates          map[string]string `json:"gates,omitempty"`
+	Purged         int64             `json:"purged"`
+}
+
+// Move is one migration of one storefront.
+type Move struct {
+	ID          string
+	Storefront  backends.StorefrontID
+	Source      backends.Place
+	Target      backends.Place
+	SourceEpoch int64 // the placement's epoch when the move was planned
+	Phase       Phase
+	ResumePhase Phase
+	Cut         Cut
+	Intent      Intent
+	Gen         int64
+	Owner       string
+	LeaseUntil  int64
+	Options     Options
+	Stats       Stats
+	Cause       string
+	Advice      string
+	Receipt     string
+	RequestedBy string
+	Reason      string
+	CreatedAt   int64
+	UpdatedAt   int64
+	EndedAt     *int64
+}
+
+// TargetEpoch is the placement's epoch after the cutover.
+func (m *Move) TargetEpoch() int64 { return m.SourceEpoch + 1 }
+
+// BackEpoch is the placement's epoch after a rollback.
+func (m *Move) BackEpoch() int64 { return m.SourceEpoch + 2 }
+
+func (m *Move) token() backends.Token { return backends.Token{Move: m.ID, Gen: m.Gen} }
+
+// Checkpoint is a table's progress, for display; what a resumed copy goes by
+// lies at the target, in the transactions of the chunks.
+type Checkpoint struct {
+	Table  string `db:"table_name" json:"table"`
+	Copied int64  `db:"copied" json:"copied"`
+	Total  int64  `db:"total" json:"total"`
+	Done   bool   `db:"done" json:"done"`
+}
+
+// Event is one entry of a move's story. Seq grows by one, without gaps.
+type Event struct {
+	Seq  int64  `db:"seq" json:"seq"`
+	At   int64  `db:"at" json:"at"`
+	Kind string `db:"kind" json:"kind"`
+	Data string `db:"data" json:"data"`
+}
+
+// Gate is a check that a module adds before the cutover: whatever must work at
+// the target. The Readers are one snapshot of each place. An error's text goes
+// into the report: what failed and what to do, no personal data.
+type Gate struct {
+	Name  string
+	Check func(ctx context.Context, source, target backends.Reader) error
+}
+
+// CanaryTable holds the row that proves, before a cutover, that rows travel back
+// as well. No module reads it.
+var CanaryTable = &backends.Table{Name: "move_canary", Columns: []backends.Column{
+	backends.T("id"), backends.T("value"), backends.I("written_at"),
+}}
+
+// Tables are the module's tenant tables.
+func Tables() []*backends.Table { return []*backends.Table{CanaryTable} }
+
+// Errors of operations.
+var (
+	ErrNoMove       = fault.New(fault.NotFound, "move_not_found", "There is no such move; list the moves to see their ids.")
+	ErrAlreadyThere = fault.New(fault.Conflict, "already_there", "The storefront already lives on that backend: nothing to move.")
+	ErrMoveOpen     = fault.New(fault.Conflict, "move_open", "Another move of this storefront is open: finish or cancel that one first.")
+)
+
+// Errors between the parts of a run.
+var (
+	errLost   = errors.New("another instance took the move over")
+	errPaused = errors.New("asked to pause")
+	errCancel = errors.New("asked to cancel")
+)
+
+// mismatchError says that the places differ where they must not.
+type mismatchError struct{ text string }
+
+func (e *mismatchError) Error() string { return e.text }

@@ -1,0 +1,336 @@
+package migration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+)
+
+// errCrash makes a run stop where it stands, with nothing tidied up.
+var errCrash = errors.New("crashed")
+
+// run is one move while this instance holds its lease.
+type run struct {
+	*Runner
+	m      *Move // as persisted; changed by save alone
+	cancel context.CancelCauseFunc
+	intent atomic.Value // Intent, refreshed by the heartbeat
+
+	source, target backends.Store // acquired by open
+	release        []func()
+	keepVerifying  bool // applied keys are recorded for comparison
+}
+
+// run claims a move and takes it as far as it goes.
+func (r *Runner) run(ctx context.Context, id string) {
+	m, err := r.claim(ctx, id)
+	if err != nil || m == nil {
+		if err != nil && ctx.Err() == nil {
+			r.log.WarnContext(ctx, "cannot claim a move", "move", id, "error", err)
+		}
+		return
+	}
+	own, cancel := context.WithCancelCause(ctx)
+	x := &run{Runner: r, m: m, cancel: cancel}
+	x.intent.Store(m.Intent)
+	beating := make(chan struct{})
+	go func() {
+		defer close(beating)
+		x.heartbeat(own, m.ID, m.Gen)
+	}()
+	err = x.drive(own)
+	cancel(errLost)
+	<-beating
+	x.close()
+	switch {
+	case errors.Is(err, errCrash), errors.Is(err, errLost):
+		r.log.InfoContext(ctx, "left a move to others", "move", id, "reason", err)
+	default:
+		x.handBack(context.WithoutCancel(ctx))
+	}
+}
+
+// heartbeat renews the lease and learns what the operator wants. Losing the lease
+// ends the run; not reaching the control database does not: the fencing number
+// keeps this run from harm whoever else takes over.
+func (x *run) heartbeat(ctx context.Context, id string, gen int64) {
+	const every = 150 * time.Millisecond
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		var want Intent
+		err := x.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+			m, err := readMove(tx, id, true)
+			if err != nil {
+				return err
+			}
+			if m.Gen != gen || m.EndedAt != nil {
+				return errLost
+			}
+			want = m.Intent
+			if until := tx.Now() + lease(m).Microseconds(); until > m.LeaseUntil+every.Microseconds() || lease(m) == leaseCutting {
+				_, err = tx.Exec(`UPDATE moves SET lease_until = $2 WHERE id = $1`, id, until)
+			}
+			return err
+		})
+		if errors.Is(err, errLost) {
+			x.cancel(errLost)
+			return
+		}
+		if err == nil {
+			x.intent.Store(want)
+		}
+	}
+}
+
+// handBack lets another instance take the move at once.
+func (x *run) handBack(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	err := x.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		_, err := tx.Exec(`UPDATE moves SET lease_until = 0, owner = '' WHERE id = $1 AND gen = $2`, x.m.ID, x.m.Gen)
+		return err
+	})
+	if err != nil {
+		x.log.WarnContext(ctx, "a lease could not be handed back; it runs out by itself", "move", x.m.ID, "error", err)
+	}
+}
+
+// save persists a transition, guarded by the fencing number: errLost when the
+// move was taken over. change may run again.
+func (x *run) save(ctx context.Context, kind string, data any, change func(tx control.Tx, m *Move) error) error {
+	var saved *Move
+	err := x.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		m, err := readMove(tx, x.m.ID, true)
+		if err != nil {
+			return err
+		}
+		if m.Gen != x.m.Gen {
+			return errLost
+		}
+		m.Stats = x.m.Stats
+		if err := change(tx, m); err != nil {
+			return err
+		}
+		m.LeaseUntil = tx.Now() + lease(m).Microseconds()
+		if m.EndedAt != nil {
+			m.LeaseUntil = 0
+		}
+		if err := writeMove(tx, m); err != nil {
+			return err
+		}
+		saved = m
+		return addEvent(tx, m.ID, kind, data)
+	})
+	if err != nil {
+		return err
+	}
+	x.m = saved
+	return nil
+}
+
+// enter moves on to a phase.
+func (x *run) enter(ctx context.Context, p Phase, more ...func(m *Move)) error {
+	data := map[string]any{"phase": p, "from": x.m.Phase}
+	return x.save(ctx, "phase", data, func(tx control.Tx, m *Move) error {
+		m.Phase = p
+		if m.Stats.PhaseStartedAt == nil {
+			m.Stats.PhaseStartedAt = map[Phase]int64{}
+		}
+		m.Stats.PhaseStartedAt[p] = tx.Now()
+		for _, fn := range more {
+			fn(m)
+		}
+		switch p {
+		case Completed, Cancelled, RolledBack, Failed:
+			now := tx.Now()
+			m.EndedAt = &now
+		}
+		return nil
+	})
+}
+
+// answer clears the intent that a transition fulfils.
+func answer(m *Move) { m.Intent = NoIntent }
+
+// tolerance is how long a place may be out of reach before a move that has not
+// committed gives up; after the commit point a move never gives up.
+const tolerance = 20 * time.Second
+
+// drive runs step after step until the move ends, pauses or is lost.
+func (x *run) drive(ctx context.Context) error {
+	var troubleSince time.Time
+	for x.m.EndedAt == nil {
+		err := x.step(ctx)
+		switch {
+		case err == nil:
+			troubleSince = time.Time{}
+			continue
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, errCrash), errors.Is(err, errLost):
+			return err
+		case errors.Is(err, backends.ErrStaleToken):
+			return errLost
+		case errors.Is(err, errPaused):
+			return x.enter(ctx, Paused, answer, func(m *Move) { m.ResumePhase = x.m.Phase })
+		case errors.Is(err, errCancel):
+			if err := x.enter(ctx, Cancelling, answer); err != nil {
+				return err
+			}
+			continue
+		}
+		if troubleSince.IsZero() {
+			troubleSince = time.Now()
+			x.log.WarnContext(ctx, "a step of a move did not work", "move", x.m.ID, "phase", x.m.Phase, "error", err)
+		}
+		if x.hopeless(err, troubleSince) {
+			if err := x.fail(ctx, err); err != nil {
+				return err
+			}
+			continue
+		}
+		x.close() // whatever was open may be broken
+		if err := pause(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hopeless says that trying again is no use: then the move fails, as long as
+// nothing was committed.
+func (x *run) hopeless(err error, since time.Time) bool {
+	if x.m.Cut == Committed || x.m.Phase == Cancelling || x.m.Phase == Watching || x.m.Phase == Finalizing || x.m.Phase == RollingBack {
+		return false
+	}
+	var wrong *mismatchError
+	if errors.As(err, &wrong) || errors.Is(err, backends.ErrNotEmpty) || errors.Is(err, backends.ErrNoPlace) {
+		return true
+	}
+	return x.m.Phase == Planned || x.m.Phase == Preparing || time.Since(since) > tolerance
+}
+
+// fail records why and takes the way of a cancelled move, so that the storefront
+// serves on as if nothing had been tried.
+func (x *run) fail(ctx context.Context, cause error) error {
+	advice := "The storefront serves on from where it was. Remove the cause, then start the move again."
+	return x.enter(ctx, Cancelling, answer, func(m *Move) { m.Cause, m.Advice = cause.Error(), advice })
+}
+
+func (x *run) step(ctx context.Context) error {
+	if err := x.heed(); err != nil {
+		return err
+	}
+	switch x.m.Phase {
+	case Paused:
+		return x.enter(ctx, x.m.ResumePhase, answer)
+	case Planned:
+		return x.enter(ctx, Preparing)
+	}
+	if err := x.open(ctx); err != nil {
+		return err
+	}
+	switch x.m.Phase {
+	case Preparing:
+		return x.prepare(ctx)
+	case Copying:
+		return x.copyTables(ctx)
+	case CatchingUp:
+		return x.catchUp(ctx)
+	case Verifying:
+		return x.verify(ctx)
+	case CuttingOver:
+		return x.cutOver(ctx)
+	case Watching:
+		return x.watch(ctx)
+	case RollingBack:
+		return x.rollBack(ctx)
+	case Finalizing:
+		return x.finalize(ctx)
+	case Cancelling:
+		return x.undo(ctx)
+	}
+	return fmt.Errorf("a move cannot be run in phase %q", x.m.Phase)
+}
+
+// heed turns the operator's wish into the error that ends a step, where the phase
+// allows it. Long steps ask it between their transactions.
+func (x *run) heed() error {
+	want := x.intent.Load().(Intent)
+	switch {
+	case x.m.Phase == Cancelling || x.m.EndedAt != nil || x.m.Cut == Committed:
+		return nil
+	case want == WantCancel:
+		return errCancel
+	case want == WantPause && x.m.Phase != CuttingOver && x.m.Phase != Paused:
+		return errPaused
+	}
+	return nil
+}
+
+// open acquires both places' stores and takes over their fences, so that whoever
+// ran the move before can change neither any more.
+func (x *run) open(ctx context.Context) error {
+	if x.source == nil {
+		if err := x.acquire(ctx, x.m.Source, &x.source); err != nil && !(errors.Is(err, backends.ErrNoPlace) && x.m.Phase == Finalizing) {
+			return fmt.Errorf("the source: %w", err)
+		}
+	}
+	if x.target == nil && x.m.Phase != Preparing {
+		err := x.acquire(ctx, x.m.Target, &x.target)
+		if err != nil && x.m.Phase != Cancelling && !(errors.Is(err, backends.ErrNoPlace) && x.m.Phase == RollingBack) {
+			return fmt.Errorf("the target: %w", err)
+		}
+	}
+	return nil
+}
+
+func (x *run) acquire(ctx context.Context, p backends.Place, into *backends.Store) error {
+	s, release, err := x.stores.Acquire(ctx, p)
+	if err != nil {
+		return err
+	}
+	if err := s.Takeover(ctx, x.m.token()); err != nil {
+		release()
+		return err
+	}
+	*into = s
+	x.release = append(x.release, release)
+	return nil
+}
+
+func (x *run) close() {
+	for _, release := range x.release {
+		release()
+	}
+	x.release, x.source, x.target = nil, nil, nil
+}
+
+// drop gives up a place for good: its handle must be closed before it is destroyed.
+func (x *run) drop(p backends.Place) {
+	x.close()
+	x.stores.Drop(p)
+}
+
+// pause waits, but not longer than the run lives.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}

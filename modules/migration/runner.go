@@ -1,0 +1,176 @@
+package migration
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+	"smartseller/platform/crypto"
+	"smartseller/platform/ids"
+)
+
+// How long a move may stand still before another instance takes it over. While a
+// storefront is sealed that must be well under a second.
+const (
+	leaseNormal  = 10 * time.Second
+	leaseCutting = 500 * time.Millisecond
+	lookEvery    = time.Second
+	atOnce       = 4 // moves that one instance runs side by side
+)
+
+// Runner runs moves of this instance: those it started and those whose owner
+// died. Any number of runners may share a control database.
+type Runner struct {
+	db        *control.DB
+	directory *backends.Directory
+	stores    *backends.Stores
+	router    *backends.Router
+	keys      *crypto.Keyring
+	gates     []Gate
+	log       *slog.Logger
+	instance  string
+	// hook is called at every named point of a move. An error of errCrash's kind
+	// drops the move on the spot, as a killed process would.
+	hook func(ctx context.Context, point string) error
+
+	woken  chan struct{}
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu      sync.Mutex
+	running map[string]bool
+}
+
+// RunnerOptions are what a runner is made of.
+type RunnerOptions struct {
+	DB        *control.DB
+	Directory *backends.Directory
+	Stores    *backends.Stores
+	Router    *backends.Router
+	Keys      *crypto.Keyring
+	Gates     []Gate
+	Log       *slog.Logger
+	// Hook is called at the crash points K1 to K18 of the protocol; nil: nothing.
+	Hook func(ctx context.Context, point string) error
+}
+
+// NewRunner makes a runner; Start starts it. The router tells it of requests that
+// wait too long for a cutover.
+func NewRunner(o RunnerOptions) *Runner {
+	r := &Runner{
+		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook,
+		instance: ids.New(), woken: make(chan struct{}, 1), running: map[string]bool{},
+	}
+	if r.hook == nil {
+		r.hook = func(context.Context, string) error { return nil }
+	}
+	o.Router.OnStall(func(context.Context, backends.StorefrontID) { r.Wake() })
+	return r
+}
+
+// Wake makes the runner look for work at once.
+func (r *Runner) Wake() {
+	select {
+	case r.woken <- struct{}{}:
+	default: // it is about to look anyway
+	}
+}
+
+// Start begins to look for moves to run.
+func (r *Runner) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel, r.done = cancel, make(chan struct{})
+	go r.loop(ctx)
+}
+
+// Stop ends every run at its next step and hands the leases back, so that
+// another instance goes on at once. It returns when nothing runs any more.
+func (r *Runner) Stop() {
+	r.cancel()
+	<-r.done
+}
+
+func (r *Runner) loop(ctx context.Context) {
+	defer close(r.done)
+	var runs sync.WaitGroup
+	defer runs.Wait()
+	slots := make(chan struct{}, atOnce)
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		found, err := claimable(ctx, r.db)
+		if err != nil && ctx.Err() == nil {
+			r.log.WarnContext(ctx, "moves stand still: the control database does not answer", "error", err)
+		}
+		for _, id := range found {
+			r.begin(ctx, id, slots, &runs)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-r.woken:
+		}
+	}
+}
+
+// begin runs a move beside others, unless it runs already or all slots are taken:
+// then a later look finds it again.
+func (r *Runner) begin(ctx context.Context, id string, slots chan struct{}, runs *sync.WaitGroup) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.running[id] {
+		return
+	}
+	select {
+	case slots <- struct{}{}:
+	default:
+		return
+	}
+	r.running[id] = true
+	runs.Go(func() {
+		defer func() {
+			r.mu.Lock()
+			delete(r.running, id)
+			r.mu.Unlock()
+			<-slots
+			if ctx.Err() == nil {
+				r.Wake()
+			}
+		}()
+		r.run(ctx, id)
+	})
+}
+
+// claim takes a move whose lease has run out and raises its fencing number; nil
+// when somebody else was faster.
+func (r *Runner) claim(ctx context.Context, id string) (m *Move, err error) {
+	err = r.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		got, err := readMove(tx, id, true)
+		if err != nil {
+			return err
+		}
+		if m = nil; got.EndedAt != nil || got.LeaseUntil >= tx.Now() || got.Phase == Paused && got.Intent == NoIntent {
+			return nil
+		}
+		m = got
+		m.Gen++
+		m.Owner = r.instance
+		m.LeaseUntil = tx.Now() + lease(m).Microseconds()
+		if err := writeMove(tx, m); err != nil {
+			return err
+		}
+		return addEvent(tx, id, "claimed", map[string]any{"gen": m.Gen, "instance": r.instance})
+	})
+	return m, err
+}
+
+func lease(m *Move) time.Duration {
+	if m.Cut == Cutting || m.Cut == Committed && (m.Phase == CuttingOver || m.Phase == RollingBack) {
+		return leaseCutting
+	}
+	return leaseNormal
+}

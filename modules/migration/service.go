@@ -1,0 +1,217 @@
+package migration
+
+import (
+	"context"
+	"fmt"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+	"smartseller/platform/fault"
+	"smartseller/platform/ids"
+)
+
+// Service is what operators ask of moves. Safe for concurrent use; any instance
+// answers for every move.
+type Service struct {
+	db        *control.DB
+	directory *backends.Directory
+	stores    *backends.Stores
+	wake      func() // tells this instance's runner to look at once
+}
+
+// NewService makes the service; the runner gets its wake-ups.
+func NewService(db *control.DB, directory *backends.Directory, stores *backends.Stores, runner *Runner) *Service {
+	return &Service{db: db, directory: directory, stores: stores, wake: runner.Wake}
+}
+
+// Request asks for a move.
+type Request struct {
+	Storefront backends.StorefrontID
+	Target     string // a backend's name
+	Options    Options
+	By         string // the admin who asks
+	Reason     string
+}
+
+// Start plans a move; a runner of some instance takes it up at once. ErrMoveOpen
+// and ErrAlreadyThere say that there is nothing to start; an unknown backend or
+// storefront is not found.
+func (s *Service) Start(ctx context.Context, r Request) (*Move, error) {
+	m, err := s.plan(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	err = s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		if err := insertMove(tx, m); err != nil {
+			return err
+		}
+		return addEvent(tx, m.ID, "phase", map[string]any{"phase": Planned})
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.wake()
+	return s.Get(ctx, m.ID)
+}
+
+func (s *Service) plan(ctx context.Context, r Request) (*Move, error) {
+	if _, err := s.directory.Backend(ctx, r.Target); err != nil {
+		return nil, err
+	}
+	at, err := s.directory.Placement(ctx, r.Storefront)
+	if err != nil {
+		return nil, err
+	}
+	if at.Place.Backend == r.Target {
+		return nil, ErrAlreadyThere
+	}
+	return &Move{
+		ID: ids.New(), Storefront: r.Storefront, Source: at.Place, SourceEpoch: at.Epoch, Phase: Planned,
+		Target:  backends.Place{Backend: r.Target, Storefront: r.Storefront, Epoch: at.Epoch + 1},
+		Options: r.Options, RequestedBy: r.By, Reason: r.Reason,
+	}, nil
+}
+
+// Preview is what a dry run finds: the same checks that prepare makes.
+type Preview struct {
+	Storefront backends.StorefrontID `json:"storefront_id"`
+	Source     string                `json:"source"`
+	Target     string                `json:"target"`
+	Bytes      int64                 `json:"bytes"`
+	Rows       map[string]int64      `json:"rows"`
+	Findings   []backends.Finding    `json:"findings"`
+}
+
+// DryRun looks at what Start would do and changes nothing.
+func (s *Service) DryRun(ctx context.Context, r Request) (*Preview, error) {
+	m, err := s.plan(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	p := &Preview{Storefront: m.Storefront, Source: m.Source.Backend, Target: m.Target.Backend, Rows: map[string]int64{}}
+	source, release, err := s.stores.Acquire(ctx, m.Source)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if p.Bytes, err = source.Size(ctx); err != nil {
+		return nil, err
+	}
+	if err := source.Read(ctx, func(reader backends.Reader) error { return countRows(reader, s.directory.Catalog(), p.Rows) }); err != nil {
+		return nil, err
+	}
+	target, err := s.directory.Backend(ctx, m.Target.Backend)
+	if err != nil {
+		return nil, err
+	}
+	p.Findings = preflight(ctx, target, p.Bytes)
+	return p, nil
+}
+
+func countRows(r backends.Reader, c *backends.Catalog, into map[string]int64) error {
+	for _, t := range c.Moving() {
+		n, err := r.Count(t)
+		if err != nil {
+			return err
+		}
+		into[t.Name] = n
+	}
+	return nil
+}
+
+// preflight is what must hold at the target before anything is made there.
+func preflight(ctx context.Context, target backends.Backend, bytes int64) []backends.Finding {
+	reach := backends.Finding{Check: "target reachable"}
+	if err := target.Ping(ctx); err != nil {
+		reach.Problem, reach.Fix = "the target cannot be reached: "+err.Error(), "start it, or correct the backend's address, then start the move again"
+		return []backends.Finding{reach}
+	}
+	space := backends.Finding{Check: "space"}
+	if free, err := target.Free(ctx); err == nil && free >= 0 && float64(free) < 2.5*float64(bytes) {
+		space.Problem = fmt.Sprintf("the target has %d bytes free, a move of %d bytes wants 2.5 times as many", free, bytes)
+		space.Fix = "make room at the target, or choose another one"
+	}
+	return append([]backends.Finding{reach, space}, target.Check(ctx)...)
+}
+
+// Get reads one move.
+func (s *Service) Get(ctx context.Context, id string) (m *Move, err error) {
+	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		m, err = readMove(tx, id, false)
+		return err
+	})
+	return m, err
+}
+
+// List returns moves, newest first, after the one with the id cursor ("" for the
+// first page).
+func (s *Service) List(ctx context.Context, cursor string, limit int) ([]*Move, error) {
+	var rows []moveRow
+	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		return tx.Select(&rows, `SELECT `+moveColumns+` FROM moves WHERE $1 = '' OR id < $1 ORDER BY id DESC LIMIT $2`, cursor, int64(limit))
+	})
+	out := make([]*Move, 0, len(rows))
+	for i := range rows {
+		m, bad := rows[i].move()
+		if bad != nil {
+			return nil, bad
+		}
+		out = append(out, m)
+	}
+	return out, err
+}
+
+// Checkpoints reads how far each table's copy is.
+func (s *Service) Checkpoints(ctx context.Context, id string) (out []Checkpoint, err error) {
+	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		return tx.Select(&out, `SELECT table_name, copied, total, done FROM move_checkpoints WHERE move_id = $1 ORDER BY table_name`, id)
+	})
+	return out, err
+}
+
+// Events reads up to limit events after seq.
+func (s *Service) Events(ctx context.Context, id string, after int64, limit int) (out []Event, err error) {
+	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		return tx.Select(&out, `SELECT seq, at, kind, data FROM move_events WHERE move_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, id, after, int64(limit))
+	})
+	return out, err
+}
+
+// allowed says in which phases an intent makes sense.
+var allowed = map[Intent][]Phase{
+	WantPause:    {Planned, Preparing, Copying, CatchingUp, Verifying},
+	WantResume:   {Paused},
+	WantCancel:   {Planned, Preparing, Copying, CatchingUp, Verifying, CuttingOver, Paused},
+	WantCutover:  {Planned, Preparing, Copying, CatchingUp, Verifying},
+	WantRollback: {Watching},
+	WantFinalize: {Watching},
+}
+
+// Ask records what an operator wants; the move's runner acts on it within a
+// second. A phase that does not allow it is a conflict that names the phase.
+func (s *Service) Ask(ctx context.Context, id string, want Intent) (m *Move, err error) {
+	err = s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		if m, err = readMove(tx, id, true); err != nil {
+			return err
+		}
+		ok := false
+		for _, p := range allowed[want] {
+			ok = ok || p == m.Phase
+		}
+		if !ok || want == WantCancel && m.Cut == Committed {
+			return fault.New(fault.Conflict, "move_phase", "The move is %s; %s is not possible now.", m.Phase, want)
+		}
+		if m.Intent == want {
+			return nil
+		}
+		m.Intent = want
+		if err := writeMove(tx, m); err != nil {
+			return err
+		}
+		return addEvent(tx, id, "asked", map[string]any{"for": want})
+	})
+	if err == nil {
+		s.wake()
+	}
+	return m, err
+}

@@ -1,0 +1,135 @@
+package migration
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+)
+
+// moveColumns is every column of moves, in the order of moveRow.
+const moveColumns = `id, storefront_id, source_backend, source_made_at_epoch, target_backend, target_made_at_epoch, source_epoch,
+	phase, resume_phase, cut, intent, gen, owner, lease_until, options, stats, cause, advice, receipt, requested_by, reason,
+	created_at, updated_at, ended_at`
+
+type moveRow struct {
+	ID            string `db:"id"`
+	Storefront    string `db:"storefront_id"`
+	SourceBackend string `db:"source_backend"`
+	SourceMade    int64  `db:"source_made_at_epoch"`
+	TargetBackend string `db:"target_backend"`
+	TargetMade    int64  `db:"target_made_at_epoch"`
+	SourceEpoch   int64  `db:"source_epoch"`
+	Phase         string `db:"phase"`
+	ResumePhase   string `db:"resume_phase"`
+	Cut           string `db:"cut"`
+	Intent        string `db:"intent"`
+	Gen           int64  `db:"gen"`
+	Owner         string `db:"owner"`
+	LeaseUntil    int64  `db:"lease_until"`
+	Options       string `db:"options"`
+	Stats         string `db:"stats"`
+	Cause         string `db:"cause"`
+	Advice        string `db:"advice"`
+	Receipt       string `db:"receipt"`
+	RequestedBy   string `db:"requested_by"`
+	Reason        string `db:"reason"`
+	CreatedAt     int64  `db:"created_at"`
+	UpdatedAt     int64  `db:"updated_at"`
+	EndedAt       *int64 `db:"ended_at"`
+}
+
+func (r *moveRow) move() (*Move, error) {
+	id := backends.StorefrontID(r.Storefront)
+	m := &Move{
+		ID: r.ID, Storefront: id,
+		Source:      backends.Place{Backend: r.SourceBackend, Storefront: id, Epoch: r.SourceMade},
+		Target:      backends.Place{Backend: r.TargetBackend, Storefront: id, Epoch: r.TargetMade},
+		SourceEpoch: r.SourceEpoch, Phase: Phase(r.Phase), ResumePhase: Phase(r.ResumePhase), Cut: Cut(r.Cut), Intent: Intent(r.Intent),
+		Gen: r.Gen, Owner: r.Owner, LeaseUntil: r.LeaseUntil, Cause: r.Cause, Advice: r.Advice, Receipt: r.Receipt,
+		RequestedBy: r.RequestedBy, Reason: r.Reason, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EndedAt: r.EndedAt,
+	}
+	return m, errors.Join(json.Unmarshal([]byte(r.Options), &m.Options), json.Unmarshal([]byte(r.Stats), &m.Stats))
+}
+
+func insertMove(tx control.Tx, m *Move) error {
+	options, err := json.Marshal(m.Options)
+	if err != nil {
+		return err
+	}
+	now := tx.Now()
+	_, err = tx.Exec(`INSERT INTO moves (`+moveColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', '', 0, '', 0, $9, '{}', '', '', '', $10, $11, $12, $12, NULL)`,
+		m.ID, string(m.Storefront), m.Source.Backend, m.Source.Epoch, m.Target.Backend, m.Target.Epoch, m.SourceEpoch,
+		string(m.Phase), string(options), m.RequestedBy, m.Reason, now)
+	if errors.Is(err, control.ErrUnique) {
+		return ErrMoveOpen.Because(err)
+	}
+	return err
+}
+
+// readMove reads a move; lock holds its row until the transaction ends.
+func readMove(tx control.Tx, id string, lock bool) (*Move, error) {
+	var r moveRow
+	get := tx.Get
+	if lock {
+		get = tx.GetLocked
+	}
+	err := get(&r, `SELECT `+moveColumns+` FROM moves WHERE id = $1`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrNoMove
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.move()
+}
+
+// writeMove stores what a transition changed. The row must be locked, and held by
+// the fencing number that the caller checked.
+func writeMove(tx control.Tx, m *Move) error {
+	stats, err := json.Marshal(m.Stats)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`UPDATE moves SET phase = $2, resume_phase = $3, cut = $4, intent = $5, gen = $6, owner = $7, lease_until = $8,
+		stats = $9, cause = $10, advice = $11, receipt = $12, updated_at = $13, ended_at = $14 WHERE id = $1`,
+		m.ID, string(m.Phase), string(m.ResumePhase), string(m.Cut), string(m.Intent), m.Gen, m.Owner, m.LeaseUntil,
+		string(stats), m.Cause, m.Advice, m.Receipt, tx.Now(), m.EndedAt)
+	return err
+}
+
+// addEvent appends to the move's story; the move's row is locked, so the next
+// number is free.
+func addEvent(tx control.Tx, move, kind string, data any) error {
+	text, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`INSERT INTO move_events (move_id, seq, at, kind, data)
+		VALUES ($1, (SELECT COALESCE(max(seq), 0) + 1 FROM move_events WHERE move_id = $1), $2, $3, $4)`, move, tx.Now(), kind, string(text))
+	return err
+}
+
+// claimable lists open moves whose lease has run out and that have work to do.
+func claimable(ctx context.Context, db *control.DB) (ids []string, err error) {
+	err = db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		return tx.Select(&ids, `SELECT id FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '')
+			ORDER BY lease_until, id LIMIT 100`, tx.Now())
+	})
+	return ids, err
+}
+
+func saveCheckpoint(tx control.Tx, move string, c Checkpoint) error {
+	done := 0
+	if c.Done {
+		done = 1
+	}
+	_, err := tx.Exec(`INSERT INTO move_checkpoints (move_id, table_name, cursor, through, copied, total, done, updated_at)
+		VALUES ($1, $2, '', '', $3, $4, $5, $6) ON CONFLICT (move_id, table_name)
+		DO UPDATE SET copied = excluded.copied, total = excluded.total, done = excluded.done, updated_at = excluded.updated_at`,
+		move, c.Table, c.Copied, c.Total, done, tx.Now())
+	return err
+}

@@ -1,0 +1,87 @@
+package migration
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"smartseller/backends"
+)
+
+// longestLag is how many changes the old place may fall behind before the
+// rollback window closes itself: a rollback that takes hours helps nobody.
+const longestLag = 1_000_000
+
+// watch keeps the old place in step, so that a rollback loses nothing, until the
+// window closes or somebody decides.
+func (x *run) watch(ctx context.Context) error {
+	for {
+		switch x.intent.Load().(Intent) {
+		case WantRollback:
+			return x.enter(ctx, RollingBack, answer, func(m *Move) { m.Cut = NotCut })
+		case WantFinalize:
+			return x.enter(ctx, Finalizing, answer)
+		}
+		drained, err := x.drain(ctx, x.target, x.source)
+		if err != nil {
+			return err
+		}
+		if err := x.hook(ctx, "K16"); err != nil {
+			return err
+		}
+		if time.Since(time.UnixMicro(x.m.Stats.CommittedAt)) > x.m.Options.window() {
+			return x.enter(ctx, Finalizing)
+		}
+		if len(drained) == batchKeys {
+			lag, err := x.target.Backlog(ctx)
+			if err != nil {
+				return err
+			}
+			if lag > longestLag {
+				return x.enter(ctx, Finalizing, func(m *Move) {
+					m.Advice = fmt.Sprintf("The rollback window closed itself: the old place was %d changes behind.", lag)
+				})
+			}
+			continue
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// rollBack is the cutover run backwards; the abandoned place is then erased, and
+// there is no second window.
+func (x *run) rollBack(ctx context.Context) error {
+	if x.m.Cut == NotCut {
+		x.keepVerifying = true
+		if err := x.keepUp(ctx, x.target, x.source); err != nil {
+			return err
+		}
+		if err := x.compareAll(ctx, x.target, x.source); err != nil {
+			return err
+		}
+	}
+	if err := x.hook(ctx, "K17"); err != nil {
+		return err
+	}
+	if f, err := x.source.Fence(ctx); err != nil {
+		return err
+	} else if x.m.Cut == Committed && f.Move == "" && f.State == backends.Active {
+		return x.end(ctx, RolledBack) // all was done but the last word
+	}
+	done, err := x.cross(ctx, x.backward())
+	if err != nil {
+		return err
+	}
+	if !done {
+		return x.enter(ctx, RollingBack, func(m *Move) { m.Cut = NotCut })
+	}
+	if err := x.erase(ctx, x.m.Target); err != nil {
+		return err
+	}
+	if err := x.retire(ctx, x.m.Source); err != nil {
+		return err
+	}
+	return x.end(ctx, RolledBack)
+}
