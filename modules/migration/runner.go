@@ -17,7 +17,7 @@ import (
 const (
 	leaseNormal  = 10 * time.Second
 	leaseCutting = 500 * time.Millisecond
-	lookEvery    = time.Second
+	lookEvery    = 250 * time.Millisecond
 	atOnce       = 4 // moves that one instance runs side by side
 )
 

@@ -138,39 +138,50 @@ func compareRows(t *backends.Table, want, have []backends.Row, sum *backends.Dig
 	return differ, nil
 }
 
-// recheck tells a difference that is on its way from one that stays: it stays
-// when it outlives two drains that did not touch its key.
+// recheck tells a difference that is on its way from one that stays. A key that a
+// drain touches has just been made equal and waits in the to-verify set for the
+// comparison under seal; one that outlives two drains untouched stays different.
 func (x *run) recheck(ctx context.Context, from, to backends.Store, keys []backends.Key) error {
-	untouched := map[backends.Key]int{}
-	for len(keys) > 0 {
-		touched := map[backends.Key]bool{}
-		for {
-			drained, err := x.drain(ctx, from, to)
-			if err != nil {
-				return err
-			}
-			if len(drained) == 0 {
-				break
-			}
-			for _, k := range drained {
-				touched[k] = true
-			}
+	const patience = 2
+	for round := 1; len(keys) > 0; round++ {
+		touched, err := x.drainOnce(ctx, from, to)
+		if err != nil {
+			return err
 		}
+		keys = slices.DeleteFunc(keys, func(k backends.Key) bool { return touched[k] })
 		differ, details, err := x.differing(ctx, from, to, keys)
 		if err != nil {
 			return err
 		}
-		for _, k := range differ {
-			if untouched[k]++; touched[k] {
-				untouched[k] = 0
+		if round > patience && len(differ) > 0 {
+			late, err := x.drainOnce(ctx, from, to) // changed after the last drain, before it was read
+			if err != nil {
+				return err
 			}
-			if untouched[k] >= 2 {
-				return &mismatchError{fmt.Sprintf("verification failed: %s %s differs between the places (%s); nothing was cut over", k.Table, k.ID, details[k])}
+			for _, k := range differ {
+				if !late[k] {
+					return &mismatchError{fmt.Sprintf("verification failed: %s %s differs between the places (%s); nothing was cut over", k.Table, k.ID, details[k])}
+				}
 			}
+			return nil
 		}
 		keys = differ
 	}
 	return nil
+}
+
+// drainOnce brings over all that was captured when it began, and says what.
+func (x *run) drainOnce(ctx context.Context, from, to backends.Store) (map[backends.Key]bool, error) {
+	touched := map[backends.Key]bool{}
+	for {
+		drained, err := x.drain(ctx, from, to)
+		for _, k := range drained {
+			touched[k] = true
+		}
+		if err != nil || len(drained) < batchKeys {
+			return touched, err
+		}
+	}
 }
 
 // differing reads the rows at both places, the copy first: a change in between is
@@ -245,8 +256,8 @@ func (x *run) compareApplied(ctx context.Context, from, to backends.Store) error
 		if err := x.recheck(ctx, from, to, differ); err != nil {
 			return err
 		}
-		if err := to.Verified(ctx, x.m.token(), entries); err != nil {
-			return err
+		if err := to.Verified(ctx, x.m.token(), entries); err != nil || len(entries) < batchKeys {
+			return err // what drains added meanwhile is compared next time, under seal at the latest
 		}
 	}
 }
@@ -257,14 +268,8 @@ func (x *run) compareApplied(ctx context.Context, from, to backends.Store) error
 func (x *run) compareSums(ctx context.Context, from, to backends.Store) error {
 	const tries = 20
 	for try := 1; ; try++ {
-		for {
-			drained, err := x.drain(ctx, from, to)
-			if err != nil {
-				return err
-			}
-			if len(drained) == 0 {
-				break
-			}
+		if _, err := x.drainOnce(ctx, from, to); err != nil {
+			return err
 		}
 		want, err := x.sums(ctx, from)
 		if err != nil {

@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -54,12 +55,8 @@ func (x *run) watch(ctx context.Context) error {
 // there is no second window.
 func (x *run) rollBack(ctx context.Context) error {
 	if x.m.Cut == NotCut {
-		x.keepVerifying = true
-		if err := x.keepUp(ctx, x.target, x.source); err != nil {
-			return err
-		}
-		if err := x.compareAll(ctx, x.target, x.source); err != nil {
-			return err
+		if err := x.proveWayBack(ctx); err != nil {
+			return x.stayAhead(ctx, err)
 		}
 	}
 	if err := x.hook(ctx, "K17"); err != nil {
@@ -72,7 +69,7 @@ func (x *run) rollBack(ctx context.Context) error {
 	}
 	done, err := x.cross(ctx, x.backward())
 	if err != nil {
-		return err
+		return x.stayAhead(ctx, err)
 	}
 	if !done {
 		return x.enter(ctx, RollingBack, func(m *Move) { m.Cut = NotCut })
@@ -84,4 +81,25 @@ func (x *run) rollBack(ctx context.Context) error {
 		return err
 	}
 	return x.end(ctx, RolledBack)
+}
+
+func (x *run) proveWayBack(ctx context.Context) error {
+	x.keepVerifying = true
+	if err := x.keepUp(ctx, x.target, x.source); err != nil {
+		return err
+	}
+	return x.compareAll(ctx, x.target, x.source)
+}
+
+// stayAhead gives a rollback up when the old place is not what the new one is:
+// the storefront stays where it is, the window stays open.
+func (x *run) stayAhead(ctx context.Context, err error) error {
+	var wrong *mismatchError
+	if !errors.As(err, &wrong) || x.m.Cut == Committed {
+		return err
+	}
+	return x.enter(ctx, Watching, func(m *Move) {
+		m.Cut, m.Cause = Committed, err.Error()
+		m.Advice = "The rollback was refused and the storefront serves on from the new place. Start a new move back instead: it copies everything anew."
+	})
 }

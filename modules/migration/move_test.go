@@ -1,0 +1,274 @@
+package migration
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+)
+
+func start(t *testing.T, i *instance, id backends.StorefrontID, o Options) *Move {
+	t.Helper()
+	m, err := i.service.Start(context.Background(), Request{Storefront: id, Target: "two", Options: o, By: "test", Reason: "test"})
+	require.NoError(t, err)
+	return m
+}
+
+func ask(t *testing.T, i *instance, id string, want Intent) {
+	t.Helper()
+	_, err := i.service.Ask(context.Background(), id, want)
+	require.NoError(t, err)
+}
+
+func (i *instance) requireAt(t *testing.T, id backends.StorefrontID, backend string, epoch int64) {
+	t.Helper()
+	at, err := i.directory.Placement(context.Background(), id)
+	require.NoError(t, err)
+	require.Equal(t, backend, at.Place.Backend)
+	require.Equal(t, epoch, at.Epoch)
+}
+
+func (w *world) files(t *testing.T, backend string, id backends.StorefrontID) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(w.folder, backend, string(id), "*"))
+	require.NoError(t, err)
+	return found
+}
+
+func TestMoveUnderLoad(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.instance(t, nil)
+	id := i.storefront(t, 3000)
+	l := startLoad(i.router, id)
+	m := start(t, i, id, Options{})
+	i.waitFor(t, m.ID, Watching)
+	i.requireAt(t, id, "two", 2)
+	ask(t, i, m.ID, WantFinalize)
+	m = i.waitFor(t, m.ID, Completed)
+	l.check(t, i.router)
+	require.Empty(t, w.files(t, "one", id), "the old place is erased")
+	require.Contains(t, m.Receipt, `"outcome":"completed"`)
+	require.Positive(t, m.Stats.StallMicros)
+	f := fence(t, i, backends.Place{Backend: "two", Storefront: id, Epoch: 2})
+	require.Equal(t, backends.Fence{Epoch: 2, State: backends.Active}, f)
+}
+
+func fence(t *testing.T, i *instance, p backends.Place) backends.Fence {
+	t.Helper()
+	s, release, err := i.stores.Acquire(context.Background(), p)
+	require.NoError(t, err)
+	defer release()
+	f, err := s.Fence(context.Background())
+	require.NoError(t, err)
+	return f
+}
+
+func TestRollBackLosesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.instance(t, nil)
+	id := i.storefront(t, 500)
+	l := startLoad(i.router, id)
+	m := start(t, i, id, Options{})
+	i.waitFor(t, m.ID, Watching)
+	before := l.requests.Load()
+	require.Eventually(t, func() bool { return l.requests.Load() > before+50 }, waitLong, waitStep)
+	ask(t, i, m.ID, WantRollback)
+	i.waitFor(t, m.ID, RolledBack)
+	i.requireAt(t, id, "one", 3)
+	l.check(t, i.router)
+	require.Empty(t, w.files(t, "two", id))
+	require.Equal(t, backends.Fence{Epoch: 3, State: backends.Active}, fence(t, i, backends.Place{Backend: "one", Storefront: id, Epoch: 1}))
+	next := start(t, i, id, Options{}) // and it may move again
+	i.waitFor(t, next.ID, Watching)
+}
+
+func TestPauseResumeCancel(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.instance(t, nil)
+	id := i.storefront(t, 500)
+	l := startLoad(i.router, id)
+	m := start(t, i, id, Options{ManualCutover: true})
+	i.waitFor(t, m.ID, Verifying)
+	ask(t, i, m.ID, WantPause)
+	i.waitFor(t, m.ID, Paused)
+	ask(t, i, m.ID, WantResume)
+	i.waitFor(t, m.ID, Verifying)
+	ask(t, i, m.ID, WantCancel)
+	i.waitFor(t, m.ID, Cancelled)
+	l.check(t, i.router)
+	i.requireAt(t, id, "one", 1)
+	require.Empty(t, w.files(t, "two", id), "nothing is left at the target")
+	p := backends.Place{Backend: "one", Storefront: id, Epoch: 1}
+	require.Equal(t, backends.Fence{Epoch: 1, State: backends.Active}, fence(t, i, p), "the source is as it was")
+	s, release, err := i.stores.Acquire(context.Background(), p)
+	require.NoError(t, err)
+	defer release()
+	n, err := s.Backlog(context.Background())
+	require.NoError(t, err)
+	require.Zero(t, n)
+}
+
+func TestOperationsThatMakeNoSense(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWorld(t).instance(t, nil)
+	id := i.storefront(t, 1)
+	_, err := i.service.Start(ctx, Request{Storefront: id, Target: "one"})
+	require.ErrorIs(t, err, ErrAlreadyThere)
+	_, err = i.service.Start(ctx, Request{Storefront: id, Target: "nowhere"})
+	require.ErrorIs(t, err, backends.ErrNoBackend)
+	_, err = i.service.Start(ctx, Request{Storefront: "unknown", Target: "two"})
+	require.ErrorIs(t, err, backends.ErrNoStorefront)
+	m := start(t, i, id, Options{ManualCutover: true})
+	_, err = i.service.Start(ctx, Request{Storefront: id, Target: "two"})
+	require.ErrorIs(t, err, ErrMoveOpen)
+	_, err = i.service.Ask(ctx, m.ID, WantRollback)
+	require.ErrorContains(t, err, "rollback is not possible now")
+	_, err = i.service.Ask(ctx, "unknown", WantCancel)
+	require.ErrorIs(t, err, ErrNoMove)
+}
+
+// TestCorruptionRefusesCutover changes a row behind the mover's back.
+func TestCorruptionRefusesCutover(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var i *instance
+	var id backends.StorefrontID
+	var once atomic.Bool
+	ready := make(chan struct{})
+	i = w.instance(t, func(ctx context.Context, point string) error {
+		if point != "K4" || !once.CompareAndSwap(false, true) {
+			return nil
+		}
+		<-ready
+		s, release, err := i.stores.Acquire(ctx, backends.Place{Backend: "two", Storefront: id, Epoch: 2})
+		if err != nil {
+			return err
+		}
+		defer release()
+		f, err := s.Fence(ctx)
+		if err != nil {
+			return err
+		}
+		k := backends.Key{Table: "counters", ID: "row-000007"}
+		return s.Apply(ctx, backends.Token{Move: f.Move, Gen: f.Gen}, backends.Batch{Keys: []backends.Key{k}, Rows: map[backends.Key]backends.Row{k: {k.ID, int64(666)}}})
+	})
+	id = i.storefront(t, 20)
+	close(ready)
+	m := start(t, i, id, Options{})
+	m = i.waitFor(t, m.ID, Failed)
+	require.Contains(t, m.Cause, "counters row-000007")
+	require.NotContains(t, m.Cause, "666", "values are not shown")
+	i.requireAt(t, id, "one", 1)
+	put(t, i, id, "still open")
+	again := start(t, i, id, Options{})
+	i.waitFor(t, again.ID, Watching)
+}
+
+func put(t *testing.T, i *instance, id backends.StorefrontID, row string) {
+	t.Helper()
+	require.NoError(t, i.router.Update(context.Background(), id, func(_ context.Context, tx backends.Tx) error {
+		_, err := tx.Exec(addCounter, row, 1)
+		return err
+	}))
+}
+
+func TestTargetOutOfReachFailsAndServesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.instance(t, nil)
+	id := i.storefront(t, 5)
+	require.NoError(t, os.WriteFile(filepath.Join(w.folder, "two"), []byte("a file where a folder should be"), 0o600))
+	m := start(t, i, id, Options{})
+	m = i.waitFor(t, m.ID, Failed, Cancelling)
+	require.Contains(t, m.Cause, "cannot be reached")
+	require.False(t, strings.Contains(m.Cause, "SELECT"))
+	put(t, i, id, "still open")
+}
+
+// crashPoints are the named points of a move at which its coordinator dies.
+var crashPoints = func() (points []string) {
+	for k := 1; k <= 18; k++ {
+		if k != 9 { // between lock and commit of one transaction: the database's own
+			points = append(points, "K"+strconv.Itoa(k))
+		}
+	}
+	return points
+}()
+
+// TestCrashMatrix kills the coordinator at every point; another instance takes the
+// move over, once to the end and once to undo it, under load all the time.
+func TestCrashMatrix(t *testing.T) {
+	t.Parallel()
+	for _, point := range crashPoints {
+		for _, back := range []bool{false, true} {
+			t.Run(point+map[bool]string{false: " forward", true: " back"}[back], func(t *testing.T) {
+				t.Parallel()
+				crashAt(t, point, back)
+			})
+		}
+	}
+}
+
+func crashAt(t *testing.T, point string, back bool) {
+	w := newWorld(t)
+	var dead atomic.Bool
+	first := w.instance(t, func(_ context.Context, p string) error {
+		if p == point || dead.Load() {
+			dead.Store(true)
+			return errCrash
+		}
+		return nil
+	})
+	id := first.storefront(t, 1200)
+	l := startLoad(first.router, id)
+	m := start(t, first, id, Options{})
+	afterCommit := point == "K16" || point == "K17" || point == "K18"
+	if afterCommit && point != "K16" {
+		first.waitFor(t, m.ID, Watching)
+		ask(t, first, m.ID, map[bool]Intent{true: WantRollback, false: WantFinalize}[point == "K17"])
+	}
+	require.Eventually(t, dead.Load, waitLong, waitStep, "the point was not reached")
+	first.runner.Stop()
+	second := w.instance(t, nil)
+	defer second.stop()
+	t.Cleanup(func() { first.runner.Start() }) // so that stopping twice is no panic
+
+	got, err := second.service.Get(context.Background(), m.ID)
+	require.NoError(t, err)
+	switch {
+	case back && got.Cut != Committed && got.EndedAt == nil:
+		if _, err := second.service.Ask(context.Background(), m.ID, WantCancel); err == nil {
+			end := second.waitFor(t, m.ID, Cancelled, Watching)
+			if end.Phase == Cancelled {
+				second.requireAt(t, id, "one", 1)
+				require.Empty(t, w.files(t, "two", id))
+			}
+		}
+	case back && point != "K18" && point != "K17":
+		second.waitFor(t, m.ID, Watching)
+		ask(t, second, m.ID, WantRollback)
+		second.waitFor(t, m.ID, RolledBack)
+		second.requireAt(t, id, "one", 3)
+	case point == "K17":
+		second.waitFor(t, m.ID, RolledBack)
+	case point == "K18":
+		second.waitFor(t, m.ID, Completed)
+	default:
+		second.waitFor(t, m.ID, Watching)
+		ask(t, second, m.ID, WantFinalize)
+		second.waitFor(t, m.ID, Completed)
+		second.requireAt(t, id, "two", 2)
+	}
+	l.check(t, second.router)
+}
