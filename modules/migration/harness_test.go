@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
@@ -79,13 +80,12 @@ func (w *world) instance(t *testing.T, hook func(context.Context, string) error)
 	i.stores = backends.NewStores(i.directory, 16)
 	i.router = backends.NewRouter(i.directory, i.stores, backends.RouterOptions{ParkBudget: 10 * time.Second})
 	i.runner = NewRunner(RunnerOptions{DB: i.db, Directory: i.directory, Stores: i.stores, Router: i.router, Keys: w.keys,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Hook: hook})
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Lease: time.Second, Hook: hook})
 	i.service = NewService(i.db, i.directory, i.stores, i.runner)
 	i.runner.Start()
 	i.stop = sync.OnceFunc(func() {
 		i.runner.Stop()
-		require.NoError(t, i.stores.Close())
-		require.NoError(t, errors.Join(i.directory.Close(), i.db.Close()))
+		assert.NoError(t, errors.Join(i.stores.Close(), i.directory.Close(), i.db.Close()))
 	})
 	t.Cleanup(i.stop)
 	return i
@@ -130,7 +130,7 @@ func (i *instance) waitFor(t *testing.T, id string, phases ...Phase) *Move {
 			}
 		}
 		return m.EndedAt != nil
-	}, 20*time.Second, 10*time.Millisecond, "waiting for %v: %v", phases, story{i, id})
+	}, waitLong, 10*time.Millisecond, "waiting for %v: %v", phases, story{i, id})
 	require.Contains(t, phases, last.Phase, "cause: %s", last.Cause)
 	return last
 }
@@ -162,11 +162,13 @@ func startLoad(store backends.TenantStore, id backends.StorefrontID) *load {
 
 // write adds, counts up, and adds and deletes a row that must stay deleted.
 func (l *load) write(row string) {
+	pace := time.NewTicker(5 * time.Millisecond) // a steady load, below what a mover can follow
+	defer pace.Stop()
 	for n := 0; ; n++ {
 		select {
 		case <-l.stopped:
 			return
-		default:
+		case <-pace.C:
 		}
 		l.requests.Add(1)
 		var v int64

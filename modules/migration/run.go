@@ -78,7 +78,7 @@ func (x *run) heartbeat(ctx context.Context, id string, gen int64) {
 				return errLost
 			}
 			want = m.Intent
-			if until := tx.Now() + lease(m).Microseconds(); until > m.LeaseUntil+every.Microseconds() || lease(m) == leaseCutting {
+			if until := tx.Now() + x.leaseOf(m).Microseconds(); until > m.LeaseUntil+every.Microseconds() || x.leaseOf(m) == leaseCutting {
 				_, err = tx.Exec(`UPDATE moves SET lease_until = $2 WHERE id = $1`, id, until)
 			}
 			return err
@@ -122,7 +122,7 @@ func (x *run) save(ctx context.Context, kind string, data any, change func(tx co
 		if err := change(tx, m); err != nil {
 			return err
 		}
-		m.LeaseUntil = tx.Now() + lease(m).Microseconds()
+		m.LeaseUntil = tx.Now() + x.leaseOf(m).Microseconds()
 		if m.EndedAt != nil {
 			m.LeaseUntil = 0
 		}

@@ -32,6 +32,7 @@ type Runner struct {
 	gates     []Gate
 	log       *slog.Logger
 	instance  string
+	lease     time.Duration
 	// hook is called at every named point of a move. An error of errCrash's kind
 	// drops the move on the spot, as a killed process would.
 	hook func(ctx context.Context, point string) error
@@ -53,6 +54,9 @@ type RunnerOptions struct {
 	Keys      *crypto.Keyring
 	Gates     []Gate
 	Log       *slog.Logger
+	// Lease is how long a move whose instance died waits for another one, except
+	// while the storefront is sealed, when it is half a second; 0: 10 s.
+	Lease time.Duration
 	// Hook is called at the crash points K1 to K18 of the protocol; nil: nothing.
 	Hook func(ctx context.Context, point string) error
 }
@@ -62,7 +66,10 @@ type RunnerOptions struct {
 func NewRunner(o RunnerOptions) *Runner {
 	r := &Runner{
 		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook,
-		instance: ids.New(), woken: make(chan struct{}, 1), running: map[string]bool{},
+		instance: ids.New(), lease: o.Lease, woken: make(chan struct{}, 1), running: map[string]bool{},
+	}
+	if r.lease == 0 {
+		r.lease = leaseNormal
 	}
 	if r.hook == nil {
 		r.hook = func(context.Context, string) error { return nil }
@@ -159,7 +166,7 @@ func (r *Runner) claim(ctx context.Context, id string) (m *Move, err error) {
 		m = got
 		m.Gen++
 		m.Owner = r.instance
-		m.LeaseUntil = tx.Now() + lease(m).Microseconds()
+		m.LeaseUntil = tx.Now() + r.leaseOf(m).Microseconds()
 		if err := writeMove(tx, m); err != nil {
 			return err
 		}
@@ -168,9 +175,9 @@ func (r *Runner) claim(ctx context.Context, id string) (m *Move, err error) {
 	return m, err
 }
 
-func lease(m *Move) time.Duration {
+func (r *Runner) leaseOf(m *Move) time.Duration {
 	if m.Cut == Cutting || m.Cut == Committed && (m.Phase == CuttingOver || m.Phase == RollingBack) {
 		return leaseCutting
 	}
-	return leaseNormal
+	return r.lease
 }
