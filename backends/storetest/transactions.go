@@ -265,7 +265,7 @@ func typesRoundTrip(t *testing.T, h *home) {
 		"unicode": {Purpose: "e\u0301 \u00e9 \U0001f6d2 \u202e \u2028", Hash: []byte{0, 255, 128}, Expires: 1<<63 - 1, Used: &used},
 		"json":    {Purpose: `{"a":[1,2,{"b":"\u0000'\"$1 ?1"}]}`, Hash: []byte("j")},
 		"quotes":  {Purpose: "'; DROP TABLE counters; --\r\n\t\\", Hash: []byte("q")},
-		"large":   {Purpose: string(make1MiB()), Hash: make1MiB()},
+		"large":   {Purpose: string(make1MiB()), Hash: make1MiB()[:2000]},
 	} {
 		id := ids.New()
 		update(t, s, func(tx backends.Tx) error {

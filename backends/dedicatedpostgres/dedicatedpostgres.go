@@ -1,0 +1,209 @@
+// Package dedicatedpostgres is the backend that gives each storefront and epoch a
+// database and a role of its own, on one server.
+package dedicatedpostgres
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/lib/pq"
+
+	"smartseller/backends"
+	"smartseller/backends/postgres"
+	"smartseller/backends/sqlstore"
+	"smartseller/platform/crypto"
+	"smartseller/platform/fault"
+	"smartseller/platform/ids"
+)
+
+// connections bounds each of a place's two pools.
+const connections = 12
+
+// Backend is one server. Safe for concurrent use.
+type Backend struct {
+	cfg     backends.Config
+	catalog *backends.Catalog
+	keys    *crypto.Keyring
+	admin   *sql.DB
+}
+
+var _ backends.Backend = (*Backend)(nil)
+
+// Opener returns what opens dedicated Postgres backends for this catalog. The
+// roles' passwords are derived from the keys, so none is stored.
+func Opener(catalog *backends.Catalog, keys *crypto.Keyring) backends.Opener {
+	return func(cfg backends.Config) (backends.Backend, error) {
+		admin, err := postgres.Open(cfg.AdminDSN)
+		if err != nil {
+			return nil, fault.InvalidField("/admin_dsn", "invalid_dsn", err.Error())
+		}
+		return &Backend{cfg: cfg, catalog: catalog, keys: keys, admin: admin}, nil
+	}
+}
+
+// Name implements backends.Backend.
+func (b *Backend) Name() string { return b.cfg.Name }
+
+// Kind implements backends.Backend.
+func (b *Backend) Kind() backends.Kind { return backends.DedicatedPostgres }
+
+// home is what a place is made of.
+type home struct {
+	name             string // of the database and of the role
+	quotedName       string
+	quotedPassword   string
+	appDSN, adminDSN string
+}
+
+func (b *Backend) home(p backends.Place) (home, error) {
+	if !ids.Valid(string(p.Storefront)) || p.Epoch < 1 {
+		return home{}, fmt.Errorf("a place needs a storefront id and an epoch, not %q at %d", p.Storefront, p.Epoch)
+	}
+	name := fmt.Sprintf("ss_%s_%d", strings.ReplaceAll(string(p.Storefront), "-", ""), p.Epoch)
+	password := hex.EncodeToString(b.keys.HMAC("dedicated role", []byte(b.cfg.Name), []byte(name)))
+	u, err := url.Parse(b.cfg.AdminDSN)
+	if err != nil {
+		return home{}, errors.New("the administrator's DSN is not a URL")
+	}
+	u.Path = "/" + name
+	admin := u.String()
+	u.User = url.UserPassword(name, password)
+	return home{name: name, quotedName: pq.QuoteIdentifier(name), quotedPassword: pq.QuoteLiteral(password),
+		appDSN: u.String(), adminDSN: admin}, nil
+}
+
+// Create implements backends.Backend. Each step may have been done by an earlier
+// try that died.
+func (b *Backend) Create(ctx context.Context, p backends.Place) error {
+	h, err := b.home(p)
+	if err != nil {
+		return err
+	}
+	for _, step := range []struct{ exists, make string }{
+		{`SELECT count(*) FROM pg_roles WHERE rolname = $1`,
+			"CREATE ROLE " + h.quotedName + " LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS PASSWORD " + h.quotedPassword},
+		{`SELECT count(*) FROM pg_database WHERE datname = $1`, "CREATE DATABASE " + h.quotedName + " TEMPLATE template0 ENCODING 'UTF8'"},
+	} {
+		var n int
+		if err := b.admin.QueryRowContext(ctx, step.exists, h.name).Scan(&n); err != nil {
+			return b.classify(err)
+		}
+		if n > 0 {
+			continue
+		}
+		if _, err := b.admin.ExecContext(ctx, step.make); err != nil && !existsAlready(err) {
+			return b.classify(err)
+		}
+	}
+	if _, err := b.admin.ExecContext(ctx, "REVOKE ALL ON DATABASE "+h.quotedName+" FROM PUBLIC"); err != nil {
+		return b.classify(err)
+	}
+	if _, err := b.admin.ExecContext(ctx, "GRANT CONNECT ON DATABASE "+h.quotedName+" TO "+h.quotedName); err != nil {
+		return b.classify(err)
+	}
+	return b.Upgrade(ctx, p)
+}
+
+func existsAlready(err error) bool {
+	var e *pq.Error
+	return errors.As(err, &e) && (e.Code == "42710" || e.Code == "42P04" || e.Code == "23505")
+}
+
+func (b *Backend) classify(err error) error { return (&postgres.Dialect{}).Classify(err) }
+
+// Upgrade implements backends.Backend.
+func (b *Backend) Upgrade(ctx context.Context, p backends.Place) error {
+	return b.inside(ctx, p, func(owner *sql.DB, h home) error { return postgres.Migrate(ctx, owner, h.name, b.catalog) })
+}
+
+// SchemaVersion implements backends.Backend.
+func (b *Backend) SchemaVersion(ctx context.Context, p backends.Place) (version int64, err error) {
+	err = b.inside(ctx, p, func(owner *sql.DB, _ home) error {
+		version, err = postgres.Version(ctx, owner)
+		return err
+	})
+	return version, err
+}
+
+// inside runs fn as the administrator in a place's own database.
+func (b *Backend) inside(ctx context.Context, p backends.Place, fn func(owner *sql.DB, h home) error) error {
+	h, err := b.home(p)
+	if err != nil {
+		return err
+	}
+	if err := b.exists(ctx, h); err != nil {
+		return err
+	}
+	owner, err := postgres.Open(h.adminDSN)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(owner, h), owner.Close())
+}
+
+func (b *Backend) exists(ctx context.Context, h home) error {
+	var n int
+	if err := b.admin.QueryRowContext(ctx, `SELECT count(*) FROM pg_database WHERE datname = $1`, h.name).Scan(&n); err != nil {
+		return b.classify(err)
+	}
+	if n == 0 {
+		return backends.ErrNoPlace
+	}
+	return nil
+}
+
+// Open implements backends.Backend.
+func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, error) {
+	h, err := b.home(p)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.exists(ctx, h); err != nil {
+		return nil, err
+	}
+	pools, err := postgres.OpenPools(h.appDSN, h.adminDSN, connections)
+	if err != nil {
+		return nil, err
+	}
+	return sqlstore.New(sqlstore.Options{
+		Place: p, Catalog: b.catalog, Dialect: &postgres.Dialect{Pools: pools, Alone: true}, Close: pools.Close,
+	}), nil
+}
+
+// Destroy implements backends.Backend. Connections that somebody forgot are ended.
+func (b *Backend) Destroy(ctx context.Context, p backends.Place) error {
+	h, err := b.home(p)
+	if err != nil {
+		return err
+	}
+	if _, err := b.admin.ExecContext(ctx, "DROP DATABASE IF EXISTS "+h.quotedName+" WITH (FORCE)"); err != nil {
+		return b.classify(err)
+	}
+	_, err = b.admin.ExecContext(ctx, "DROP ROLE IF EXISTS "+h.quotedName)
+	return b.classify(err)
+}
+
+// Ping implements backends.Backend.
+func (b *Backend) Ping(ctx context.Context) error { return b.classify(b.admin.PingContext(ctx)) }
+
+// Check implements backends.Backend.
+func (b *Backend) Check(ctx context.Context) []backends.Finding {
+	f := backends.Finding{Check: "rights to create databases and roles"}
+	var may bool
+	err := b.admin.QueryRowContext(ctx, `SELECT rolsuper OR rolcreatedb AND rolcreaterole FROM pg_roles WHERE rolname = current_user`).Scan(&may)
+	if err == nil && !may {
+		f.Problem, f.Fix = "the administrator's role may not create databases and roles", "ALTER ROLE it CREATEDB CREATEROLE"
+	}
+	return []backends.Finding{postgres.CheckServer(ctx, b.admin), f}
+}
+
+// Free implements backends.Backend: a database cannot see its server's disk.
+func (b *Backend) Free(context.Context) (int64, error) { return -1, nil }
+
+// Close implements backends.Backend.
+func (b *Backend) Close() error { return b.admin.Close() }

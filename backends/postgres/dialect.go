@@ -1,0 +1,195 @@
+// Package postgres is what the two Postgres backends share: the dialect of the
+// one store, and how a database and its application role are made ready.
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lib/pq"
+
+	"smartseller/backends"
+	"smartseller/backends/sqlstore"
+	"smartseller/platform/database"
+)
+
+// Pools are the two ways into one database. App is the application role's, under
+// row-level security; Owner is the mover's. Both run entered transactions only.
+type Pools struct {
+	App, Owner *sql.DB
+}
+
+// OpenPools opens both. They connect at first use.
+func OpenPools(appDSN, ownerDSN string, connections int) (*Pools, error) {
+	app, err := database.OpenEntered(appDSN)
+	if err != nil {
+		return nil, fmt.Errorf("the application's DSN: %w", err)
+	}
+	owner, err := database.OpenEntered(ownerDSN)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the owner's DSN: %w", err), app.Close())
+	}
+	for _, pool := range []*sql.DB{app, owner} {
+		pool.SetMaxOpenConns(connections)
+		pool.SetMaxIdleConns(max(1, connections/2))
+		pool.SetConnMaxIdleTime(time.Minute)
+	}
+	return &Pools{App: app, Owner: owner}, nil
+}
+
+// Close closes both pools.
+func (p *Pools) Close() error { return errors.Join(p.App.Close(), p.Owner.Close()) }
+
+// Dialect is sqlstore.Dialect for Postgres.
+type Dialect struct {
+	Pools *Pools
+	// Alone says that the database belongs to one storefront.
+	Alone bool
+}
+
+var _ sqlstore.Dialect = (*Dialect)(nil)
+
+// Enter implements sqlstore.Dialect.
+func (d *Dialect) Enter(ctx context.Context, e sqlstore.Entry) (*sqlstore.Session, error) {
+	isolation, function := "REPEATABLE READ READ ONLY", "smartseller_enter_read"
+	if e.Write {
+		isolation, function = "READ COMMITTED", "smartseller_enter"
+	}
+	return begin(ctx, d.Pools.App, fmt.Sprintf("BEGIN ISOLATION LEVEL %s; SELECT %s(%s, %d, %d)",
+		isolation, function, pq.QuoteLiteral(string(e.Storefront)), e.Epoch, e.Timeout.Milliseconds()))
+}
+
+// Begin implements sqlstore.Dialect. An exclusive transaction takes the lock that
+// writers share. Its process may stop at any point: half a second of idleness ends it.
+func (d *Dialect) Begin(ctx context.Context, storefront backends.StorefrontID, m sqlstore.Mode, wait time.Duration) (*sqlstore.Session, error) {
+	switch m {
+	case sqlstore.Snapshot:
+		return begin(ctx, d.Pools.Owner, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+	case sqlstore.Change:
+		return begin(ctx, d.Pools.Owner, "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '10s'")
+	}
+	id := pq.QuoteLiteral(string(storefront))
+	s, err := begin(ctx, d.Pools.Owner, fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = %d; "+
+		"SET LOCAL idle_in_transaction_session_timeout = 500; "+
+		"SELECT count(pg_advisory_xact_lock(hashtextextended(%s, 0))) FROM fence WHERE storefront_id = %s AND id = 'fence'",
+		max(1, wait.Milliseconds()), id, id))
+	if errors.Is(err, sqlstore.ErrContended) {
+		return nil, fmt.Errorf("%w: %w", backends.ErrLockBusy, err)
+	}
+	return s, err
+}
+
+func begin(ctx context.Context, pool *sql.DB, text string) (*sqlstore.Session, error) {
+	entry := &database.Entry{Text: text}
+	tx, err := pool.BeginTx(database.WithEntry(ctx, entry), nil)
+	if err != nil {
+		return nil, classify(err)
+	}
+	return &sqlstore.Session{Tx: tx, Capture: entry.Answer != 0}, nil
+}
+
+// Text implements sqlstore.Dialect.
+func (d *Dialect) Text(portable string) string { return portable }
+
+// Statement implements sqlstore.Dialect.
+func (d *Dialect) Statement(s *backends.Statement) string { return s.Postgres() }
+
+// LockFence implements sqlstore.Dialect.
+func (d *Dialect) LockFence(change bool) string {
+	if change {
+		return " FOR UPDATE"
+	}
+	return " FOR SHARE"
+}
+
+// copyFrom is the number of rows from which COPY beats INSERT.
+const copyFrom = 50
+
+// Insert implements sqlstore.Dialect.
+func (d *Dialect) Insert(ctx context.Context, tx *sql.Tx, storefront backends.StorefrontID, t *backends.Table, rows []backends.Row) (err error) {
+	if len(rows) < copyFrom {
+		return sqlstore.InsertRows(ctx, tx, d.Text, storefront, t, rows)
+	}
+	columns := []string{"storefront_id"}
+	for _, c := range t.Columns {
+		columns = append(columns, c.Name)
+	}
+	stmt, err := tx.PrepareContext(ctx, pq.CopyIn(t.Name, columns...))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closing := stmt.Close(); err == nil {
+			err = closing
+		}
+	}()
+	args := make([]any, len(columns))
+	args[0] = string(storefront)
+	for _, row := range rows {
+		copy(args[1:], row)
+		if _, err := stmt.ExecContext(ctx, args...); err != nil {
+			return err
+		}
+	}
+	_, err = stmt.ExecContext(ctx) // sends what is left and learns the outcome
+	return err
+}
+
+// Holders implements sqlstore.Dialect.
+func (d *Dialect) Holders(ctx context.Context, storefront backends.StorefrontID) (out []string, err error) {
+	s, err := begin(ctx, d.Pools.Owner, "BEGIN ISOLATION LEVEL READ COMMITTED")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = s.Rollback() }()
+	rows, err := s.QueryContext(ctx, `SELECT a.pid, a.state, extract(epoch FROM clock_timestamp() - a.xact_start)::bigint
+		FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+		WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+		AND l.objsubid = 1 AND (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended($1, 0)
+		ORDER BY a.xact_start`, string(storefront))
+	if err != nil {
+		return nil, classify(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var pid, age int64
+		var state sql.NullString
+		if err := rows.Scan(&pid, &state, &age); err != nil {
+			return nil, err
+		}
+		out = append(out, fmt.Sprintf("database process %d, %s, %d s in its transaction", pid, state.String, age))
+	}
+	return out, classify(rows.Err())
+}
+
+// Size implements sqlstore.Dialect. In a shared database it is the rows' share of
+// their tables, indexes included.
+func (d *Dialect) Size(ctx context.Context, storefront backends.StorefrontID, tables []*backends.Table) (total int64, err error) {
+	s, err := begin(ctx, d.Pools.Owner, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = s.Rollback() }()
+	if d.Alone {
+		err := s.QueryRowContext(ctx, `SELECT pg_database_size(current_database())`).Scan(&total)
+		return total, classify(err)
+	}
+	for _, t := range tables {
+		var size int64
+		err := s.QueryRowContext(ctx, `SELECT (count(*) * (SELECT CASE WHEN reltuples > 0 THEN pg_total_relation_size(oid) / reltuples ELSE 300 END
+			FROM pg_class WHERE oid = $2::regclass))::bigint FROM `+t.Name+` WHERE storefront_id = $1`, string(storefront), t.Name).Scan(&size)
+		if err != nil {
+			return 0, classify(err)
+		}
+		total += size
+	}
+	return total, nil
+}
+
+// Warm implements sqlstore.Dialect.
+func (d *Dialect) Warm(ctx context.Context) error {
+	return classify(errors.Join(d.Pools.App.PingContext(ctx), d.Pools.Owner.PingContext(ctx)))
+}

@@ -1,0 +1,131 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/lib/pq"
+	"github.com/pressly/goose/v3"
+
+	"smartseller/backends"
+	"smartseller/migrations"
+	"smartseller/platform/database"
+)
+
+// Open opens a plain pool for administration: schema, roles, databases.
+func Open(dsn string) (*sql.DB, error) {
+	dsn, err := database.PostgresDSN(dsn)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("postgres", dsn)
+	if err != nil {
+		return nil, errors.New("the DSN is not understood")
+	}
+	db.SetMaxOpenConns(4)
+	return db, nil
+}
+
+// Migrate brings the tenant schema up to date and grants the application's role
+// what it needs and no more. Safe when several instances do it at once.
+func Migrate(ctx context.Context, owner *sql.DB, role string, catalog *backends.Catalog) error {
+	files, err := migrations.Tenant(migrations.Postgres)
+	if err != nil {
+		return err
+	}
+	if err := database.Migrate(ctx, owner, goose.DialectPostgres, files); err != nil {
+		return classify(err)
+	}
+	tx, err := owner.BeginTx(ctx, nil)
+	if err != nil {
+		return classify(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	// Two instances that grant at once would meet "tuple concurrently updated".
+	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('smartseller grants', 0))`); err != nil {
+		return classify(err)
+	}
+	for _, t := range catalog.Tables() {
+		if _, err := tx.ExecContext(ctx, "GRANT "+grants(t)+" ON "+pq.QuoteIdentifier(t.Name)+" TO "+pq.QuoteIdentifier(role)); err != nil {
+			return fmt.Errorf("grant on %s: %w", t.Name, err)
+		}
+	}
+	return classify(tx.Commit())
+}
+
+// grants: the application reads the fence and adds captured keys; what else is
+// local belongs to the mover.
+func grants(t *backends.Table) string {
+	switch {
+	case t == backends.FenceTable:
+		return "SELECT"
+	case t == backends.CapturedTable: // RETURNING and policies read what is inserted
+		return "SELECT, INSERT"
+	case t.Class == backends.Local:
+		return "REFERENCES"
+	default:
+		return "SELECT, INSERT, UPDATE, DELETE"
+	}
+}
+
+// Version is the schema's version.
+func Version(ctx context.Context, owner *sql.DB) (int64, error) {
+	files, err := migrations.Tenant(migrations.Postgres)
+	if err != nil {
+		return 0, err
+	}
+	current, _, err := database.Version(ctx, owner, goose.DialectPostgres, files)
+	return current, classify(err)
+}
+
+// CheckRole refuses an application role that row-level security does not hold:
+// one that is a superuser, has BYPASSRLS, or owns a tenant table, also through a
+// role that it is a member of.
+func CheckRole(ctx context.Context, owner *sql.DB, role string) error {
+	var bypass bool
+	err := owner.QueryRowContext(ctx, `SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = $1`, role).Scan(&bypass)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("the application's role %s does not exist", role)
+	}
+	if err != nil {
+		return classify(err)
+	}
+	if bypass {
+		return fmt.Errorf("the application's role %s is a superuser or has BYPASSRLS: row-level security would not hold it", role)
+	}
+	var owned sql.NullString
+	if err := owner.QueryRowContext(ctx, `SELECT min(relname) FROM pg_class
+		WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace AND pg_has_role($1, relowner, 'MEMBER')`, role).Scan(&owned); err != nil {
+		return classify(err)
+	}
+	if owned.Valid {
+		return fmt.Errorf("the application's role %s owns table %s: row-level security would not hold it", role, owned.String)
+	}
+	return nil
+}
+
+// Role is the user that a DSN names.
+func Role(dsn string) (string, error) {
+	u, err := url.Parse(dsn)
+	if err != nil || u.User.Username() == "" {
+		return "", errors.New("the DSN must name a user")
+	}
+	return u.User.Username(), nil
+}
+
+// CheckServer says whether the server answers and is new enough.
+func CheckServer(ctx context.Context, owner *sql.DB) backends.Finding {
+	f := backends.Finding{Check: "server"}
+	var version int
+	err := owner.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version)
+	switch {
+	case err != nil:
+		f.Problem, f.Fix = "the server does not answer: "+err.Error(), "start it, or correct the DSN"
+	case version < 150000:
+		f.Problem, f.Fix = "the server is older than PostgreSQL 15", "upgrade it"
+	}
+	return f
+}

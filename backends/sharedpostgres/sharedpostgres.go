@@ -1,0 +1,141 @@
+// Package sharedpostgres is the backend that keeps many storefronts in one
+// database: apart by storefront_id in every statement, and by row-level security
+// should a statement ever forget it.
+package sharedpostgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync"
+
+	"smartseller/backends"
+	"smartseller/backends/postgres"
+	"smartseller/backends/sqlstore"
+	"smartseller/platform/fault"
+)
+
+// connections bounds each of the two pools.
+const connections = 24
+
+// Backend is one database. Safe for concurrent use.
+type Backend struct {
+	cfg     backends.Config
+	catalog *backends.Catalog
+	role    string
+	admin   *sql.DB
+	pools   *postgres.Pools
+
+	mu    sync.Mutex
+	ready bool
+}
+
+var _ backends.Backend = (*Backend)(nil)
+
+// Opener returns what opens shared Postgres backends for this catalog.
+func Opener(catalog *backends.Catalog) backends.Opener {
+	return func(cfg backends.Config) (backends.Backend, error) {
+		role, err := postgres.Role(cfg.DSN)
+		if err != nil {
+			return nil, fault.InvalidField("/dsn", "invalid_dsn", err.Error())
+		}
+		admin, err := postgres.Open(cfg.AdminDSN)
+		if err != nil {
+			return nil, fault.InvalidField("/admin_dsn", "invalid_dsn", err.Error())
+		}
+		pools, err := postgres.OpenPools(cfg.DSN, cfg.AdminDSN, connections)
+		if err != nil {
+			return nil, errors.Join(fault.InvalidField("/dsn", "invalid_dsn", err.Error()), admin.Close())
+		}
+		return &Backend{cfg: cfg, catalog: catalog, role: role, admin: admin, pools: pools}, nil
+	}
+}
+
+// Name implements backends.Backend.
+func (b *Backend) Name() string { return b.cfg.Name }
+
+// Kind implements backends.Backend.
+func (b *Backend) Kind() backends.Kind { return backends.SharedPostgres }
+
+// prepare migrates the database and checks the application's role, once. A role
+// that row-level security does not hold is refused for good.
+func (b *Backend) prepare(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ready {
+		return nil
+	}
+	if err := postgres.CheckRole(ctx, b.admin, b.role); err != nil {
+		return err
+	}
+	if err := postgres.Migrate(ctx, b.admin, b.role, b.catalog); err != nil {
+		return err
+	}
+	b.ready = true
+	return nil
+}
+
+// Create implements backends.Backend.
+func (b *Backend) Create(ctx context.Context, _ backends.Place) error { return b.prepare(ctx) }
+
+// Open implements backends.Backend.
+func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, error) {
+	if err := b.prepare(ctx); err != nil {
+		return nil, err
+	}
+	return sqlstore.New(sqlstore.Options{Place: p, Catalog: b.catalog, Dialect: &postgres.Dialect{Pools: b.pools}}), nil
+}
+
+// Destroy implements backends.Backend. The database stays; that the storefront's
+// rows are gone was proved by the purge, and is proved again here.
+func (b *Backend) Destroy(ctx context.Context, p backends.Place) error {
+	s, err := b.Open(ctx, p)
+	if err != nil {
+		return err
+	}
+	left := false
+	err = s.Read(ctx, func(r backends.Reader) error {
+		for _, t := range b.catalog.Tables() {
+			n, err := r.Count(t)
+			if err != nil {
+				return err
+			}
+			left = left || n > 0
+		}
+		return nil
+	})
+	if err == nil && left {
+		err = backends.ErrNotEmpty
+	}
+	return err
+}
+
+// Ping implements backends.Backend.
+func (b *Backend) Ping(ctx context.Context) error {
+	return errors.Join((&postgres.Dialect{Pools: b.pools}).Warm(ctx), b.admin.PingContext(ctx))
+}
+
+// Check implements backends.Backend.
+func (b *Backend) Check(ctx context.Context) []backends.Finding {
+	role := backends.Finding{Check: "row-level security"}
+	if err := postgres.CheckRole(ctx, b.admin, b.role); err != nil {
+		role.Problem, role.Fix = err.Error(), "give the application a login role of its own: no superuser, no BYPASSRLS, owner of nothing"
+	}
+	return []backends.Finding{postgres.CheckServer(ctx, b.admin), role}
+}
+
+// Free implements backends.Backend: a database cannot see its server's disk.
+func (b *Backend) Free(context.Context) (int64, error) { return -1, nil }
+
+// SchemaVersion implements backends.Backend.
+func (b *Backend) SchemaVersion(ctx context.Context, _ backends.Place) (int64, error) {
+	return postgres.Version(ctx, b.admin)
+}
+
+// Upgrade implements backends.Backend.
+func (b *Backend) Upgrade(ctx context.Context, _ backends.Place) error {
+	return postgres.Migrate(ctx, b.admin, b.role, b.catalog)
+}
+
+// Close implements backends.Backend.
+func (b *Backend) Close() error { return errors.Join(b.pools.Close(), b.admin.Close()) }

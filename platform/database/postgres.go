@@ -1,0 +1,201 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+
+	"github.com/lib/pq"
+)
+
+// Entry is the text that begins a transaction, in one round trip: BEGIN and
+// whatever must have happened before the first statement. It has no arguments,
+// so values in it must be quoted literals.
+type Entry struct {
+	Text string
+	// Answer is the first column of the text's last row, when it returned one.
+	Answer int64
+}
+
+type entryKey struct{}
+
+// WithEntry hands an entry to the BeginTx of a pool made by OpenEntered.
+func WithEntry(ctx context.Context, e *Entry) context.Context {
+	return context.WithValue(ctx, entryKey{}, e)
+}
+
+// Errors of entered pools.
+var (
+	ErrNoEntry            = errors.New("a transaction of this pool begins with an entry, and the context has none")
+	ErrOutsideTransaction = errors.New("this pool runs statements inside entered transactions only")
+)
+
+// OpenEntered opens a pool whose transactions begin with the entry in their
+// context, and which runs nothing outside of one. lib/pq gives a connection back
+// to the pool whatever its transaction's status; here one whose end was not
+// confirmed is closed instead. It connects at first use.
+func OpenEntered(dsn string) (*sql.DB, error) {
+	dsn, err := PostgresDSN(dsn)
+	if err != nil {
+		return nil, err
+	}
+	inner, err := pq.NewConnector(dsn)
+	if err != nil {
+		return nil, errors.New("the DSN is not understood")
+	}
+	return sql.OpenDB(connector{inner}), nil
+}
+
+// PostgresDSN completes a postgres:// URL: binary_parameters, without which a
+// transaction-pooling proxy could run another client's statement, and a bound
+// time to connect. sslmode must be said.
+func PostgresDSN(dsn string) (string, error) {
+	u, err := url.Parse(dsn)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return "", errors.New("the DSN must be postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=MODE")
+	}
+	q := u.Query()
+	if q.Get("sslmode") == "" {
+		return "", errors.New("the DSN must say sslmode (verify-full, require, disable)")
+	}
+	q.Set("binary_parameters", "yes")
+	if q.Get("connect_timeout") == "" {
+		q.Set("connect_timeout", "5")
+	}
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
+type connector struct{ driver.Connector }
+
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	inner, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	full, ok := inner.(pqConn)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("lib/pq's connection lacks a method that is needed: %T", inner), inner.Close())
+	}
+	return &conn{pqConn: full}, nil
+}
+
+// pqConn is what lib/pq's connection can do.
+type pqConn interface {
+	driver.Conn
+	driver.Tx
+	driver.QueryerContext
+	driver.ExecerContext
+	driver.Pinger
+	driver.SessionResetter
+	driver.Validator
+	driver.NamedValueChecker
+}
+
+// conn is one connection. open is true from before BEGIN is sent until the end
+// was confirmed; database/sql uses a connection from one goroutine at a time.
+type conn struct {
+	pqConn
+	open bool
+}
+
+func (c *conn) IsValid() bool { return !c.open && c.pqConn.IsValid() }
+
+func (c *conn) ResetSession(ctx context.Context) error {
+	if c.open {
+		return driver.ErrBadConn
+	}
+	return c.pqConn.ResetSession(ctx)
+}
+
+// BeginTx sends the entry. Whatever goes wrong, nothing is left open.
+func (c *conn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
+	entry, ok := ctx.Value(entryKey{}).(*Entry)
+	if !ok {
+		return nil, ErrNoEntry
+	}
+	c.open = true
+	if err := c.enter(ctx, entry); err != nil {
+		_ = c.Rollback() // one that fails leaves the connection open, which closes it
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *conn) enter(ctx context.Context, entry *Entry) (err error) {
+	rows, err := c.pqConn.QueryContext(ctx, entry.Text, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for {
+		row := make([]driver.Value, len(rows.Columns()))
+		for {
+			err := rows.Next(row)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			if n, ok := row[0].(int64); ok {
+				entry.Answer = n
+			}
+		}
+		next, ok := rows.(driver.RowsNextResultSet)
+		if !ok || !next.HasNextResultSet() {
+			return nil
+		}
+		if err := next.NextResultSet(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// Commit confirms the end only when the server said COMMIT: in a failed
+// transaction it says ROLLBACK, which lib/pq turns into an error.
+func (c *conn) Commit() error {
+	err := c.pqConn.Commit()
+	if err == nil {
+		c.open = false
+	}
+	return err
+}
+
+// Rollback ends the transaction. After a failed Commit the server may have ended
+// it already; the connection is then closed rather than trusted.
+func (c *conn) Rollback() error {
+	err := c.pqConn.Rollback()
+	if err == nil {
+		c.open = false
+	}
+	return err
+}
+
+func (c *conn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
+	if !c.open {
+		return nil, ErrOutsideTransaction
+	}
+	return c.pqConn.QueryContext(ctx, text, args)
+}
+
+func (c *conn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
+	if !c.open {
+		return nil, ErrOutsideTransaction
+	}
+	return c.pqConn.ExecContext(ctx, text, args)
+}
+
+// Prepare serves COPY.
+func (c *conn) Prepare(text string) (driver.Stmt, error) {
+	if !c.open {
+		return nil, ErrOutsideTransaction
+	}
+	return c.pqConn.Prepare(text)
+}
