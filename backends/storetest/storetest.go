@@ -45,7 +45,9 @@ var (
 	allCounters = backends.Read(`SELECT id, value FROM counters WHERE storefront_id = $1 ORDER BY id`)
 	addToken    = backends.Write(tokens, `INSERT INTO one_time_tokens (storefront_id, id, customer_id, purpose, token_hash, email_key, created_at, expires_at, used_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`)
-	getToken = backends.Read(`SELECT purpose, token_hash, expires_at, used_at FROM one_time_tokens WHERE storefront_id = $1 AND id = $2`)
+	addResult = backends.Write(idempotency, `INSERT INTO idempotency_keys (storefront_id, id, fingerprint, result, created_at, expires_at) VALUES ($1, $2, '', $3, 0, 0)`)
+	getResult = backends.Read(`SELECT result FROM idempotency_keys WHERE storefront_id = $1 AND id = $2`)
+	getToken  = backends.Read(`SELECT purpose, token_hash, expires_at, used_at FROM one_time_tokens WHERE storefront_id = $1 AND id = $2`)
 )
 
 // Catalog is the suite's catalog.

@@ -15,11 +15,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
+	"smartseller/backends/dedicatedpostgres"
+	"smartseller/backends/sharedpostgres"
 	"smartseller/backends/sqlite"
 	"smartseller/platform/control"
 	"smartseller/platform/crypto"
 	"smartseller/platform/ids"
+	"smartseller/platform/pgserver/pgtest"
 )
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 var (
 	counters = &backends.Table{Name: "counters", Columns: []backends.Column{backends.T("id"), backends.I("value")}}
@@ -46,6 +51,8 @@ type world struct {
 	dsn    string
 	folder string
 	keys   *crypto.Keyring
+	// The servers of the Postgres backends; empty: only files.
+	sharedDSN, sharedAdminDSN, serverDSN string
 }
 
 // instance is one process of the platform, as far as moves need one.
@@ -66,6 +73,28 @@ func newWorld(t *testing.T) *world {
 	return &world{dsn: "sqlite:" + filepath.Join(folder, "control.db"), folder: folder, keys: keys}
 }
 
+// newWideWorld has every kind of backend.
+func newWideWorld(t *testing.T) *world {
+	w := newWorld(t)
+	w.serverDSN = pgtest.ServerDSN(t)
+	w.sharedAdminDSN = pgtest.Database(t)
+	w.sharedDSN = pgtest.Role(t, w.sharedAdminDSN, "")
+	return w
+}
+
+func (w *world) configs() []backends.Config {
+	out := []backends.Config{
+		{Name: "one", Kind: backends.SQLite, Path: filepath.Join(w.folder, "one")},
+		{Name: "two", Kind: backends.SQLite, Path: filepath.Join(w.folder, "two")},
+	}
+	if w.serverDSN != "" {
+		out = append(out,
+			backends.Config{Name: "shared", Kind: backends.SharedPostgres, DSN: w.sharedDSN, AdminDSN: w.sharedAdminDSN},
+			backends.Config{Name: "dedicated", Kind: backends.DedicatedPostgres, AdminDSN: w.serverDSN})
+	}
+	return out
+}
+
 func (w *world) instance(t *testing.T, hook func(context.Context, string) error) *instance {
 	ctx := context.Background()
 	catalog, err := backends.NewCatalog(append(Tables(), counters, tokens)...)
@@ -73,9 +102,13 @@ func (w *world) instance(t *testing.T, hook func(context.Context, string) error)
 	i := &instance{}
 	i.db, err = control.Open(ctx, w.dsn)
 	require.NoError(t, err)
-	i.directory = backends.NewDirectory(i.db, w.keys, catalog, map[backends.Kind]backends.Opener{backends.SQLite: sqlite.Opener(catalog)})
-	for _, name := range []string{"one", "two"} {
-		require.NoError(t, i.directory.Register(ctx, backends.Config{Name: name, Kind: backends.SQLite, Path: filepath.Join(w.folder, name)}))
+	i.directory = backends.NewDirectory(i.db, w.keys, catalog, map[backends.Kind]backends.Opener{
+		backends.SQLite:            sqlite.Opener(catalog),
+		backends.SharedPostgres:    sharedpostgres.Opener(catalog),
+		backends.DedicatedPostgres: dedicatedpostgres.Opener(catalog, w.keys),
+	})
+	for _, cfg := range w.configs() {
+		require.NoError(t, i.directory.Register(ctx, cfg))
 	}
 	i.stores = backends.NewStores(i.directory, 16)
 	i.router = backends.NewRouter(i.directory, i.stores, backends.RouterOptions{ParkBudget: 10 * time.Second})

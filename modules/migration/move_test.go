@@ -16,7 +16,12 @@ import (
 
 func start(t *testing.T, i *instance, id backends.StorefrontID, o Options) *Move {
 	t.Helper()
-	m, err := i.service.Start(context.Background(), Request{Storefront: id, Target: "two", Options: o, By: "test", Reason: "test"})
+	return startTo(t, i, id, "two", o)
+}
+
+func startTo(t *testing.T, i *instance, id backends.StorefrontID, target string, o Options) *Move {
+	t.Helper()
+	m, err := i.service.Start(context.Background(), Request{Storefront: id, Target: target, Options: o, By: "test", Reason: "test"})
 	require.NoError(t, err)
 	return m
 }
@@ -59,6 +64,31 @@ func TestMoveUnderLoad(t *testing.T) {
 	require.Positive(t, m.Stats.StallMicros)
 	f := fence(t, i, backends.Place{Backend: "two", Storefront: id, Epoch: 2})
 	require.Equal(t, backends.Fence{Epoch: 2, State: backends.Active}, f)
+}
+
+// TestMoveThroughAllBackends: file, shared database, own database, back to a file
+// and on, under load all the way, and one rollback from each kind.
+func TestMoveThroughAllBackends(t *testing.T) {
+	t.Parallel()
+	i := newWideWorld(t).instance(t, nil)
+	id, other := i.storefront(t, 2500), i.storefront(t, 10)
+	l, quiet := startLoad(i.router, id), startLoad(i.router, other)
+	epoch := int64(1)
+	for _, target := range []string{"shared", "dedicated", "two", "dedicated", "shared", "one"} {
+		m := startTo(t, i, id, target, Options{})
+		i.waitFor(t, m.ID, Watching)
+		ask(t, i, m.ID, WantRollback)
+		i.waitFor(t, m.ID, RolledBack)
+		m = startTo(t, i, id, target, Options{})
+		i.waitFor(t, m.ID, Watching)
+		ask(t, i, m.ID, WantFinalize)
+		i.waitFor(t, m.ID, Completed)
+		epoch += 3
+		i.requireAt(t, id, target, epoch)
+	}
+	l.check(t, i.router)
+	quiet.check(t, i.router)
+	i.requireAt(t, other, "one", 1)
 }
 
 func fence(t *testing.T, i *instance, p backends.Place) backends.Fence {
