@@ -1,0 +1,159 @@
+package httpx
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/labstack/echo/v4"
+
+	"smartseller/platform/fault"
+	"smartseller/platform/ids"
+)
+
+// Problem is the document of every error, RFC 9457.
+type Problem struct {
+	Type     string        `json:"type" doc:"Names the kind of problem" example:"urn:smartseller:problem:move_not_found"`
+	Title    string        `json:"title" doc:"What kind of problem it is, in words"`
+	Status   int           `json:"status" doc:"The HTTP status"`
+	Detail   string        `json:"detail" doc:"What happened, to what, and what to do"`
+	Instance string        `json:"instance" doc:"The request's id, as in the server's log"`
+	Code     string        `json:"code" doc:"A stable word for programs"`
+	Errors   []fault.Field `json:"errors,omitempty" doc:"Each value that is not acceptable"`
+	header   http.Header
+}
+
+func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
+
+// GetStatus implements huma.StatusError.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// GetHeaders implements huma.HeadersError.
+func (p *Problem) GetHeaders() http.Header { return p.header }
+
+// ContentType implements huma.ContentTypeFilter.
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+type requestKey struct{}
+
+// RequestID is the id of the request that the context belongs to.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestKey{}).(string)
+	return id
+}
+
+func newProblem(ctx context.Context, e *fault.Error) *Problem {
+	m := e.Kind.Meaning()
+	p := &Problem{
+		Type: "urn:smartseller:problem:" + e.Code, Title: m.Title, Status: m.Status, Detail: e.Detail, Code: e.Code,
+		Errors: e.Fields, header: http.Header{}, Instance: "urn:request:" + RequestID(ctx),
+	}
+	for name, value := range e.Header {
+		p.header.Set(name, value)
+	}
+	if e.RetryAfter > 0 {
+		p.header.Set("Retry-After", strconv.Itoa(e.RetryAfter))
+	}
+	return p
+}
+
+// problemOf turns any error into its document and logs what only we may know.
+func problemOf(ctx context.Context, log *slog.Logger, err error) *Problem {
+	e := fault.Of(err)
+	log.Log(ctx, e.Kind.Meaning().Level, "request refused", "request", RequestID(ctx), "code", e.Code, "error", err)
+	return newProblem(ctx, e)
+}
+
+// validationProblem is what huma makes of input that does not fit. Nothing that
+// was submitted is repeated.
+func validationProblem(ctx context.Context, status int, errs []error) *Problem {
+	kind := fault.KindOfStatus(status)
+	e := &fault.Error{Kind: kind, Code: codeOf(kind), Detail: detailOf(kind)}
+	for _, err := range errs {
+		var d *huma.ErrorDetail
+		if errors.As(err, &d) && kind == fault.Invalid {
+			e.Fields = append(e.Fields, fault.Field{Pointer: pointer(d.Location), Code: "invalid", Detail: d.Message})
+		}
+	}
+	return newProblem(ctx, e)
+}
+
+func codeOf(k fault.Kind) string {
+	switch k {
+	case fault.Malformed:
+		return "malformed"
+	case fault.NotFound:
+		return "not_found"
+	case fault.NotAllowed:
+		return "method_not_allowed"
+	case fault.TooLarge:
+		return "too_large"
+	case fault.UnsupportedMedia:
+		return "unsupported_media_type"
+	case fault.Invalid:
+		return "invalid_input"
+	case fault.Timeout:
+		return "timeout"
+	}
+	return "internal"
+}
+
+func detailOf(k fault.Kind) string {
+	switch k {
+	case fault.Malformed:
+		return "The request body is not well-formed JSON."
+	case fault.NotFound:
+		return "There is nothing at this path; see /docs."
+	case fault.NotAllowed:
+		return "This path does not take this method; the Allow header lists those it takes."
+	case fault.TooLarge:
+		return "The request body is larger than this endpoint takes."
+	case fault.UnsupportedMedia:
+		return "This endpoint takes application/json."
+	case fault.Invalid:
+		return "One or more values are not acceptable; see errors."
+	case fault.Timeout:
+		return "The request took too long; try again."
+	}
+	return "Something went wrong on our side; the request id finds it in the log."
+}
+
+// pointer turns huma's "body.lines[0].quantity" into a JSON pointer, RFC 6901; a
+// parameter keeps its name.
+func pointer(location string) string {
+	rest, ok := strings.CutPrefix(location, "body")
+	if !ok {
+		return location
+	}
+	return strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(rest)
+}
+
+// handleError is echo's last resort: the router's own 404 and 405, and what
+// middleware refuses.
+func (s *Server) handleError(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	ctx := c.Request().Context()
+	var p *Problem
+	var routed *echo.HTTPError
+	if errors.As(err, &routed) && routed.Code < http.StatusInternalServerError {
+		kind := fault.KindOfStatus(routed.Code)
+		p = newProblem(ctx, &fault.Error{Kind: kind, Code: codeOf(kind), Detail: detailOf(kind)})
+	} else {
+		p = problemOf(ctx, s.log, err)
+	}
+	for name, values := range p.header {
+		c.Response().Header()[name] = values
+	}
+	c.Response().Header().Set(echo.HeaderContentType, p.ContentType(""))
+	if err := c.JSON(p.Status, p); err != nil {
+		s.log.WarnContext(ctx, "a problem could not be sent", "error", err)
+	}
+}
+
+func newRequestID() string { return ids.New() }

@@ -1,0 +1,208 @@
+// Package httpx is the HTTP edge: echo routes, huma binds and describes, and every
+// error is a problem document. Only this package and the modules' http.go files
+// know either library.
+package httpx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
+	"github.com/labstack/echo/v4"
+
+	"smartseller/platform/fault"
+)
+
+// AdminScheme names the security scheme of admin operations in the OpenAPI document.
+const AdminScheme = "admin"
+
+// Admin marks an operation as an admin's.
+var Admin = []map[string][]string{{AdminScheme: {}}}
+
+// Options are what a server is made of.
+type Options struct {
+	Version string
+	Log     *slog.Logger
+	// BodyLimit bounds a request's body where an operation says nothing else, in
+	// bytes; 0: 64 KiB.
+	BodyLimit int64
+}
+
+// Server is the edge. Register operations before Serve.
+type Server struct {
+	echo     *echo.Echo
+	api      huma.API
+	log      *slog.Logger
+	limit    int64
+	draining atomic.Bool
+	stopping chan struct{} // closed when streams must end
+	auth     map[string]Authenticator
+}
+
+// Authenticator checks a bearer token and returns the context with who it is, or
+// a *fault.Error.
+type Authenticator func(ctx context.Context, token string) (context.Context, error)
+
+// New makes a server with /openapi.json and /docs.
+func New(o Options) *Server {
+	s := &Server{echo: echo.New(), log: o.Log, limit: o.BodyLimit, stopping: make(chan struct{}), auth: map[string]Authenticator{}}
+	if s.limit == 0 {
+		s.limit = 64 << 10
+	}
+	s.echo.HideBanner, s.echo.HidePort = true, true
+	s.echo.HTTPErrorHandler = s.handleError
+	s.echo.IPExtractor = echo.ExtractIPDirect()
+	s.echo.Use(s.around)
+	huma.NewErrorWithContext = func(c huma.Context, status int, message string, errs ...error) huma.StatusError {
+		ctx := context.Background()
+		if c != nil {
+			ctx = c.Context()
+		}
+		if fault.KindOfStatus(status) == fault.Internal {
+			return problemOf(ctx, o.Log, errors.Join(append([]error{errors.New(message)}, errs...)...))
+		}
+		return validationProblem(ctx, status, errs)
+	}
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		return huma.NewErrorWithContext(nil, status, message, errs...)
+	}
+	config := huma.DefaultConfig("SmartSeller", o.Version)
+	config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", nil
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		AdminScheme: {Type: "http", Scheme: "bearer", Description: "A token of an admin, as in data/admin.token"},
+	}
+	s.api = humaecho.NewV4(s.echo, config)
+	s.api.UseMiddleware(s.authenticate)
+	s.echo.GET("/docs", docs)
+	return s
+}
+
+// Authenticate says how tokens of a security scheme are checked.
+func (s *Server) Authenticate(scheme string, check Authenticator) { s.auth[scheme] = check }
+
+// Handler is the whole edge as an http.Handler.
+func (s *Server) Handler() http.Handler { return s.echo }
+
+// Ready says whether new requests are welcome; it turns false as soon as the
+// server is told to stop.
+func (s *Server) Ready() bool { return !s.draining.Load() }
+
+// Serve answers until ctx ends, then lets requests in flight finish, at most for
+// grace, having ended the event streams first.
+func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
+	server := &http.Server{
+		Handler: s.echo, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	s.draining.Store(true)
+	close(s.stopping)
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if err := server.Shutdown(stopping); err != nil {
+		return errors.Join(fmt.Errorf("requests were still under way after %s: %w", grace, err), server.Close())
+	}
+	return nil
+}
+
+// around gives a request its id and its security headers, and turns a panic into
+// a problem.
+func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		id := newRequestID()
+		ctx := context.WithValue(c.Request().Context(), requestKey{}, id)
+		c.SetRequest(c.Request().WithContext(ctx))
+		h := c.Response().Header()
+		h.Set("X-Request-Id", id)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		defer func() {
+			if r := recover(); r != nil {
+				s.log.ErrorContext(ctx, "a handler panicked", "request", id, "panic", r, "stack", string(debug.Stack()))
+				err = fault.New(fault.Internal, "internal", "Something went wrong on our side; the request id finds it in the log.")
+			}
+		}()
+		return next(c)
+	}
+}
+
+// authenticate checks the bearer token of operations that ask for one.
+func (s *Server) authenticate(c huma.Context, next func(huma.Context)) {
+	for _, requirement := range c.Operation().Security {
+		for scheme := range requirement {
+			ctx, err := s.check(c, scheme)
+			if err != nil {
+				s.refuse(c, problemOf(c.Context(), s.log, err))
+				return
+			}
+			c = huma.WithContext(c, ctx)
+		}
+	}
+	next(c)
+}
+
+func (s *Server) check(c huma.Context, scheme string) (context.Context, error) {
+	missing := fault.New(fault.Unauthorized, "token_required", "This endpoint needs an Authorization header with a bearer token.")
+	missing.Header = map[string]string{"WWW-Authenticate": "Bearer"}
+	token, ok := strings.CutPrefix(c.Header("Authorization"), "Bearer ")
+	check := s.auth[scheme]
+	if !ok || token == "" || check == nil {
+		return nil, missing
+	}
+	return check(c.Context(), token)
+}
+
+func (s *Server) refuse(c huma.Context, p *Problem) {
+	for name, values := range p.header {
+		for _, v := range values {
+			c.SetHeader(name, v)
+		}
+	}
+	c.SetHeader("Content-Type", p.ContentType(""))
+	c.SetStatus(p.Status)
+	if err := s.api.Marshal(c.BodyWriter(), "application/json", p); err != nil {
+		s.log.WarnContext(c.Context(), "a problem could not be sent", "error", err)
+	}
+}
+
+// Register adds an operation. Its errors become problem documents, and those that
+// every operation has are added to its description.
+func Register[I, O any](s *Server, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	if op.MaxBodyBytes == 0 {
+		op.MaxBodyBytes = s.limit
+	}
+	usual := []int{http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable}
+	if len(op.Security) > 0 {
+		usual = append(usual, http.StatusUnauthorized)
+	}
+	if op.Method == http.MethodPost || op.Method == http.MethodPut || op.Method == http.MethodPatch {
+		usual = append(usual, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	op.Errors = append(op.Errors, usual...)
+	slices.Sort(op.Errors)
+	op.Errors = slices.Compact(op.Errors)
+	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err != nil {
+			return nil, problemOf(ctx, s.log, err)
+		}
+		return out, nil
+	})
+}
