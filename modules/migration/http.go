@@ -1,0 +1,171 @@
+package migration
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"smartseller/backends"
+	"smartseller/platform/httpx"
+)
+
+type moveBody struct {
+	ID         string          `json:"id"`
+	Storefront string          `json:"storefront_id"`
+	Source     string          `json:"source" doc:"Backend that it leaves"`
+	Target     string          `json:"target" doc:"Backend that it goes to"`
+	Phase      string          `json:"phase"`
+	Cut        string          `json:"cut" doc:"The last attempt to commit: cutting, aborted, committed, or empty"`
+	Asked      string          `json:"asked,omitempty" doc:"What an operator asked and is not done yet"`
+	Options    Options         `json:"options"`
+	Stats      Stats           `json:"stats"`
+	Tables     []Checkpoint    `json:"tables,omitempty"`
+	Cause      string          `json:"cause,omitempty"`
+	Advice     string          `json:"advice,omitempty"`
+	Receipt    json.RawMessage `json:"receipt,omitempty"`
+	By         string          `json:"requested_by"`
+	Reason     string          `json:"reason"`
+	CreatedAt  int64           `json:"created_at" doc:"Microseconds UTC"`
+	EndedAt    *int64          `json:"ended_at,omitempty" doc:"Microseconds UTC"`
+}
+
+func bodyOf(m *Move, tables []Checkpoint) moveBody {
+	b := moveBody{
+		ID: m.ID, Storefront: string(m.Storefront), Source: m.Source.Backend, Target: m.Target.Backend, Phase: string(m.Phase),
+		Cut: string(m.Cut), Asked: string(m.Intent), Options: m.Options, Stats: m.Stats, Tables: tables, Cause: m.Cause, Advice: m.Advice,
+		By: m.RequestedBy, Reason: m.Reason, CreatedAt: m.CreatedAt, EndedAt: m.EndedAt,
+	}
+	if m.Receipt != "" {
+		b.Receipt = json.RawMessage(m.Receipt)
+	}
+	return b
+}
+
+type startInput struct {
+	Body struct {
+		Storefront string  `json:"storefront_id"`
+		Target     string  `json:"target" doc:"Name of a registered backend"`
+		Reason     string  `json:"reason,omitempty" maxLength:"500"`
+		Options    Options `json:"options,omitempty"`
+		DryRun     bool    `json:"dry_run,omitempty" doc:"Look at what would be done and change nothing"`
+	}
+}
+
+type startOutput struct {
+	Status int
+	Body   struct {
+		Move    *moveBody `json:"move,omitempty"`
+		Preview *Preview  `json:"preview,omitempty"`
+	}
+}
+
+type moveInput struct {
+	ID string `path:"id" maxLength:"36"`
+}
+
+type moveOutput struct{ Body moveBody }
+
+type listInput struct {
+	Cursor string `query:"cursor" maxLength:"36" doc:"next_cursor of the page before"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
+}
+
+type listOutput struct {
+	Body struct {
+		Data       []moveBody `json:"data"`
+		NextCursor string     `json:"next_cursor,omitempty"`
+	}
+}
+
+type eventsInput struct {
+	httpx.StreamInput
+	ID string `path:"id" maxLength:"36"`
+}
+
+const movesPath = "/api/admin/moves"
+
+// Routes adds the admin operations on moves.
+func Routes(server *httpx.Server, s *Service) {
+	httpx.Register(server, huma.Operation{
+		OperationID: "start-move", Method: http.MethodPost, Path: movesPath, Summary: "Move a storefront to another backend, live",
+		DefaultStatus: http.StatusAccepted, Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *startInput) (*startOutput, error) {
+		r := Request{Storefront: backends.StorefrontID(in.Body.Storefront), Target: in.Body.Target, Options: in.Body.Options, By: "admin", Reason: in.Body.Reason}
+		out := &startOutput{Status: http.StatusAccepted}
+		if in.Body.DryRun {
+			preview, err := s.DryRun(ctx, r)
+			out.Status, out.Body.Preview = http.StatusOK, preview
+			return out, err
+		}
+		m, err := s.Start(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		body := bodyOf(m, nil)
+		out.Body.Move = &body
+		return out, nil
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "list-moves", Method: http.MethodGet, Path: movesPath, Summary: "List moves, newest first", Security: httpx.Admin,
+	}, func(ctx context.Context, in *listInput) (*listOutput, error) {
+		moves, err := s.List(ctx, in.Cursor, in.Limit)
+		out := &listOutput{}
+		out.Body.Data = make([]moveBody, len(moves))
+		for i, m := range moves {
+			out.Body.Data[i] = bodyOf(m, nil)
+		}
+		if len(moves) == in.Limit {
+			out.Body.NextCursor = moves[len(moves)-1].ID
+		}
+		return out, err
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "get-move", Method: http.MethodGet, Path: movesPath + "/{id}", Summary: "Show one move", Security: httpx.Admin, Errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, in *moveInput) (*moveOutput, error) {
+		m, err := s.Get(ctx, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		tables, err := s.Checkpoints(ctx, in.ID)
+		return &moveOutput{bodyOf(m, tables)}, err
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "move-events", Method: http.MethodGet, Path: movesPath + "/{id}/events", Summary: "Follow a move, as Server-Sent Events",
+		Security: httpx.Admin, Errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
+		if _, err := s.Get(ctx, in.ID); err != nil {
+			return nil, err
+		}
+		return server.Stream(in.StreamInput, func(ctx context.Context, after int64) ([]httpx.StreamEvent, bool, error) {
+			return s.stream(ctx, in.ID, after)
+		})
+	})
+	for _, want := range []Intent{WantPause, WantResume, WantCancel, WantCutover, WantRollback, WantFinalize} {
+		httpx.Register(server, huma.Operation{
+			OperationID: string(want) + "-move", Method: http.MethodPost, Path: movesPath + "/{id}/" + string(want), Summary: "Ask a move to " + string(want),
+			DefaultStatus: http.StatusAccepted, Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},
+		}, func(ctx context.Context, in *moveInput) (*moveOutput, error) {
+			m, err := s.Ask(ctx, in.ID, want)
+			if err != nil {
+				return nil, err
+			}
+			return &moveOutput{bodyOf(m, nil)}, nil
+		})
+	}
+}
+
+// stream reads events behind an id; last when the move has ended, so no more will come.
+func (s *Service) stream(ctx context.Context, id string, after int64) ([]httpx.StreamEvent, bool, error) {
+	m, err := s.Get(ctx, id)
+	if err != nil {
+		return nil, false, err
+	}
+	events, err := s.Events(ctx, id, after, 100)
+	out := make([]httpx.StreamEvent, len(events))
+	for i, e := range events {
+		out[i] = httpx.StreamEvent{ID: e.Seq, Kind: e.Kind, Data: e.Data}
+	}
+	return out, m.EndedAt != nil, err
+}

@@ -1,0 +1,44 @@
+package migration
+
+import (
+	"context"
+	"log/slog"
+
+	"go.uber.org/fx"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+	"smartseller/platform/crypto"
+)
+
+// Module wires the package.
+var Module = fx.Module("migration", fx.Provide(provideRunner, NewService), fx.Invoke(Routes))
+
+type runnerIn struct {
+	fx.In
+	Lifecycle fx.Lifecycle
+	DB        *control.DB
+	Directory *backends.Directory
+	Stores    *backends.Stores
+	Router    *backends.Router
+	Keys      *crypto.Keyring
+	Log       *slog.Logger
+	Gates     []Gate `group:"gates"`
+}
+
+func provideRunner(in runnerIn) *Runner {
+	r := NewRunner(RunnerOptions{
+		DB: in.DB, Directory: in.Directory, Stores: in.Stores, Router: in.Router, Keys: in.Keys, Log: in.Log, Gates: in.Gates,
+	})
+	in.Lifecycle.Append(fx.Hook{
+		OnStart: func(context.Context) error {
+			r.Start()
+			return nil
+		},
+		OnStop: func(context.Context) error {
+			r.Stop()
+			return nil
+		},
+	})
+	return r
+}

@@ -1,0 +1,158 @@
+package storefronts
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"smartseller/backends"
+	"smartseller/platform/httpx"
+)
+
+type storefrontBody struct {
+	ID        string `json:"id"`
+	Slug      string `json:"slug"`
+	Name      string `json:"name"`
+	Currency  string `json:"currency"`
+	TimeZone  string `json:"time_zone"`
+	Status    string `json:"status"`
+	Backend   string `json:"backend" doc:"The backend that holds its data now"`
+	Epoch     int64  `json:"epoch" doc:"Grows by one at every change of placement"`
+	CreatedAt int64  `json:"created_at" doc:"Microseconds UTC"`
+}
+
+func bodyOf(s Storefront) storefrontBody {
+	return storefrontBody{
+		ID: string(s.ID), Slug: s.Slug, Name: s.Name, Currency: s.Currency, TimeZone: s.TimeZone, Status: s.Status,
+		Backend: s.Backend, Epoch: s.Epoch, CreatedAt: s.CreatedAt,
+	}
+}
+
+type createStorefrontInput struct {
+	Body struct {
+		Slug     string `json:"slug" minLength:"3" maxLength:"63"`
+		Name     string `json:"name" minLength:"1" maxLength:"200"`
+		Currency string `json:"currency,omitempty" default:"EUR" pattern:"^[A-Z]{3}$"`
+		TimeZone string `json:"time_zone,omitempty" default:"UTC" maxLength:"64"`
+		Backend  string `json:"backend" doc:"Name of a registered backend"`
+	}
+}
+
+type storefrontOutput struct{ Body storefrontBody }
+
+type listStorefrontsInput struct {
+	Cursor string `query:"cursor" maxLength:"63" doc:"next_cursor of the page before"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
+}
+
+type listStorefrontsOutput struct {
+	Body struct {
+		Data       []storefrontBody `json:"data"`
+		NextCursor string           `json:"next_cursor,omitempty"`
+	}
+}
+
+type refInput struct {
+	Ref string `path:"ref" maxLength:"63" doc:"Id or slug"`
+}
+
+type addBackendInput struct {
+	Body struct {
+		Name     string `json:"name"`
+		Kind     string `json:"kind" enum:"shared-postgres,dedicated-postgres,sqlite"`
+		DSN      string `json:"dsn,omitempty" doc:"Of the application's role, for a shared Postgres"`
+		AdminDSN string `json:"admin_dsn,omitempty" doc:"Of the owner"`
+		Path     string `json:"path,omitempty" doc:"Folder of a SQLite backend"`
+	}
+}
+
+type nameInput struct {
+	Name string `path:"name" maxLength:"40"`
+}
+
+type backendBody struct {
+	Name        string `json:"name"`
+	Kind        string `json:"kind"`
+	Storefronts int64  `json:"storefronts"`
+}
+
+type listBackendsOutput struct {
+	Body struct {
+		Data []backendBody `json:"data"`
+	}
+}
+
+type checkOutput struct {
+	Body struct {
+		Findings []backends.Finding `json:"findings"`
+	}
+}
+
+// Routes adds the admin operations on storefronts and backends.
+func Routes(server *httpx.Server, s *Service) {
+	httpx.Register(server, huma.Operation{
+		OperationID: "create-storefront", Method: http.MethodPost, Path: "/api/admin/storefronts", Summary: "Create a storefront",
+		DefaultStatus: http.StatusCreated, Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *createStorefrontInput) (*storefrontOutput, error) {
+		b := in.Body
+		made, err := s.Create(ctx, NewStorefront{Slug: b.Slug, Name: b.Name, Currency: b.Currency, TimeZone: b.TimeZone, Backend: b.Backend})
+		return &storefrontOutput{bodyOf(made)}, err
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "list-storefronts", Method: http.MethodGet, Path: "/api/admin/storefronts", Summary: "List storefronts by slug", Security: httpx.Admin,
+	}, func(ctx context.Context, in *listStorefrontsInput) (*listStorefrontsOutput, error) {
+		found, err := s.List(ctx, in.Cursor, in.Limit)
+		out := &listStorefrontsOutput{}
+		out.Body.Data = make([]storefrontBody, len(found))
+		for i, f := range found {
+			out.Body.Data[i] = bodyOf(f)
+		}
+		if len(found) == in.Limit {
+			out.Body.NextCursor = found[len(found)-1].Slug
+		}
+		return out, err
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "get-storefront", Method: http.MethodGet, Path: "/api/admin/storefronts/{ref}", Summary: "Show one storefront",
+		Security: httpx.Admin, Errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, in *refInput) (*storefrontOutput, error) {
+		found, err := s.Find(ctx, in.Ref)
+		return &storefrontOutput{bodyOf(found)}, err
+	})
+	backendRoutes(server, s)
+}
+
+func backendRoutes(server *httpx.Server, s *Service) {
+	httpx.Register(server, huma.Operation{
+		OperationID: "add-backend", Method: http.MethodPost, Path: "/api/admin/backends", Summary: "Register a backend",
+		DefaultStatus: http.StatusNoContent, Security: httpx.Admin, Errors: []int{http.StatusConflict},
+	}, func(ctx context.Context, in *addBackendInput) (*struct{}, error) {
+		b := in.Body
+		return nil, s.AddBackend(ctx, backends.Config{Name: b.Name, Kind: backends.Kind(b.Kind), DSN: b.DSN, AdminDSN: b.AdminDSN, Path: b.Path})
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "list-backends", Method: http.MethodGet, Path: "/api/admin/backends", Summary: "List backends", Security: httpx.Admin,
+	}, func(ctx context.Context, _ *struct{}) (*listBackendsOutput, error) {
+		found, err := s.Backends(ctx)
+		out := &listBackendsOutput{}
+		out.Body.Data = make([]backendBody, len(found))
+		for i, b := range found {
+			out.Body.Data[i] = backendBody{Name: b.Name, Kind: string(b.Kind), Storefronts: b.Storefronts}
+		}
+		return out, err
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "check-backend", Method: http.MethodGet, Path: "/api/admin/backends/{name}/check", Summary: "Inspect a backend",
+		Security: httpx.Admin, Errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, in *nameInput) (*checkOutput, error) {
+		findings, err := s.CheckBackend(ctx, in.Name)
+		out := &checkOutput{}
+		out.Body.Findings = findings
+		return out, err
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "remove-backend", Method: http.MethodDelete, Path: "/api/admin/backends/{name}", Summary: "Forget a backend that holds nothing",
+		DefaultStatus: http.StatusNoContent, Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *nameInput) (*struct{}, error) { return nil, s.RemoveBackend(ctx, in.Name) })
+}

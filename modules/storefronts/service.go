@@ -1,0 +1,158 @@
+package storefronts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+	"smartseller/platform/fault"
+	"smartseller/platform/ids"
+)
+
+// Service keeps the storefronts and the backends. Safe for concurrent use.
+type Service struct {
+	db        *control.DB
+	directory *backends.Directory
+	stores    *backends.Stores
+}
+
+// NewService makes the service.
+func NewService(db *control.DB, directory *backends.Directory, stores *backends.Stores) *Service {
+	return &Service{db: db, directory: directory, stores: stores}
+}
+
+// NewStorefront says what a storefront begins as.
+type NewStorefront struct {
+	Slug, Name, Currency, TimeZone, Backend string
+}
+
+// firstEpoch is the epoch of a placement that never changed.
+const firstEpoch = 1
+
+// Create makes a storefront on a backend. The place is made first: should this
+// process die, an empty place that nobody knows is left, never a storefront
+// without one.
+func (s *Service) Create(ctx context.Context, n NewStorefront) (Storefront, error) {
+	if err := checkSlug(n.Slug); err != nil {
+		return Storefront{}, err
+	}
+	if _, err := time.LoadLocation(n.TimeZone); err != nil {
+		return Storefront{}, fault.InvalidField("/time_zone", "unknown_time_zone", "must be a name of the IANA time zone database, such as Europe/Berlin")
+	}
+	if _, err := s.Find(ctx, n.Slug); err == nil {
+		return Storefront{}, ErrSlugTaken // the unique key below decides; this spares the place
+	}
+	made := Storefront{
+		ID: backends.StorefrontID(ids.New()), Slug: n.Slug, Name: n.Name, Currency: n.Currency, TimeZone: n.TimeZone,
+		Status: "active", Backend: n.Backend, Epoch: firstEpoch,
+	}
+	at := backends.Placement{Place: backends.Place{Backend: n.Backend, Storefront: made.ID, Epoch: firstEpoch}, Epoch: firstEpoch}
+	if err := s.found(ctx, at); err != nil {
+		return Storefront{}, err
+	}
+	err := s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		made.CreatedAt = tx.Now()
+		return errors.Join(insertStorefront(tx, made), s.directory.Settle(tx, at))
+	})
+	if err != nil {
+		return Storefront{}, err
+	}
+	return made, nil
+}
+
+func (s *Service) found(ctx context.Context, at backends.Placement) error {
+	b, err := s.directory.Backend(ctx, at.Place.Backend)
+	if err != nil {
+		return err
+	}
+	if err := b.Create(ctx, at.Place); err != nil {
+		return backends.ErrDown.Because(err)
+	}
+	store, release, err := s.stores.Acquire(ctx, at.Place)
+	if err != nil {
+		return backends.ErrDown.Because(err)
+	}
+	defer release()
+	return store.Found(ctx, at.Epoch)
+}
+
+// Find looks a storefront up by id or slug; backends.ErrNoStorefront when there is none.
+func (s *Service) Find(ctx context.Context, ref string) (out Storefront, err error) {
+	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		out, err = findStorefront(tx, ref)
+		return err
+	})
+	return out, err
+}
+
+// List returns up to limit storefronts by slug, after the slug cursor.
+func (s *Service) List(ctx context.Context, cursor string, limit int) (out []Storefront, err error) {
+	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		out, err = listStorefronts(tx, cursor, int64(limit))
+		return err
+	})
+	return out, err
+}
+
+// AddBackend registers a backend after looking whether it can be reached. A
+// folder of files belongs to this host.
+func (s *Service) AddBackend(ctx context.Context, cfg backends.Config) error {
+	if cfg.Kind == backends.SQLite {
+		path, err := filepath.Abs(cfg.Path)
+		if err != nil || cfg.Path == "" {
+			return fault.InvalidField("/path", "invalid_path", "must be the path of a folder")
+		}
+		host, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("this host's name: %w", err)
+		}
+		cfg.Path, cfg.Host = path, host
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return fault.InvalidField("/path", "unusable_path", "the folder cannot be made or used by the server")
+		}
+	}
+	return s.directory.Register(ctx, cfg)
+}
+
+// BackendState is a backend as operators see it: no secrets.
+type BackendState struct {
+	Name        string
+	Kind        backends.Kind
+	Storefronts int64
+}
+
+// Backends lists every backend and how many storefronts it holds.
+func (s *Service) Backends(ctx context.Context) ([]BackendState, error) {
+	configs, err := s.directory.Configs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	holding, err := s.directory.Holding(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]BackendState, len(configs))
+	for i, c := range configs {
+		out[i] = BackendState{Name: c.Name, Kind: c.Kind, Storefronts: holding[c.Name]}
+	}
+	return out, nil
+}
+
+// CheckBackend inspects one backend.
+func (s *Service) CheckBackend(ctx context.Context, name string) ([]backends.Finding, error) {
+	b, err := s.directory.Backend(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return b.Check(ctx), nil
+}
+
+// RemoveBackend forgets a backend that holds nothing.
+func (s *Service) RemoveBackend(ctx context.Context, name string) error {
+	return s.directory.Remove(ctx, name)
+}

@@ -1,0 +1,49 @@
+// Package storefronts knows which storefronts there are and on which backends
+// they may live.
+package storefronts
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"smartseller/backends"
+	"smartseller/platform/fault"
+)
+
+// Storefront is a tenant.
+type Storefront struct {
+	ID        backends.StorefrontID `db:"id"`
+	Slug      string                `db:"slug"`
+	Name      string                `db:"name"`
+	Currency  string                `db:"currency"` // ISO 4217
+	TimeZone  string                `db:"time_zone"`
+	Status    string                `db:"status"`
+	CreatedAt int64                 `db:"created_at"` // microseconds UTC
+	Backend   string                `db:"backend"`
+	Epoch     int64                 `db:"epoch"`
+}
+
+// Errors of operations.
+var (
+	ErrSlugTaken = fault.New(fault.Conflict, "slug_taken", "Another storefront has this slug: choose another one.")
+)
+
+// slugForm is 3 to 63 lower-case letters, digits and single dashes; no "--", which
+// also keeps out punycode.
+var slugForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$`)
+
+// reserved slugs would be mistaken for paths or people of the platform.
+var reserved = []string{
+	"admin", "api", "auth", "www", "static", "assets", "health", "metrics", "login", "me", "null", "undefined", "support", "billing", "docs",
+}
+
+func checkSlug(slug string) error {
+	if !slugForm.MatchString(slug) || strings.Contains(slug, "--") {
+		return fault.InvalidField("/slug", "invalid_slug", "must be 3 to 63 lower-case letters, digits and single dashes, no dash at either end")
+	}
+	if slices.Contains(reserved, slug) {
+		return fault.InvalidField("/slug", "reserved_slug", "is reserved; choose another one")
+	}
+	return nil
+}
