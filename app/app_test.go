@@ -1,0 +1,13 @@
+package app
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/fx"
+)
+
+func TestWiringIsComplete(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, fx.ValidateApp(Wiring(Settings{LogLevel: "info"})))
+}

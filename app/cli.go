@@ -1,0 +1,101 @@
+// Package app puts the program together: settings, modules, commands.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	kongyaml "github.com/alecthomas/kong-yaml"
+
+	"smartseller/platform/fault"
+)
+
+// commands is the command line. Every flag is also SMARTSELLER_<NAME>, and a key
+// of the configuration file.
+type commands struct {
+	Config kong.ConfigFlag `help:"YAML or JSON file with settings." placeholder:"FILE"`
+
+	Serve      serveCommand      `cmd:"" help:"Serve until told to stop."`
+	Storefront storefrontCommand `cmd:"" help:"Create, list and show storefronts."`
+	Backend    backendCommand    `cmd:"" help:"Add, list, check and remove backends."`
+	Move       moveCommand       `cmd:"" help:"Move storefronts from one backend to another, live."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
+}
+
+type serveCommand struct{ Settings }
+
+func (c *serveCommand) Run(ctx context.Context, out io.Writer) error {
+	return serve(ctx, c.Settings, out)
+}
+
+type versionCommand struct{}
+
+func (*versionCommand) Run(out io.Writer) error {
+	_, err := fmt.Fprintln(out, Version())
+	return err
+}
+
+// Version is the program's version as the Go toolchain recorded it.
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+// Main runs the program and returns its exit code: 0 done, 64 wrong usage, and
+// otherwise the code of the error's kind (see platform/fault). A first SIGTERM or
+// SIGINT stops gracefully, a second one at once.
+func Main(args []string, out, errs io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	context.AfterFunc(ctx, stop) // the second signal has its usual effect
+	defer stop()
+
+	var c commands
+	exited := -1
+	parser, err := kong.New(&c, kong.Name("smartseller"),
+		kong.Description("Many storefronts, each in a backend of its choice, moved from one to another while they serve."),
+		kong.DefaultEnvars("SMARTSELLER"), kong.Configuration(kongyaml.Loader),
+		kong.UsageOnError(), kong.Writers(out, errs), kong.Exit(func(code int) { exited = code }),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(out, (*io.Writer)(nil)))
+	if err != nil {
+		fmt.Fprintln(errs, "smartseller:", err)
+		return 70
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 { // --help
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintln(errs, "smartseller:", err)
+		return 64
+	}
+	if err := parsed.Run(); err != nil {
+		fmt.Fprintln(errs, "smartseller:", describe(err))
+		return fault.Of(err).Kind.Meaning().Exit
+	}
+	return 0
+}
+
+// describe prefers the words meant for people.
+func describe(err error) string {
+	var e *fault.Error
+	if !errors.As(err, &e) {
+		return err.Error()
+	}
+	text := e.Detail
+	for _, f := range e.Fields {
+		text += "\n  " + f.Pointer + ": " + f.Detail
+	}
+	return text
+}
+
+// Exit is what main calls.
+func Exit() { os.Exit(Main(os.Args[1:], os.Stdout, os.Stderr)) }

@@ -1,0 +1,135 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/fx"
+	"go.uber.org/fx/fxevent"
+
+	"smartseller/backends"
+	"smartseller/backends/dedicatedpostgres"
+	"smartseller/backends/sharedpostgres"
+	"smartseller/backends/sqlite"
+	"smartseller/modules/auth"
+	"smartseller/modules/migration"
+	"smartseller/modules/storefronts"
+	"smartseller/platform/control"
+	"smartseller/platform/crypto"
+	"smartseller/platform/httpx"
+)
+
+// grace is how long requests in flight may take after the program is told to stop.
+const grace = 20 * time.Second
+
+// serve runs the program until ctx ends.
+func serve(ctx context.Context, s Settings, out io.Writer) error {
+	var server *httpx.Server
+	program := fx.New(Wiring(s), fx.Populate(&server))
+	starting, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := program.Start(starting); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", s.Listen)
+	if err == nil {
+		fmt.Fprintf(out, "SmartSeller serves on http://%s\n  API: http://%s/docs\n  A move to try: smartseller move start demo files-2\n", listener.Addr(), listener.Addr())
+		err = server.Serve(ctx, listener, grace)
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	return errors.Join(err, program.Stop(stopping))
+}
+
+// Wiring is the list of what the program is made of.
+func Wiring(s Settings) fx.Option {
+	return fx.Options(
+		fx.Supply(s),
+		fx.WithLogger(func(log *slog.Logger) fxevent.Logger {
+			l := &fxevent.SlogLogger{Logger: log}
+			l.UseLogLevel(slog.LevelDebug)
+			return l
+		}),
+		fx.Provide(newLog, openKeys, openControl, newCatalog, newDirectory, newStores, newRouter, newServer),
+		auth.Module, storefronts.Module, migration.Module,
+		fx.Invoke(firstStart),
+	)
+}
+
+func newLog(s Settings) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
+		return nil, err
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})), nil
+}
+
+func openKeys(s Settings) (*crypto.Keyring, error) {
+	if err := os.MkdirAll(s.Data, 0o700); err != nil {
+		return nil, err
+	}
+	return crypto.LoadOrCreate(s.keyFile())
+}
+
+// openControl takes the keys only so that the data folder is there.
+func openControl(lc fx.Lifecycle, s Settings, _ *crypto.Keyring) (*control.DB, error) {
+	db, err := control.Open(context.Background(), s.controlDSN())
+	if err != nil {
+		return nil, err
+	}
+	lc.Append(fx.Hook{OnStop: func(context.Context) error { return db.Close() }})
+	return db, nil
+}
+
+// newCatalog joins the tables of all modules.
+func newCatalog() (*backends.Catalog, error) { return backends.NewCatalog(migration.Tables()...) }
+
+func newDirectory(lc fx.Lifecycle, db *control.DB, keys *crypto.Keyring, catalog *backends.Catalog) *backends.Directory {
+	d := backends.NewDirectory(db, keys, catalog, map[backends.Kind]backends.Opener{
+		backends.SQLite:            sqlite.Opener(catalog),
+		backends.SharedPostgres:    sharedpostgres.Opener(catalog),
+		backends.DedicatedPostgres: dedicatedpostgres.Opener(catalog, keys),
+	})
+	lc.Append(fx.Hook{OnStop: func(context.Context) error { return d.Close() }})
+	return d
+}
+
+func newStores(lc fx.Lifecycle, s Settings, d *backends.Directory) *backends.Stores {
+	stores := backends.NewStores(d, s.MaxStores)
+	lc.Append(fx.Hook{OnStop: func(context.Context) error { return stores.Close() }})
+	return stores
+}
+
+func newRouter(d *backends.Directory, stores *backends.Stores) *backends.Router {
+	return backends.NewRouter(d, stores, backends.RouterOptions{})
+}
+
+func newServer(log *slog.Logger) *httpx.Server {
+	return httpx.New(httpx.Options{Version: Version(), Log: log})
+}
+
+// firstStart makes a new installation useful: an admin for the commands, two
+// backends and a storefront, so that a move works right away.
+func firstStart(lc fx.Lifecycle, s Settings, admins *auth.Service, shops *storefronts.Service) {
+	lc.Append(fx.Hook{OnStart: func(ctx context.Context) error {
+		made, err := admins.Bootstrap(ctx, "admin@localhost", s.tokenFile())
+		if err != nil || !made {
+			return err
+		}
+		for _, name := range []string{"files-1", "files-2"} {
+			cfg := backends.Config{Name: name, Kind: backends.SQLite, Path: filepath.Join(s.Data, name)}
+			if err := shops.AddBackend(ctx, cfg); err != nil {
+				return err
+			}
+		}
+		_, err = shops.Create(ctx, storefronts.NewStorefront{Slug: "demo", Name: "Demo", Currency: "EUR", TimeZone: "UTC", Backend: "files-1"})
+		return err
+	}})
+}

@@ -1,0 +1,45 @@
+package auth_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/modules/auth"
+	"smartseller/platform/control/controltest"
+)
+
+func TestFirstAdminComesInByTokenFile(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := auth.NewService(controltest.Open(t))
+	file := filepath.Join(t.TempDir(), "admin.token")
+	made, err := s.Bootstrap(ctx, "admin@localhost", file)
+	require.NoError(t, err)
+	require.True(t, made)
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	token, err := os.ReadFile(file)
+	require.NoError(t, err)
+
+	in, err := s.Authenticate(ctx, strings.TrimSpace(string(token)))
+	require.NoError(t, err)
+	require.NotEmpty(t, auth.Admin(in))
+	require.Empty(t, auth.Admin(ctx))
+	for _, bad := range []string{"", "ssa_guess", string(token)} {
+		_, err := s.Authenticate(ctx, bad)
+		require.ErrorIs(t, err, auth.ErrInvalidToken)
+	}
+
+	made, err = s.Bootstrap(ctx, "admin@localhost", file)
+	require.NoError(t, err)
+	require.False(t, made, "there is one already")
+	again, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, token, again)
+}

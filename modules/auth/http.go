@@ -1,0 +1,8 @@
+package auth
+
+import "smartseller/platform/httpx"
+
+// Routes lets admins in.
+func Routes(server *httpx.Server, s *Service) {
+	server.Authenticate(httpx.AdminScheme, s.Authenticate)
+}

@@ -1,0 +1,6 @@
+package auth
+
+import "go.uber.org/fx"
+
+// Module wires the package.
+var Module = fx.Module("auth", fx.Provide(NewService), fx.Invoke(Routes))
