@@ -117,15 +117,20 @@ func (c *showMove) Run(ctx context.Context, out io.Writer) error {
 	return print(out, m)
 }
 
-func (c *pauseMove) Run(ctx context.Context, out io.Writer) error  { return c.ask(ctx, out, "pause") }
+func (c *pauseMove) Run(ctx context.Context, out io.Writer) error { return c.ask(ctx, out, "pause") }
+
 func (c *resumeMove) Run(ctx context.Context, out io.Writer) error { return c.ask(ctx, out, "resume") }
+
 func (c *cancelMove) Run(ctx context.Context, out io.Writer) error { return c.ask(ctx, out, "cancel") }
+
 func (c *cutoverMove) Run(ctx context.Context, out io.Writer) error {
 	return c.ask(ctx, out, "cutover")
 }
+
 func (c *rollbackMove) Run(ctx context.Context, out io.Writer) error {
 	return c.ask(ctx, out, "rollback")
 }
+
 func (c *finalizeMove) Run(ctx context.Context, out io.Writer) error {
 	return c.ask(ctx, out, "finalize")
 }

@@ -44,8 +44,10 @@ func NewRouter(directory *Directory, stores *Stores, options RouterOptions) *Rou
 	if options.MaxCached == 0 {
 		options.MaxCached = 10000
 	}
-	return &Router{directory: directory, stores: stores, options: options,
-		cached: map[StorefrontID]Placement{}, parked: map[StorefrontID]int{}}
+	return &Router{
+		directory: directory, stores: stores, options: options,
+		cached: map[StorefrontID]Placement{}, parked: map[StorefrontID]int{},
+	}
 }
 
 // OnStall sets what is called when a request has been held for StallAfter: the

@@ -33,8 +33,10 @@ type held struct {
 // NewStores makes the pool; maxOpen bounds the open stores of each backend that
 // nobody is using. Stores in use are bounded by the requests under way.
 func NewStores(directory *Directory, maxOpen int) *Stores {
-	return &Stores{directory: directory, limit: maxOpen,
-		open: map[Place]*held{}, idle: map[string]*list.List{}, size: map[string]int{}}
+	return &Stores{
+		directory: directory, limit: maxOpen,
+		open: map[Place]*held{}, idle: map[string]*list.List{}, size: map[string]int{},
+	}
 }
 
 // Acquire opens a place's store, or shares the one that is open. The caller

@@ -73,8 +73,10 @@ func (b *Backend) home(p backends.Place) (home, error) {
 	u.Path = "/" + name
 	admin := u.String()
 	u.User = url.UserPassword(name, password)
-	return home{name: name, quotedName: pq.QuoteIdentifier(name), quotedPassword: pq.QuoteLiteral(password),
-		appDSN: u.String(), adminDSN: admin}, nil
+	return home{
+		name: name, quotedName: pq.QuoteIdentifier(name), quotedPassword: pq.QuoteLiteral(password),
+		appDSN: u.String(), adminDSN: admin,
+	}, nil
 }
 
 // Create implements backends.Backend. Each step may have been done by an earlier
@@ -85,8 +87,10 @@ func (b *Backend) Create(ctx context.Context, p backends.Place) error {
 		return err
 	}
 	for _, step := range []struct{ exists, make string }{
-		{`SELECT count(*) FROM pg_roles WHERE rolname = $1`,
-			"CREATE ROLE " + h.quotedName + " LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS PASSWORD " + h.quotedPassword},
+		{
+			`SELECT count(*) FROM pg_roles WHERE rolname = $1`,
+			"CREATE ROLE " + h.quotedName + " LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS PASSWORD " + h.quotedPassword,
+		},
 		{`SELECT count(*) FROM pg_database WHERE datname = $1`, "CREATE DATABASE " + h.quotedName + " TEMPLATE template0 ENCODING 'UTF8'"},
 	} {
 		var n int

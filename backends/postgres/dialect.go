@@ -113,11 +113,11 @@ func (d *Dialect) Insert(ctx context.Context, tx *sql.Tx, storefront backends.St
 	if len(rows) < copyFrom {
 		return sqlstore.InsertRows(ctx, tx, d.Text, storefront, t, rows)
 	}
-	columns := []string{"storefront_id"}
+	text := "COPY " + t.Name + " (storefront_id"
 	for _, c := range t.Columns {
-		columns = append(columns, c.Name)
+		text += ", " + c.Name
 	}
-	stmt, err := tx.PrepareContext(ctx, pq.CopyIn(t.Name, columns...))
+	stmt, err := tx.PrepareContext(ctx, text+") FROM STDIN")
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (d *Dialect) Insert(ctx context.Context, tx *sql.Tx, storefront backends.St
 			err = closing
 		}
 	}()
-	args := make([]any, len(columns))
+	args := make([]any, 1+len(t.Columns))
 	args[0] = string(storefront)
 	for _, row := range rows {
 		copy(args[1:], row)

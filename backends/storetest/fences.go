@@ -115,8 +115,10 @@ func staleTokenChangesNothing(t *testing.T, h *home) {
 	old := token()
 	require.NoError(t, s.Install(ctx, old, epoch))
 	load(t, s, old, counterRow("a", 1))
-	require.NoError(t, s.Apply(ctx, old, backends.Batch{Keys: []backends.Key{counterKey("a")},
-		Rows: map[backends.Key]backends.Row{counterKey("a"): counterRow("a", 2)}, Verify: true}))
+	require.NoError(t, s.Apply(ctx, old, backends.Batch{
+		Keys: []backends.Key{counterKey("a")},
+		Rows: map[backends.Key]backends.Row{counterKey("a"): counterRow("a", 2)}, Verify: true,
+	}))
 	newer := backends.Token{Move: old.Move, Gen: 2}
 	require.NoError(t, s.Takeover(ctx, newer))
 	require.NoError(t, s.Takeover(ctx, newer), "repeated")

@@ -94,8 +94,10 @@ func forgetsExactly(t *testing.T, h *home) {
 func moverIsNotCaptured(t *testing.T, h *home) {
 	s := h.storefront(t)
 	k := enlisted(t, s)
-	require.NoError(t, s.Apply(context.Background(), k, backends.Batch{Keys: []backends.Key{counterKey("a")},
-		Rows: map[backends.Key]backends.Row{counterKey("a"): counterRow("a", 1)}}))
+	require.NoError(t, s.Apply(context.Background(), k, backends.Batch{
+		Keys: []backends.Key{counterKey("a")},
+		Rows: map[backends.Key]backends.Row{counterKey("a"): counterRow("a", 1)},
+	}))
 	require.Zero(t, backlog(t, s))
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"smartseller/modules/auth"
 	"smartseller/platform/control/controltest"
+	"smartseller/platform/identity"
 )
 
 func TestFirstAdminComesInByTokenFile(t *testing.T) {
@@ -29,8 +30,8 @@ func TestFirstAdminComesInByTokenFile(t *testing.T) {
 
 	in, err := s.Authenticate(ctx, strings.TrimSpace(string(token)))
 	require.NoError(t, err)
-	require.NotEmpty(t, auth.Admin(in))
-	require.Empty(t, auth.Admin(ctx))
+	require.NotEmpty(t, identity.Admin(in))
+	require.Empty(t, identity.Admin(ctx))
 	for _, bad := range []string{"", "ssa_guess", string(token)} {
 		_, err := s.Authenticate(ctx, bad)
 		require.ErrorIs(t, err, auth.ErrInvalidToken)

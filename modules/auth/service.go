@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"smartseller/platform/control"
+	"smartseller/platform/identity"
 	"smartseller/platform/ids"
 )
 
@@ -52,14 +53,6 @@ func digest(token string) []byte {
 	return d[:]
 }
 
-type adminKey struct{}
-
-// Admin is the id of the admin who asks; "" for nobody.
-func Admin(ctx context.Context) string {
-	id, _ := ctx.Value(adminKey{}).(string)
-	return id
-}
-
 // Authenticate checks an admin's token; ErrInvalidToken when it is no good.
 func (s *Service) Authenticate(ctx context.Context, token string) (context.Context, error) {
 	var admin string
@@ -73,5 +66,5 @@ func (s *Service) Authenticate(ctx context.Context, token string) (context.Conte
 	if admin == "" {
 		return nil, ErrInvalidToken
 	}
-	return context.WithValue(ctx, adminKey{}, admin), nil
+	return identity.WithAdmin(ctx, admin), nil
 }

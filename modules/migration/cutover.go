@@ -28,13 +28,17 @@ type crossing struct {
 }
 
 func (x *run) forward() crossing {
-	return crossing{from: x.source, to: x.target, fromPlace: x.m.Source, toPlace: x.m.Target, epoch: x.m.SourceEpoch,
-		waiting: backends.Loading, left: backends.Standby, capture: true}
+	return crossing{
+		from: x.source, to: x.target, fromPlace: x.m.Source, toPlace: x.m.Target, epoch: x.m.SourceEpoch,
+		waiting: backends.Loading, left: backends.Standby, capture: true,
+	}
 }
 
 func (x *run) backward() crossing {
-	return crossing{from: x.target, to: x.source, fromPlace: x.m.Target, toPlace: x.m.Source, epoch: x.m.TargetEpoch(),
-		waiting: backends.Standby, left: backends.Moved}
+	return crossing{
+		from: x.target, to: x.source, fromPlace: x.m.Target, toPlace: x.m.Source, epoch: x.m.TargetEpoch(),
+		waiting: backends.Standby, left: backends.Moved,
+	}
 }
 
 // cutOver is the forward crossing, from wherever an earlier attempt left it.

@@ -112,8 +112,10 @@ func (w *world) instance(t *testing.T, hook func(context.Context, string) error)
 	}
 	i.stores = backends.NewStores(i.directory, 16)
 	i.router = backends.NewRouter(i.directory, i.stores, backends.RouterOptions{ParkBudget: 10 * time.Second})
-	i.runner = NewRunner(RunnerOptions{DB: i.db, Directory: i.directory, Stores: i.stores, Router: i.router, Keys: w.keys,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Lease: time.Second, Hook: hook})
+	i.runner = NewRunner(RunnerOptions{
+		DB: i.db, Directory: i.directory, Stores: i.stores, Router: i.router, Keys: w.keys,
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Lease: time.Second, Hook: hook,
+	})
 	i.service = NewService(i.db, i.directory, i.stores, i.runner)
 	i.runner.Start()
 	i.stop = sync.OnceFunc(func() {

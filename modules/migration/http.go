@@ -9,6 +9,7 @@ import (
 
 	"smartseller/backends"
 	"smartseller/platform/httpx"
+	"smartseller/platform/identity"
 )
 
 type moveBody struct {
@@ -92,7 +93,7 @@ func Routes(server *httpx.Server, s *Service) {
 		OperationID: "start-move", Method: http.MethodPost, Path: movesPath, Summary: "Move a storefront to another backend, live",
 		DefaultStatus: http.StatusAccepted, Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, func(ctx context.Context, in *startInput) (*startOutput, error) {
-		r := Request{Storefront: backends.StorefrontID(in.Body.Storefront), Target: in.Body.Target, Options: in.Body.Options, By: "admin", Reason: in.Body.Reason}
+		r := Request{Storefront: backends.StorefrontID(in.Body.Storefront), Target: in.Body.Target, Options: in.Body.Options, By: identity.Admin(ctx), Reason: in.Body.Reason}
 		out := &startOutput{Status: http.StatusAccepted}
 		if in.Body.DryRun {
 			preview, err := s.DryRun(ctx, r)

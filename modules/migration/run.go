@@ -283,13 +283,16 @@ func (x *run) heed() error {
 // ran the move before can change neither any more.
 func (x *run) open(ctx context.Context) error {
 	if x.source == nil {
-		if err := x.acquire(ctx, x.m.Source, &x.source); err != nil && !(errors.Is(err, backends.ErrNoPlace) && x.m.Phase == Finalizing) {
+		err := x.acquire(ctx, x.m.Source, &x.source)
+		erased := x.m.Phase == Finalizing && errors.Is(err, backends.ErrNoPlace)
+		if err != nil && !erased {
 			return fmt.Errorf("the source: %w", err)
 		}
 	}
 	if x.target == nil && x.m.Phase != Preparing {
 		err := x.acquire(ctx, x.m.Target, &x.target)
-		if err != nil && x.m.Phase != Cancelling && !(errors.Is(err, backends.ErrNoPlace) && x.m.Phase == RollingBack) {
+		erased := x.m.Phase == RollingBack && errors.Is(err, backends.ErrNoPlace)
+		if err != nil && !erased && x.m.Phase != Cancelling {
 			return fmt.Errorf("the target: %w", err)
 		}
 	}

@@ -16,15 +16,15 @@ type Kind int
 
 // The kinds. Internal is the zero value: an error nobody classified is ours.
 const (
-	Internal      Kind = iota
-	Malformed          // the request cannot be parsed
-	Unauthorized       // who is asking is not known
-	Forbidden          // who is asking is known and may not
-	NotFound           // the thing does not exist, or not for this caller
-	NotAllowed         // the method does not exist on this path
-	Conflict           // the state of the thing does not allow it
-	Gone               // it existed and is used up or expired
-	Precondition       // If-Match did not match
+	Internal     Kind = iota
+	Malformed         // the request cannot be parsed
+	Unauthorized      // who is asking is not known
+	Forbidden         // who is asking is known and may not
+	NotFound          // the thing does not exist, or not for this caller
+	NotAllowed        // the method does not exist on this path
+	Conflict          // the state of the thing does not allow it
+	Gone              // it existed and is used up or expired
+	Precondition      // If-Match did not match
 	PreconditionRequired
 	TooLarge
 	UnsupportedMedia
@@ -106,8 +106,10 @@ func New(kind Kind, code, format string, args ...any) *Error {
 
 // InvalidField makes an Invalid error that names one field.
 func InvalidField(pointer, code, detail string) *Error {
-	return &Error{Kind: Invalid, Code: "invalid_input", Detail: "One or more values are not acceptable; see errors.",
-		Fields: []Field{{Pointer: pointer, Code: code, Detail: detail}}}
+	return &Error{
+		Kind: Invalid, Code: "invalid_input", Detail: "One or more values are not acceptable; see errors.",
+		Fields: []Field{{Pointer: pointer, Code: code, Detail: detail}},
+	}
 }
 
 // Because returns a copy that wraps its cause.

@@ -64,10 +64,10 @@ func New(o Options) *Server {
 	s.echo.IPExtractor = echo.ExtractIPDirect()
 	s.echo.Use(s.around)
 	huma.NewErrorWithContext = func(c huma.Context, status int, message string, errs ...error) huma.StatusError {
-		ctx := context.Background()
-		if c != nil {
-			ctx = c.Context()
+		if c == nil { // huma asks for an example, to describe it
+			return newProblem(context.Background(), &fault.Error{Kind: fault.KindOfStatus(status)})
 		}
+		ctx := c.Context()
 		if fault.KindOfStatus(status) == fault.Internal {
 			return problemOf(ctx, o.Log, errors.Join(append([]error{errors.New(message)}, errs...)...))
 		}

@@ -1,0 +1,110 @@
+package migration
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/platform/ids"
+)
+
+// checkReferences looks up, at the target, what each row refers to.
+func (x *run) checkReferences(ctx context.Context, t *backends.Table, to backends.Store) error {
+	if len(t.References) == 0 {
+		return nil
+	}
+	for after, more := "", true; more; {
+		err := to.Read(ctx, func(r backends.Reader) error {
+			rows, err := r.Scan(t, after, "", batchKeys)
+			if err != nil || len(rows) == 0 {
+				more = false
+				return err
+			}
+			after = rows[len(rows)-1].Key()
+			for _, ref := range t.References {
+				if err := checkReference(r, t, ref, rows); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	x.gate("references of "+t.Name, "hold")
+	return nil
+}
+
+func checkReference(r backends.Reader, t *backends.Table, ref backends.Reference, rows []backends.Row) error {
+	column := t.Column(ref.Column)
+	var keys []backends.Key
+	for _, row := range rows {
+		if id, ok := row[column].(string); ok {
+			keys = append(keys, backends.Key{Table: ref.Table, ID: id})
+		}
+	}
+	found, err := r.Rows(distinct(keys))
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if id, ok := row[column].(string); ok && found[backends.Key{Table: ref.Table, ID: id}] == nil {
+			return fmt.Errorf("%s %s refers by %s to a row of %s that is not at the target", t.Name, row.Key(), ref.Column, ref.Table)
+		}
+	}
+	return nil
+}
+
+func (x *run) gate(name, result string) {
+	if x.m.Stats.Gates == nil {
+		x.m.Stats.Gates = map[string]string{}
+	}
+	x.m.Stats.Gates[name] = result
+}
+
+// openReverse turns capture on at the target before it can take a write, and
+// sends a row back the way that a rollback would come.
+func (x *run) openReverse(ctx context.Context) error {
+	err := x.target.Change(ctx, x.m.token(), backends.Transition{From: []backends.State{backends.Loading}, To: backends.Loading, Capture: true})
+	if err != nil {
+		return err
+	}
+	k := backends.Key{Table: CanaryTable.Name, ID: ids.New()}
+	row := backends.Row{k.ID, x.m.ID, time.Now().UnixMicro()}
+	put := backends.Batch{Keys: []backends.Key{k}, Rows: map[backends.Key]backends.Row{k: row}}
+	if err := x.target.Apply(ctx, x.m.token(), put); err != nil {
+		return err
+	}
+	if err := x.bring(ctx, x.target, x.source, put.Keys, nil); err != nil {
+		return err
+	}
+	differ, _, err := x.differing(ctx, x.target, x.source, put.Keys)
+	if err != nil {
+		return err
+	}
+	for _, s := range []backends.Store{x.source, x.target} {
+		if err := s.Apply(ctx, x.m.token(), backends.Batch{Keys: put.Keys}); err != nil {
+			return err
+		}
+	}
+	if len(differ) > 0 {
+		return &mismatchError{"the reverse canary did not arrive: a rollback would not work, so nothing was cut over"}
+	}
+	x.gate("reverse canary", "arrived")
+	return nil
+}
+
+func (x *run) askGates(ctx context.Context) error {
+	for _, g := range x.gates {
+		err := x.source.Read(ctx, func(source backends.Reader) error {
+			return x.target.Read(ctx, func(target backends.Reader) error { return g.Check(ctx, source, target) })
+		})
+		if err != nil {
+			return fmt.Errorf("gate %s: %w", g.Name, err)
+		}
+		x.gate(g.Name, "passed")
+	}
+	return nil
+}
