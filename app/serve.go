@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"go.uber.org/fx"
@@ -19,6 +20,7 @@ import (
 	"smartseller/backends/sharedpostgres"
 	"smartseller/backends/sqlite"
 	"smartseller/modules/auth"
+	"smartseller/modules/customers"
 	"smartseller/modules/migration"
 	"smartseller/modules/storefronts"
 	"smartseller/platform/control"
@@ -58,7 +60,7 @@ func Wiring(s Settings) fx.Option {
 			return l
 		}),
 		fx.Provide(newLog, openKeys, openControl, newCatalog, newDirectory, newStores, newRouter, newServer),
-		auth.Module, storefronts.Module, migration.Module,
+		auth.Module, customers.Module, storefronts.Module, migration.Module,
 		fx.Invoke(firstStart),
 	)
 }
@@ -89,7 +91,9 @@ func openControl(lc fx.Lifecycle, s Settings, _ *crypto.Keyring) (*control.DB, e
 }
 
 // newCatalog joins the tables of all modules.
-func newCatalog() (*backends.Catalog, error) { return backends.NewCatalog(migration.Tables()...) }
+func newCatalog() (*backends.Catalog, error) {
+	return backends.NewCatalog(slices.Concat(auth.Tables(), customers.Tables(), migration.Tables())...)
+}
 
 func newDirectory(lc fx.Lifecycle, db *control.DB, keys *crypto.Keyring, catalog *backends.Catalog) *backends.Directory {
 	d := backends.NewDirectory(db, keys, catalog, map[backends.Kind]backends.Opener{
@@ -107,8 +111,9 @@ func newStores(lc fx.Lifecycle, s Settings, d *backends.Directory) *backends.Sto
 	return stores
 }
 
-func newRouter(d *backends.Directory, stores *backends.Stores) *backends.Router {
-	return backends.NewRouter(d, stores, backends.RouterOptions{})
+func newRouter(d *backends.Directory, stores *backends.Stores) (*backends.Router, backends.TenantStore) {
+	r := backends.NewRouter(d, stores, backends.RouterOptions{})
+	return r, r
 }
 
 func newServer(log *slog.Logger) *httpx.Server {

@@ -190,6 +190,9 @@ func TestAnonymousIsRefused(t *testing.T) {
 	require.NoError(t, json.NewDecoder(response.Body).Decode(&document))
 	asked := 0
 	for path, item := range document.Paths {
+		if !strings.HasPrefix(path, "/api/admin/") {
+			continue
+		}
 		for method := range item {
 			request, err := http.NewRequest(strings.ToUpper(method), fmt.Sprintf("http://%s%s", p.address, path), strings.NewReader("{}"))
 			require.NoError(t, err)

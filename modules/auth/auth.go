@@ -1,5 +1,6 @@
-// Package auth says who is asking. So far that is admins: each has bearer tokens,
-// of which only a digest is stored.
+// Package auth says who is asking: admins by bearer tokens, of which only a digest
+// is stored; customers by a password, then by a session with short access tokens
+// and refresh tokens that are good for one use.
 package auth
 
 import "smartseller/platform/fault"

@@ -28,12 +28,12 @@ func TestFirstAdminComesInByTokenFile(t *testing.T) {
 	token, err := os.ReadFile(file)
 	require.NoError(t, err)
 
-	in, err := s.Authenticate(ctx, strings.TrimSpace(string(token)))
+	in, err := s.Authenticate(ctx, "", strings.TrimSpace(string(token)))
 	require.NoError(t, err)
 	require.NotEmpty(t, identity.Admin(in))
 	require.Empty(t, identity.Admin(ctx))
 	for _, bad := range []string{"", "ssa_guess", string(token)} {
-		_, err := s.Authenticate(ctx, bad)
+		_, err := s.Authenticate(ctx, "", bad)
 		require.ErrorIs(t, err, auth.ErrInvalidToken)
 	}
 

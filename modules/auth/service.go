@@ -54,7 +54,7 @@ func digest(token string) []byte {
 }
 
 // Authenticate checks an admin's token; ErrInvalidToken when it is no good.
-func (s *Service) Authenticate(ctx context.Context, token string) (context.Context, error) {
+func (s *Service) Authenticate(ctx context.Context, _, token string) (context.Context, error) {
 	var admin string
 	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
 		admin, err = adminOfToken(tx, digest(token))

@@ -26,8 +26,14 @@ import (
 // AdminScheme names the security scheme of admin operations in the OpenAPI document.
 const AdminScheme = "admin"
 
-// Admin marks an operation as an admin's.
-var Admin = []map[string][]string{{AdminScheme: {}}}
+// CustomerScheme names the security scheme of customers' operations.
+const CustomerScheme = "customer"
+
+// Admin marks an operation as an admin's, Customer as a logged-in customer's.
+var (
+	Admin    = []map[string][]string{{AdminScheme: {}}}
+	Customer = []map[string][]string{{CustomerScheme: {}}}
+)
 
 // Options are what a server is made of.
 type Options struct {
@@ -50,8 +56,8 @@ type Server struct {
 }
 
 // Authenticator checks a bearer token and returns the context with who it is, or
-// a *fault.Error.
-type Authenticator func(ctx context.Context, token string) (context.Context, error)
+// a *fault.Error. slug is the storefront in the request's path, or "".
+type Authenticator func(ctx context.Context, slug, token string) (context.Context, error)
 
 // New makes a server with /openapi.json and /docs.
 func New(o Options) *Server {
@@ -79,7 +85,8 @@ func New(o Options) *Server {
 	config := huma.DefaultConfig("SmartSeller", o.Version)
 	config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", nil
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		AdminScheme: {Type: "http", Scheme: "bearer", Description: "A token of an admin, as in data/admin.token"},
+		AdminScheme:    {Type: "http", Scheme: "bearer", Description: "A token of an admin, as in data/admin.token"},
+		CustomerScheme: {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A customer's access token, from register, login or refresh"},
 	}
 	s.api = humaecho.NewV4(s.echo, config)
 	s.api.UseMiddleware(s.authenticate)
@@ -166,7 +173,7 @@ func (s *Server) check(c huma.Context, scheme string) (context.Context, error) {
 	if !ok || token == "" || check == nil {
 		return nil, missing
 	}
-	return check(c.Context(), token)
+	return check(c.Context(), c.Param("slug"), token)
 }
 
 func (s *Server) refuse(c huma.Context, p *Problem) {

@@ -15,3 +15,23 @@ func Admin(ctx context.Context) string {
 	id, _ := ctx.Value(adminKey{}).(string)
 	return id
 }
+
+// Customer is a customer who is logged in at one storefront.
+type Customer struct {
+	Storefront string
+	ID         string
+	Session    string
+}
+
+type customerKey struct{}
+
+// WithCustomer says that a customer asks.
+func WithCustomer(ctx context.Context, c Customer) context.Context {
+	return context.WithValue(ctx, customerKey{}, c)
+}
+
+// CustomerOf is the customer who asks; the zero value for nobody.
+func CustomerOf(ctx context.Context) Customer {
+	c, _ := ctx.Value(customerKey{}).(Customer)
+	return c
+}

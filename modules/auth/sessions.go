@@ -1,0 +1,343 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/netip"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/modules/customers"
+	"smartseller/modules/storefronts"
+	"smartseller/platform/control"
+	"smartseller/platform/crypto"
+	"smartseller/platform/fault"
+	"smartseller/platform/identity"
+	"smartseller/platform/ids"
+)
+
+// How long a session lasts, and how long the token before the current one still
+// yields the current one: a client whose answer was lost asks again.
+const (
+	sessionIdle  = 14 * 24 * time.Hour
+	sessionLife  = 30 * 24 * time.Hour
+	refreshGrace = 30 * time.Second
+)
+
+var (
+	errCredentials = fault.New(fault.Unauthorized, "invalid_credentials", "E-mail address and password do not match.")
+	errSuspended   = fault.New(fault.Forbidden, "storefront_suspended", "The storefront is suspended.")
+)
+
+// Sessions lets customers in and out. Safe for concurrent use.
+type Sessions struct {
+	store     backends.TenantStore
+	shops     *storefronts.Service
+	passwords *passwords
+	signers   *signers
+	limits    *limits
+}
+
+// NewSessions makes the service.
+func NewSessions(store backends.TenantStore, shops *storefronts.Service, db *control.DB, keys *crypto.Keyring) (*Sessions, error) {
+	p, err := newPasswords()
+	return &Sessions{
+		store: store, shops: shops, passwords: p, limits: &limits{db: db, keys: keys},
+		signers: &signers{db: db, keys: keys, known: map[backends.StorefrontID]*signingKey{}},
+	}, err
+}
+
+// Client is what is remembered of where a session came from.
+type Client struct {
+	UserAgent string
+	Address   string // IP; only its prefix is stored
+}
+
+func (c Client) prefix() string {
+	a, err := netip.ParseAddr(c.Address)
+	if err != nil {
+		return ""
+	}
+	bits := 24
+	if a.Is6() && !a.Is4In6() {
+		bits = 48
+	}
+	p, err := a.Unmap().Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return p.String()
+}
+
+// Granted is what a client holds after it came in.
+type Granted struct {
+	Customer      *customers.Customer
+	Access        string
+	AccessSeconds int64
+	Refresh       string
+}
+
+// storefront finds who is asked; a suspended one lets nobody in.
+func (s *Sessions) storefront(ctx context.Context, slug string) (backends.StorefrontID, error) {
+	found, err := s.shops.Find(ctx, slug)
+	switch {
+	case err != nil:
+		return "", err
+	case found.Slug != slug:
+		return "", backends.ErrNoStorefront
+	case found.Status != "active":
+		return "", errSuspended
+	}
+	return found.ID, nil
+}
+
+// Registration is what a new customer tells.
+type Registration struct {
+	Email, Password, FirstName, LastName string
+	Marketing                            bool
+}
+
+// Register makes an account and lets its owner in.
+func (s *Sessions) Register(ctx context.Context, slug string, r Registration, from Client) (*Granted, error) {
+	key, err := customers.EmailKey(r.Email)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(customers.CheckName("/first_name", r.FirstName), customers.CheckName("/last_name", r.LastName)); err != nil {
+		return nil, err
+	}
+	shop, err := s.storefront(ctx, slug)
+	if err != nil {
+		return nil, err
+	}
+	hash, err := s.passwords.hash(ctx, r.Password)
+	if err != nil {
+		return nil, err
+	}
+	c := &customers.Customer{ID: ids.New(), Email: r.Email, EmailKey: key, PasswordHash: &hash, FirstName: r.FirstName, LastName: r.LastName, Marketing: r.Marketing}
+	session := newSession(c.ID, from)
+	err = s.store.Update(ctx, shop, func(_ context.Context, tx backends.Tx) error {
+		if err := customers.Insert(tx, c); err != nil {
+			return err
+		}
+		if err := errors.Join(insertSession(tx, session), audit(tx, c.ID, "registered", from)); err != nil {
+			return err
+		}
+		c, err = customers.ByID(tx, c.ID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.grant(ctx, shop, c, session)
+}
+
+// Login lets a customer in by password. Unknown, disabled and passwordless
+// accounts and a wrong password have one answer and one cost.
+func (s *Sessions) Login(ctx context.Context, slug, email, password string, from Client) (*Granted, error) {
+	key, err := customers.EmailKey(email)
+	if err != nil {
+		return nil, err
+	}
+	shop, err := s.storefront(ctx, slug)
+	if err != nil {
+		return nil, err
+	}
+	limit := s.limits.key(shop, key)
+	if err := s.limits.check(ctx, limit); err != nil {
+		return nil, err
+	}
+	c, err := s.find(ctx, shop, key)
+	if err != nil {
+		return nil, err
+	}
+	same, err := s.passwords.matches(ctx, c.PasswordHash, password)
+	if err != nil {
+		return nil, err
+	}
+	if !same || !c.Active() {
+		return nil, errors.Join(s.limits.failed(ctx, limit), errCredentials)
+	}
+	session := newSession(c.ID, from)
+	tried := c.PasswordHash
+	err = s.store.Update(ctx, shop, func(_ context.Context, tx backends.Tx) error {
+		c, err = customers.ByID(tx, session.Customer)
+		if err != nil {
+			return err
+		}
+		if !c.Active() || c.PasswordHash == nil || *c.PasswordHash != *tried {
+			return errCredentials // changed while the hash was computed
+		}
+		return errors.Join(insertSession(tx, session), audit(tx, c.ID, "login", from))
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.limits.succeeded(ctx, limit); err != nil {
+		return nil, err
+	}
+	return s.grant(ctx, shop, c, session)
+}
+
+// find reads an account; one that does not exist is empty, not an error.
+func (s *Sessions) find(ctx context.Context, shop backends.StorefrontID, key string) (c *customers.Customer, err error) {
+	err = s.store.View(ctx, shop, func(_ context.Context, tx backends.Tx) error {
+		c, err = customers.ByEmailKey(tx, key)
+		return err
+	})
+	if errors.Is(err, customers.ErrNotFound) {
+		return &customers.Customer{}, nil
+	}
+	return c, err
+}
+
+func newSession(customer string, from Client) *session {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // crypto/rand never fails
+	return &session{ID: ids.New(), Customer: customer, Counter: 1, Key: key, UserAgent: cut(from.UserAgent, 200), Prefix: from.prefix()}
+}
+
+// cut shortens text that came from outside to n bytes of valid UTF-8.
+func cut(text string, n int) string {
+	if len(text) > n {
+		text = text[:n]
+	}
+	clean := make([]rune, 0, len(text))
+	for _, r := range text {
+		if r != 0 && r != '\uFFFD' {
+			clean = append(clean, r)
+		}
+	}
+	return string(clean)
+}
+
+func (s *Sessions) grant(ctx context.Context, shop backends.StorefrontID, c *customers.Customer, held *session) (*Granted, error) {
+	key, err := s.signers.of(ctx, shop)
+	if err != nil {
+		return nil, err
+	}
+	access, life, err := key.sign(shop, c.ID, held.ID, c.Cred, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	token, err := newRefresh(shop, held.ID, held.Counter, held.Key)
+	return &Granted{Customer: c, Access: access, AccessSeconds: int64(life / time.Second), Refresh: token}, err
+}
+
+// Refresh exchanges a refresh token for a new pair. One that was used before
+// revokes the session: it was stolen, or its thief came first.
+func (s *Sessions) Refresh(ctx context.Context, slug, token string, from Client) (*Granted, error) {
+	shop, err := s.storefront(ctx, slug)
+	if err != nil {
+		return nil, err
+	}
+	r, err := parseRefresh(token)
+	if err != nil || r.storefront != shop {
+		return nil, ErrInvalidToken
+	}
+	var held *session
+	var c *customers.Customer
+	err = s.store.Update(ctx, shop, func(_ context.Context, tx backends.Tx) error {
+		c = nil
+		held, err = lockSession(tx, r.session)
+		if err != nil || held == nil || !r.signedBy(held.Key) || !held.alive(tx.Now()) {
+			return err
+		}
+		owner, err := customers.ByID(tx, held.Customer)
+		if err != nil || !owner.Active() {
+			return err
+		}
+		recent := tx.Now().Sub(time.UnixMicro(held.RotatedAt)) <= refreshGrace
+		switch {
+		case r.counter == held.Counter:
+			held.Counter++
+			c = owner
+			return rotateSession(tx, held)
+		case r.counter == held.Counter-1 && recent:
+			c = owner
+			return nil
+		}
+		return errors.Join(revokeSession(tx, held.ID, "refresh_reuse"), audit(tx, held.Customer, "refresh_reuse", from))
+	})
+	if err != nil && !errors.Is(err, customers.ErrNotFound) {
+		return nil, err
+	}
+	if c == nil {
+		return nil, ErrInvalidToken
+	}
+	return s.grant(ctx, shop, c, held)
+}
+
+// Logout ends the session that the access token (also an expired one) or the
+// refresh token names. Repeating it is no error.
+func (s *Sessions) Logout(ctx context.Context, slug, access, token string, from Client) error {
+	shop, err := s.storefront(ctx, slug)
+	if err != nil {
+		return err
+	}
+	key, err := s.signers.of(ctx, shop)
+	if err != nil {
+		return err
+	}
+	id := ""
+	if c, err := key.verify(shop, access, true); err == nil {
+		id = c.Session
+	}
+	r, err := parseRefresh(token)
+	byRefresh := id == "" && err == nil && r.storefront == shop
+	if byRefresh {
+		id = r.session
+	}
+	if id == "" {
+		return ErrInvalidToken
+	}
+	return s.store.Update(ctx, shop, func(_ context.Context, tx backends.Tx) error {
+		held, err := lockSession(tx, id)
+		if err != nil {
+			return err
+		}
+		if held == nil || byRefresh && !r.signedBy(held.Key) {
+			return ErrInvalidToken
+		}
+		if held.RevokedAt != nil {
+			return nil
+		}
+		return errors.Join(revokeSession(tx, id, "logout"), audit(tx, held.Customer, "logout", from))
+	})
+}
+
+// Authenticate checks an access token at the storefront in the path: signature,
+// claims, and in the storefront's own data the session and the credential version.
+func (s *Sessions) Authenticate(ctx context.Context, slug, token string) (context.Context, error) {
+	shop, err := s.storefront(ctx, slug)
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.signers.of(ctx, shop)
+	if err != nil {
+		return nil, err
+	}
+	c, err := key.verify(shop, token, false)
+	if err != nil {
+		return nil, err
+	}
+	err = s.store.View(ctx, shop, func(_ context.Context, tx backends.Tx) error {
+		held, err := readSession(tx, c.Session)
+		if err != nil {
+			return err
+		}
+		if held == nil || held.Customer != c.Subject || !held.alive(tx.Now()) {
+			return ErrInvalidToken
+		}
+		owner, err := customers.ByID(tx, held.Customer)
+		if errors.Is(err, customers.ErrNotFound) || err == nil && (!owner.Active() || owner.Cred != c.Cred) {
+			return ErrInvalidToken
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return identity.WithCustomer(ctx, identity.Customer{Storefront: string(shop), ID: c.Subject, Session: c.Session}), nil
+}

@@ -1,0 +1,148 @@
+package auth
+
+import (
+	"database/sql"
+	"errors"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+	"smartseller/platform/ids"
+)
+
+var (
+	sessionsTable = &backends.Table{
+		Name: "sessions",
+		Columns: []backends.Column{
+			backends.T("id"), backends.T("customer_id"), backends.I("counter"), backends.B("hmac_key"), backends.T("amr"), backends.T("user_agent"),
+			backends.T("ip_prefix"), backends.I("created_at"), backends.I("rotated_at"), backends.I("last_seen_at"), backends.I("idle_expires_at"),
+			backends.I("expires_at"), backends.NI("revoked_at"), backends.NT("revoked_reason"),
+		},
+		References: []backends.Reference{{Column: "customer_id", Table: "customers"}},
+	}
+	auditTable = &backends.Table{Name: "security_audit", Columns: []backends.Column{
+		backends.T("id"), backends.NT("customer_id"), backends.T("event"), backends.T("ip_prefix"), backends.T("user_agent"),
+		backends.T("details"), backends.I("at"),
+	}}
+)
+
+// Tables are the module's tenant tables.
+func Tables() []*backends.Table { return []*backends.Table{sessionsTable, auditTable} }
+
+var (
+	insertSessionText = backends.Write(sessionsTable, `INSERT INTO sessions (storefront_id, id, customer_id, counter, hmac_key, amr, user_agent, ip_prefix,
+		created_at, rotated_at, last_seen_at, idle_expires_at, expires_at) VALUES ($1, $2, $3, $4, $5, 'pwd', $6, $7, $8, $8, $8, $9, $10)`)
+	selectSession = backends.Read(`SELECT id, customer_id, counter, hmac_key, user_agent, ip_prefix, rotated_at, idle_expires_at, expires_at, revoked_at
+		FROM sessions WHERE storefront_id = $1 AND id = $2`)
+	lockSessionText = backends.Lock(`SELECT id, customer_id, counter, hmac_key, user_agent, ip_prefix, rotated_at, idle_expires_at, expires_at, revoked_at
+		FROM sessions WHERE storefront_id = $1 AND id = $2`)
+	rotateSessionText = backends.Write(sessionsTable, `UPDATE sessions SET counter = $3, rotated_at = $4, last_seen_at = $4, idle_expires_at = $5
+		WHERE storefront_id = $1 AND id = $2`)
+	revokeSessionText = backends.Write(sessionsTable, `UPDATE sessions SET revoked_at = $3, revoked_reason = $4
+		WHERE storefront_id = $1 AND id = $2 AND revoked_at IS NULL`)
+	insertAudit = backends.Write(auditTable, `INSERT INTO security_audit (storefront_id, id, customer_id, event, ip_prefix, user_agent, details, at)
+		VALUES ($1, $2, $3, $4, $5, $6, '{}', $7)`)
+)
+
+type session struct {
+	ID        string `db:"id"`
+	Customer  string `db:"customer_id"`
+	Counter   int64  `db:"counter"`
+	Key       []byte `db:"hmac_key"`
+	UserAgent string `db:"user_agent"`
+	Prefix    string `db:"ip_prefix"`
+	RotatedAt int64  `db:"rotated_at"`
+	IdleUntil int64  `db:"idle_expires_at"`
+	Until     int64  `db:"expires_at"`
+	RevokedAt *int64 `db:"revoked_at"`
+}
+
+func (s *session) alive(now time.Time) bool {
+	return s.RevokedAt == nil && now.UnixMicro() < min(s.IdleUntil, s.Until)
+}
+
+func insertSession(tx backends.Tx, s *session) error {
+	now := tx.Now()
+	_, err := tx.Exec(insertSessionText, s.ID, s.Customer, s.Counter, s.Key, s.UserAgent, s.Prefix,
+		now.UnixMicro(), now.Add(sessionIdle).UnixMicro(), now.Add(sessionLife).UnixMicro())
+	return err
+}
+
+// readSession and lockSession find a session; nil when there is none.
+func readSession(tx backends.Tx, id string) (*session, error) {
+	return oneSession(tx, selectSession, id)
+}
+
+func lockSession(tx backends.Tx, id string) (*session, error) {
+	return oneSession(tx, lockSessionText, id)
+}
+
+func oneSession(tx backends.Tx, by *backends.Statement, id string) (*session, error) {
+	var s session
+	err := tx.Get(&s, by, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return &s, err
+}
+
+func rotateSession(tx backends.Tx, s *session) error {
+	_, err := tx.Exec(rotateSessionText, s.ID, s.Counter, tx.Now().UnixMicro(), tx.Now().Add(sessionIdle).UnixMicro())
+	return err
+}
+
+func revokeSession(tx backends.Tx, id, reason string) error {
+	_, err := tx.Exec(revokeSessionText, id, tx.Now().UnixMicro(), reason)
+	return err
+}
+
+func audit(tx backends.Tx, customer, event string, from Client) error {
+	_, err := tx.Exec(insertAudit, ids.New(), customer, event, from.prefix(), cut(from.UserAgent, 200), tx.Now().UnixMicro())
+	return err
+}
+
+// findSigningKey finds a storefront's current key; id "" when it has none.
+func findSigningKey(tx control.Tx, storefront backends.StorefrontID) (id string, sealed []byte, err error) {
+	var row struct {
+		ID     string `db:"kid"`
+		Sealed []byte `db:"sealed_private_key"`
+	}
+	err = tx.GetLocked(&row, `SELECT kid, sealed_private_key FROM signing_keys WHERE storefront_id = $1 AND retired_at IS NULL
+		ORDER BY created_at, kid LIMIT 1`, string(storefront))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return row.ID, row.Sealed, err
+}
+
+func insertSigningKey(tx control.Tx, storefront backends.StorefrontID, id string, public, sealed []byte) error {
+	_, err := tx.Exec(`INSERT INTO signing_keys (storefront_id, kid, algorithm, public_key, sealed_private_key, created_at)
+		VALUES ($1, $2, 'EdDSA', $3, $4, $5)`, string(storefront), id, public, sealed, tx.Now())
+	return err
+}
+
+type limit struct {
+	Failures     int64 `db:"failures"`
+	BlockedUntil int64 `db:"blocked_until"`
+	UpdatedAt    int64 `db:"updated_at"`
+}
+
+func findLimit(tx control.Tx, key string) (l limit, err error) {
+	err = tx.Get(&l, `SELECT failures, blocked_until, updated_at FROM login_limits WHERE id = $1`, key)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return l, err
+}
+
+func saveLimit(tx control.Tx, key string, l limit) error {
+	_, err := tx.Exec(`INSERT INTO login_limits (id, tat, failures, blocked_until, updated_at) VALUES ($1, 0, $2, $3, $4)
+		ON CONFLICT (id) DO UPDATE SET failures = excluded.failures, blocked_until = excluded.blocked_until, updated_at = excluded.updated_at`,
+		key, l.Failures, l.BlockedUntil, tx.Now())
+	return err
+}
+
+func dropLimit(tx control.Tx, key string) error {
+	_, err := tx.Exec(`DELETE FROM login_limits WHERE id = $1`, key)
+	return err
+}

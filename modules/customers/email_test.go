@@ -1,0 +1,38 @@
+package customers_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/modules/customers"
+)
+
+func TestEmailKey(t *testing.T) {
+	t.Parallel()
+	for email, key := range map[string]string{
+		"Ada@Example.COM":       "ada@example.com",
+		"a.b+c@example.com":     "a.b+c@example.com",
+		"ada@bücher.example":    "ada@xn--bcher-kva.example",
+		"ada@BÜCHER.example":    "ada@xn--bcher-kva.example",
+		"o'neil@example.com":    "o'neil@example.com",
+		"":                      "",
+		"ada":                   "",
+		"@example.com":          "",
+		"ada@":                  "",
+		"ada@example":           "",
+		"ada@@example.com":      "",
+		"a..b@example.com":      "",
+		".a@example.com":        "",
+		"a.@example.com":        "",
+		"Ada <ada@example.com>": "",
+		`"a b"@example.com`:     "",
+		"ada\n@example.com":     "",
+		"аda@example.com":       "", // a Cyrillic letter
+		"ada@exa mple.com":      "",
+	} {
+		got, err := customers.EmailKey(email)
+		require.Equal(t, key, got, "%q", email)
+		require.Equal(t, key == "", err != nil, "%q", email)
+	}
+}

@@ -1,0 +1,80 @@
+package customers
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"smartseller/backends"
+	"smartseller/platform/fault"
+)
+
+// Service is what a customer does with their own account. Safe for concurrent use.
+type Service struct{ store backends.TenantStore }
+
+// NewService makes the service.
+func NewService(store backends.TenantStore) *Service { return &Service{store: store} }
+
+// Profile is what a customer may write of themselves.
+type Profile struct {
+	FirstName, LastName, Phone, Locale string
+	Marketing                          bool
+}
+
+// Profile reads a customer.
+func (s *Service) Profile(ctx context.Context, storefront backends.StorefrontID, id string) (c *Customer, err error) {
+	err = s.store.View(ctx, storefront, func(_ context.Context, tx backends.Tx) error {
+		c, err = ByID(tx, id)
+		return err
+	})
+	return c, err
+}
+
+// SetProfile replaces the profile of the version that was read; ErrStale when it
+// has changed since.
+func (s *Service) SetProfile(ctx context.Context, storefront backends.StorefrontID, id string, version int64, p Profile) (c *Customer, err error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	err = s.store.Update(ctx, storefront, func(_ context.Context, tx backends.Tx) error {
+		n, err := tx.Exec(updateProfile, id, p.FirstName, p.LastName, p.Phone, p.Locale, p.Marketing, tx.Now().UnixMicro(), version)
+		if err != nil {
+			return err
+		}
+		if c, err = ByID(tx, id); err == nil && n == 0 {
+			return ErrStale
+		}
+		return err
+	})
+	return c, err
+}
+
+var (
+	phoneForm  = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
+	localeForm = regexp.MustCompile(`^[a-z]{2,3}(-[A-Z]{2})?$`)
+)
+
+func (p Profile) check() error {
+	if p.Phone != "" && !phoneForm.MatchString(p.Phone) {
+		return fault.InvalidField("/phone", "invalid_phone", "must be a number in E.164 form, such as +4930123456, or empty")
+	}
+	if p.Locale != "" && !localeForm.MatchString(p.Locale) {
+		return fault.InvalidField("/locale", "invalid_locale", "must be a language tag such as de or de-AT, or empty")
+	}
+	for pointer, name := range map[string]string{"/first_name": p.FirstName, "/last_name": p.LastName} {
+		if err := CheckName(pointer, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckName refuses names that no person has: control characters, and addresses
+// of scripts.
+func CheckName(pointer, name string) error {
+	if strings.ContainsFunc(name, unicode.IsControl) || strings.Contains(strings.ToLower(name), "javascript:") {
+		return fault.InvalidField(pointer, "invalid_name", "must be plain text")
+	}
+	return nil
+}
