@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"smartseller/backends"
-	"smartseller/platform/ids"
 )
 
 // checkReferences looks up, at the target, what each row refers to.
@@ -71,7 +70,7 @@ func (x *run) openReverse(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	k := backends.Key{Table: CanaryTable.Name, ID: ids.New()}
+	k := x.canary()
 	row := backends.Row{k.ID, x.m.ID, time.Now().UnixMicro()}
 	put := backends.Batch{Keys: []backends.Key{k}, Rows: map[backends.Key]backends.Row{k: row}}
 	if err := x.target.Apply(ctx, x.m.token(), put); err != nil {
@@ -84,15 +83,31 @@ func (x *run) openReverse(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range []backends.Store{x.source, x.target} {
-		if err := s.Apply(ctx, x.m.token(), backends.Batch{Keys: put.Keys}); err != nil {
-			return err
-		}
+	if err := x.hook(ctx, "canary"); err != nil {
+		return err
+	}
+	if err := x.eraseCanary(ctx, x.source, x.target); err != nil {
+		return err
 	}
 	if len(differ) > 0 {
 		return &mismatchError{"the reverse canary did not arrive: a rollback would not work, so nothing was cut over"}
 	}
 	x.gate("reverse canary", "arrived")
+	return nil
+}
+
+// canary is the row that travels back before the cutover, one to a move, so that
+// whoever takes the move over knows what to erase.
+func (x *run) canary() backends.Key {
+	return backends.Key{Table: CanaryTable.Name, ID: x.m.ID}
+}
+
+func (x *run) eraseCanary(ctx context.Context, places ...backends.Store) error {
+	for _, s := range places {
+		if err := s.Apply(ctx, x.m.token(), backends.Batch{Keys: []backends.Key{x.canary()}}); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

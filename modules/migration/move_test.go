@@ -236,22 +236,32 @@ var crashPoints = func() (points []string) {
 	return points
 }()
 
-// TestCrashMatrix kills the coordinator at every point; another instance takes the
-// move over, once to the end and once to undo it, under load all the time.
+// TestCrashMatrix kills the coordinator at every point, from file to file, and
+// around the commit point from file to server; another instance takes the move
+// over, once to the end and once to undo it, under load all the time.
 func TestCrashMatrix(t *testing.T) {
 	t.Parallel()
-	for _, point := range crashPoints {
-		for _, back := range []bool{false, true} {
-			t.Run(point+map[bool]string{false: " forward", true: " back"}[back], func(t *testing.T) {
-				t.Parallel()
-				crashAt(t, point, back)
-			})
+	for target, points := range map[string][]string{
+		"two":       crashPoints,
+		"shared":    {"K4", "K11", "K12", "K13", "K14", "K15", "K16", "K17"},
+		"dedicated": {"K5", "K10", "K12", "K13", "K14", "K15", "K18"},
+	} {
+		for _, point := range points {
+			for _, back := range []bool{false, true} {
+				t.Run(target+" "+point+map[bool]string{false: " forward", true: " back"}[back], func(t *testing.T) {
+					t.Parallel()
+					crashAt(t, target, point, back)
+				})
+			}
 		}
 	}
 }
 
-func crashAt(t *testing.T, point string, back bool) {
+func crashAt(t *testing.T, target, point string, back bool) {
 	w := newWorld(t)
+	if target != "two" {
+		w = newWideWorld(t)
+	}
 	var dead atomic.Bool
 	first := w.instance(t, func(_ context.Context, p string) error {
 		if p == point || dead.Load() {
@@ -262,7 +272,7 @@ func crashAt(t *testing.T, point string, back bool) {
 	})
 	id := first.storefront(t, 1200)
 	l := startLoad(first.router, id)
-	m := start(t, first, id, Options{})
+	m := startTo(t, first, id, target, Options{})
 	afterCommit := point == "K16" || point == "K17" || point == "K18"
 	if afterCommit && point != "K16" {
 		first.waitFor(t, m.ID, Watching)
@@ -298,7 +308,7 @@ func crashAt(t *testing.T, point string, back bool) {
 		second.waitFor(t, m.ID, Watching)
 		ask(t, second, m.ID, WantFinalize)
 		second.waitFor(t, m.ID, Completed)
-		second.requireAt(t, id, "two", 2)
+		second.requireAt(t, id, target, 2)
 	}
 	l.check(t, second.router)
 }

@@ -17,6 +17,9 @@ const verifyRows = 1000
 // travel back as well, asks the gates, and stays in step until the cutover may come.
 func (x *run) verify(ctx context.Context) error {
 	x.keepVerifying = true
+	if err := x.eraseCanary(ctx, x.source, x.target); err != nil { // left by an owner that died
+		return err
+	}
 	if err := x.compareAll(ctx, x.source, x.target); err != nil {
 		return err
 	}
