@@ -133,7 +133,7 @@ func TestRowLevelSecurityAlone(t *testing.T) {
 // application's role has no rights on them, so nothing can be in them that a move
 // would leave behind. The list must shrink, and be empty before a release.
 var undeclared = []string{
-	"addresses", "analytics_events", "counters", "idempotency_keys", "mail_outbox", "one_time_tokens", "order_lines", "orders",
+	"analytics_events", "counters", "idempotency_keys", "mail_outbox", "one_time_tokens", "order_lines", "orders",
 	"product_variants", "products", "social_identities",
 }
 

@@ -26,6 +26,14 @@ type session struct {
 // and its headers.
 func (p *program) ask(t *testing.T, method, path, token string, body any, header ...string) (int, session, http.Header) {
 	t.Helper()
+	var s session
+	status, h := p.askInto(t, &s, method, path, token, body, header...)
+	return status, s, h
+}
+
+// askInto is ask for answers that are no session.
+func (p *program) askInto(t *testing.T, out any, method, path, token string, body any, header ...string) (int, http.Header) {
+	t.Helper()
 	var in io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -44,11 +52,10 @@ func (p *program) ask(t *testing.T, method, path, token string, body any, header
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	defer response.Body.Close()
-	var s session
 	if response.StatusCode != http.StatusNoContent {
-		require.NoError(t, json.NewDecoder(response.Body).Decode(&s))
+		require.NoError(t, json.NewDecoder(response.Body).Decode(out))
 	}
-	return response.StatusCode, s, response.Header
+	return response.StatusCode, response.Header
 }
 
 const email, password = "Ada@Example.com", "correct horse battery"

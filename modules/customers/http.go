@@ -40,6 +40,18 @@ func outputOf(c *Customer) *profileOutput {
 
 func etag(version int64) string { return fmt.Sprintf(`"v%d"`, version) }
 
+// versionOf is the version that an If-Match header names. An ETag that was never
+// ours cannot match.
+func versionOf(ifMatch string) (version int64, err error) {
+	if ifMatch == "" {
+		return 0, ErrNoMatch
+	}
+	if _, err := fmt.Sscanf(ifMatch, `"v%d"`, &version); err != nil || etag(version) != ifMatch {
+		return 0, ErrStale
+	}
+	return version, nil
+}
+
 // SlugInput names the storefront. It is exported because huma fills embedded fields
 // only then.
 type SlugInput struct {
@@ -76,12 +88,9 @@ func Routes(server *httpx.Server, s *Service) {
 		OperationID: "put-profile", Method: http.MethodPut, Path: path, Summary: "Replace one's own profile", Security: httpx.Customer,
 		Errors: []int{http.StatusNotFound, http.StatusForbidden, http.StatusPreconditionFailed, http.StatusPreconditionRequired},
 	}, func(ctx context.Context, in *putProfileInput) (*profileOutput, error) {
-		if in.IfMatch == "" {
-			return nil, ErrNoMatch
-		}
-		var version int64
-		if _, err := fmt.Sscanf(in.IfMatch, `"v%d"`, &version); err != nil || etag(version) != in.IfMatch {
-			return nil, ErrStale
+		version, err := versionOf(in.IfMatch)
+		if err != nil {
+			return nil, err
 		}
 		who, b := identity.CustomerOf(ctx), in.Body
 		c, err := s.SetProfile(ctx, backends.StorefrontID(who.Storefront), who.ID, version,
@@ -91,4 +100,136 @@ func Routes(server *httpx.Server, s *Service) {
 		}
 		return outputOf(c), nil
 	})
+	addressRoutes(server, s)
+}
+
+type addressFields struct {
+	FirstName  string `json:"first_name,omitempty" maxLength:"100"`
+	LastName   string `json:"last_name,omitempty" maxLength:"100"`
+	Company    string `json:"company,omitempty" maxLength:"100"`
+	Line1      string `json:"line1" minLength:"1" maxLength:"200"`
+	Line2      string `json:"line2,omitempty" maxLength:"200"`
+	City       string `json:"city" minLength:"1" maxLength:"100"`
+	Province   string `json:"province,omitempty" maxLength:"100"`
+	PostalCode string `json:"postal_code,omitempty" maxLength:"20"`
+	Country    string `json:"country" minLength:"2" maxLength:"2" doc:"ISO 3166-1 alpha-2"`
+	Phone      string `json:"phone,omitempty" maxLength:"16" doc:"E.164"`
+}
+
+type addressBody struct {
+	ID         string `json:"id"`
+	FirstName  string `json:"first_name"`
+	LastName   string `json:"last_name"`
+	Company    string `json:"company"`
+	Line1      string `json:"line1"`
+	Line2      string `json:"line2"`
+	City       string `json:"city"`
+	Province   string `json:"province"`
+	PostalCode string `json:"postal_code"`
+	Country    string `json:"country"`
+	Phone      string `json:"phone"`
+	Default    bool   `json:"default"`
+	CreatedAt  int64  `json:"created_at" doc:"Microseconds UTC"`
+	UpdatedAt  int64  `json:"updated_at" doc:"Microseconds UTC"`
+	Version    int64  `json:"version"`
+}
+
+func addressBodyOf(a *Address) addressBody {
+	return addressBody{
+		ID: a.ID, FirstName: a.FirstName, LastName: a.LastName, Company: a.Company, Line1: a.Line1, Line2: a.Line2, City: a.City, Province: a.Province,
+		PostalCode: a.PostalCode, Country: a.Country, Phone: a.Phone, Default: a.Default, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt, Version: a.Version,
+	}
+}
+
+type addressOutput struct {
+	ETag     string `header:"ETag"`
+	Location string `header:"Location" doc:"Where a new address is"`
+	Body     addressBody
+}
+
+type listAddressesInput struct {
+	SlugInput
+	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
+}
+
+type listAddressesOutput struct {
+	Body struct {
+		Data       []addressBody `json:"data"`
+		NextCursor string        `json:"next_cursor,omitempty"`
+	}
+}
+
+type addAddressInput struct {
+	SlugInput
+	Body addressFields
+}
+
+type addressInput struct {
+	SlugInput
+	ID string `path:"id" maxLength:"64"`
+}
+
+type putAddressInput struct {
+	SlugInput
+	ID      string `path:"id" maxLength:"64"`
+	IfMatch string `header:"If-Match" doc:"The ETag of the address that was read"`
+	Body    addressFields
+}
+
+func addressRoutes(server *httpx.Server, s *Service) {
+	const path = "/api/storefront/{slug}/addresses"
+	operation := func(name, method, at, summary string, status int, more ...int) huma.Operation {
+		return huma.Operation{
+			OperationID: name, Method: method, Path: at, Summary: summary, DefaultStatus: status, Security: httpx.Customer,
+			Errors: append(more, http.StatusForbidden, http.StatusNotFound),
+		}
+	}
+	httpx.Register(server, operation("list-addresses", http.MethodGet, path, "List one's own addresses", http.StatusOK, http.StatusBadRequest),
+		func(ctx context.Context, in *listAddressesInput) (*listAddressesOutput, error) {
+			who := identity.CustomerOf(ctx)
+			page, next, err := s.Addresses(ctx, backends.StorefrontID(who.Storefront), who.ID, in.Cursor, in.Limit)
+			out := &listAddressesOutput{}
+			out.Body.Data, out.Body.NextCursor = make([]addressBody, len(page)), next
+			for i := range page {
+				out.Body.Data[i] = addressBodyOf(&page[i])
+			}
+			return out, err
+		})
+	httpx.Register(server, operation("add-address", http.MethodPost, path, "Add an address", http.StatusCreated, http.StatusConflict),
+		func(ctx context.Context, in *addAddressInput) (*addressOutput, error) {
+			who := identity.CustomerOf(ctx)
+			a, err := s.AddAddress(ctx, backends.StorefrontID(who.Storefront), who.ID, AddressFields(in.Body))
+			if err != nil {
+				return nil, err
+			}
+			return &addressOutput{ETag: etag(a.Version), Location: "/api/storefront/" + in.Slug + "/addresses/" + a.ID, Body: addressBodyOf(a)}, nil
+		})
+	httpx.Register(server, operation("get-address", http.MethodGet, path+"/{id}", "Read one address", http.StatusOK),
+		func(ctx context.Context, in *addressInput) (*addressOutput, error) {
+			who := identity.CustomerOf(ctx)
+			a, err := s.Address(ctx, backends.StorefrontID(who.Storefront), who.ID, in.ID)
+			if err != nil {
+				return nil, err
+			}
+			return &addressOutput{ETag: etag(a.Version), Body: addressBodyOf(a)}, nil
+		})
+	httpx.Register(server, operation("put-address", http.MethodPut, path+"/{id}", "Replace an address", http.StatusOK, http.StatusPreconditionFailed, http.StatusPreconditionRequired),
+		func(ctx context.Context, in *putAddressInput) (*addressOutput, error) {
+			version, err := versionOf(in.IfMatch)
+			if err != nil {
+				return nil, err
+			}
+			who := identity.CustomerOf(ctx)
+			a, err := s.SetAddress(ctx, backends.StorefrontID(who.Storefront), who.ID, in.ID, version, AddressFields(in.Body))
+			if err != nil {
+				return nil, err
+			}
+			return &addressOutput{ETag: etag(a.Version), Body: addressBodyOf(a)}, nil
+		})
+	httpx.Register(server, operation("delete-address", http.MethodDelete, path+"/{id}", "Delete an address", http.StatusNoContent),
+		func(ctx context.Context, in *addressInput) (*struct{}, error) {
+			who := identity.CustomerOf(ctx)
+			return nil, s.DeleteAddress(ctx, backends.StorefrontID(who.Storefront), who.ID, in.ID)
+		})
 }

@@ -7,14 +7,20 @@ import (
 	"unicode"
 
 	"smartseller/backends"
+	"smartseller/platform/crypto"
 	"smartseller/platform/fault"
 )
 
 // Service is what a customer does with their own account. Safe for concurrent use.
-type Service struct{ store backends.TenantStore }
+type Service struct {
+	store backends.TenantStore
+	keys  *crypto.Keyring
+}
 
-// NewService makes the service.
-func NewService(store backends.TenantStore) *Service { return &Service{store: store} }
+// NewService makes the service; the keys seal the cursors of its lists.
+func NewService(store backends.TenantStore, keys *crypto.Keyring) *Service {
+	return &Service{store: store, keys: keys}
+}
 
 // Profile is what a customer may write of themselves.
 type Profile struct {
@@ -56,8 +62,8 @@ var (
 )
 
 func (p Profile) check() error {
-	if p.Phone != "" && !phoneForm.MatchString(p.Phone) {
-		return fault.InvalidField("/phone", "invalid_phone", "must be a number in E.164 form, such as +4930123456, or empty")
+	if err := checkPhone(p.Phone); err != nil {
+		return err
 	}
 	if p.Locale != "" && !localeForm.MatchString(p.Locale) {
 		return fault.InvalidField("/locale", "invalid_locale", "must be a language tag such as de or de-AT, or empty")

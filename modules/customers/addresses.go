@@ -1,0 +1,80 @@
+package customers
+
+import (
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/language"
+
+	"smartseller/platform/fault"
+)
+
+// MaxAddresses is how many addresses one customer may keep.
+const MaxAddresses = 50
+
+// Address is one of a customer's addresses. A customer who has any has exactly one
+// default.
+type Address struct {
+	ID         string `db:"id"`
+	CustomerID string `db:"customer_id"`
+	AddressFields
+	Default   bool  `db:"is_default"`
+	CreatedAt int64 `db:"created_at"` // microseconds UTC
+	UpdatedAt int64 `db:"updated_at"`
+	Version   int64 `db:"version"`
+}
+
+// AddressFields are what a customer writes of an address.
+type AddressFields struct {
+	FirstName  string `db:"first_name"`
+	LastName   string `db:"last_name"`
+	Company    string `db:"company"`
+	Line1      string `db:"line1"`
+	Line2      string `db:"line2"`
+	City       string `db:"city"`
+	Province   string `db:"province"`
+	PostalCode string `db:"postal_code"`
+	Country    string `db:"country"` // ISO 3166-1 alpha-2
+	Phone      string `db:"phone"`   // E.164 or ""
+}
+
+// Errors of operations on addresses.
+var (
+	ErrNoAddress        = fault.New(fault.NotFound, "address_not_found", "There is no such address.")
+	ErrTooManyAddresses = fault.New(fault.Conflict, "limit_reached", "A customer keeps at most %d addresses: delete one first.", MaxAddresses)
+	ErrCursor           = fault.New(fault.Malformed, "invalid_cursor", "The cursor is not one that this list gave out: begin again without one.")
+)
+
+func (f AddressFields) check() error {
+	for _, field := range []struct {
+		pointer, value string
+		required       bool
+	}{
+		{"/first_name", f.FirstName, false},
+		{"/last_name", f.LastName, false},
+		{"/company", f.Company, false},
+		{"/line1", f.Line1, true},
+		{"/line2", f.Line2, false},
+		{"/city", f.City, true},
+		{"/province", f.Province, false},
+		{"/postal_code", f.PostalCode, false},
+	} {
+		if strings.ContainsFunc(field.value, unicode.IsControl) {
+			return fault.InvalidField(field.pointer, "invalid_text", "must be plain text on one line")
+		}
+		if field.required && strings.TrimSpace(field.value) == "" {
+			return fault.InvalidField(field.pointer, "required", "must not be empty")
+		}
+	}
+	if region, err := language.ParseRegion(f.Country); err != nil || !region.IsCountry() || region.String() != f.Country {
+		return fault.InvalidField("/country", "unknown_country", "must be an ISO 3166-1 code of two capital letters, such as DE")
+	}
+	return checkPhone(f.Phone)
+}
+
+func checkPhone(phone string) error {
+	if phone != "" && !phoneForm.MatchString(phone) {
+		return fault.InvalidField("/phone", "invalid_phone", "must be a number in E.164 form, such as +4930123456, or empty")
+	}
+	return nil
+}
