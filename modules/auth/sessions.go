@@ -80,12 +80,10 @@ type Granted struct {
 
 // storefront finds who is asked; a suspended one lets nobody in.
 func (s *Sessions) storefront(ctx context.Context, slug string) (backends.StorefrontID, error) {
-	found, err := s.shops.Find(ctx, slug)
+	found, err := s.shops.Serving(ctx, slug)
 	switch {
 	case err != nil:
 		return "", err
-	case found.Slug != slug:
-		return "", backends.ErrNoStorefront
 	case found.Status != "active":
 		return "", errSuspended
 	}

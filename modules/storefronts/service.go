@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"smartseller/backends"
+	"smartseller/platform/clock"
 	"smartseller/platform/control"
 	"smartseller/platform/fault"
 	"smartseller/platform/ids"
@@ -19,11 +20,12 @@ type Service struct {
 	db        *control.DB
 	directory *backends.Directory
 	stores    *backends.Stores
+	serving   *serving
 }
 
 // NewService makes the service.
 func NewService(db *control.DB, directory *backends.Directory, stores *backends.Stores) *Service {
-	return &Service{db: db, directory: directory, stores: stores}
+	return &Service{db: db, directory: directory, stores: stores, serving: newServing(clock.System)}
 }
 
 // NewStorefront says what a storefront begins as.
