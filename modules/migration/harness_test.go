@@ -197,7 +197,7 @@ func startLoad(store backends.TenantStore, id backends.StorefrontID) *load {
 
 // write adds, counts up, and adds and deletes a row that must stay deleted.
 func (l *load) write(row string) {
-	pace := time.NewTicker(5 * time.Millisecond) // a steady load, below what a mover can follow
+	pace := time.NewTicker(20 * time.Millisecond) // a steady load, below what a mover can follow, also under the race detector
 	defer pace.Stop()
 	for n := 0; ; n++ {
 		select {
