@@ -49,7 +49,7 @@ func (p *program) askInto(t *testing.T, out any, method, path, token string, bod
 	for i := 0; i < len(header); i += 2 {
 		request.Header.Set(header[i], header[i+1])
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := p.contract.client().Do(request)
 	require.NoError(t, err)
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusNoContent {

@@ -13,11 +13,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"smartseller/platform/pgserver/pgtest"
 )
 
 const (
@@ -25,27 +28,46 @@ const (
 	glance   = 20 * time.Millisecond
 )
 
+// binaries is the folder with the program, which is built once for all tests of the
+// package.
+var binaries string
+
+var build = sync.OnceValues(func() (string, error) {
+	binary := filepath.Join(binaries, "smartseller")
+	out, err := exec.Command("go", "build", "-tags", "failpoints", "-o", binary, "../app/smartseller").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build: %w: %s", err, out)
+	}
+	return binary, nil
+})
+
+func TestMain(m *testing.M) {
+	folder, err := os.MkdirTemp("", "smartseller-e2e-")
+	if err != nil {
+		panic(err)
+	}
+	binaries = folder
+	pgtest.Main(m, func() error { return os.RemoveAll(folder) })
+}
+
 // program is one installation: a folder, an address, and a process that serves.
 type program struct {
 	binary, folder, address string
+	environment             []string // of the next start
 	process                 *exec.Cmd
 	log                     bytes.Buffer
-}
-
-func build(t *testing.T) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "smartseller")
-	out, err := exec.Command("go", "build", "-o", binary, "../app/smartseller").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return binary
+	contract                *contract
 }
 
 func install(t *testing.T) *program {
 	t.Helper()
+	binary, err := build()
+	require.NoError(t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	p := &program{binary: build(t), folder: t.TempDir(), address: l.Addr().String()}
+	p := &program{binary: binary, folder: t.TempDir(), address: l.Addr().String()}
 	require.NoError(t, l.Close())
+	p.contract = newContract(t, p.address)
 	p.serve(t)
 	t.Cleanup(func() { p.kill() })
 	return p
@@ -56,6 +78,7 @@ func (p *program) serve(t *testing.T) {
 	t.Helper()
 	p.process = exec.Command(p.binary, "serve", "--listen", p.address)
 	p.process.Dir = p.folder
+	p.process.Env = append(os.Environ(), p.environment...)
 	p.process.Stderr = &p.log
 	p.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	require.NoError(t, p.process.Start())
@@ -197,7 +220,7 @@ func TestAnonymousIsRefused(t *testing.T) {
 			request, err := http.NewRequest(strings.ToUpper(method), fmt.Sprintf("http://%s%s", p.address, path), strings.NewReader("{}"))
 			require.NoError(t, err)
 			request.Header.Set("Content-Type", "application/json")
-			answer, err := http.DefaultClient.Do(request)
+			answer, err := p.contract.client().Do(request)
 			require.NoError(t, err)
 			require.NoError(t, answer.Body.Close())
 			require.Equal(t, http.StatusUnauthorized, answer.StatusCode, "%s %s", method, path)

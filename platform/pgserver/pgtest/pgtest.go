@@ -83,17 +83,25 @@ func Name() string { return "test_" + strings.ToLower(rand.Text()) }
 // behind, also when interrupted:
 //
 //	func TestMain(m *testing.M) { pgtest.Main(m) }
-func Main(m *testing.M) {
+//
+// after is what else the package clears up.
+func Main(m *testing.M, after ...func() error) {
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
 		<-interrupted
-		exit(130)
+		exit(130, after)
 	}()
-	exit(m.Run())
+	exit(m.Run(), after)
 }
 
-func exit(code int) {
+func exit(code int, after []func() error) {
+	for _, clean := range after {
+		if err := clean(); err != nil {
+			fmt.Fprintln(os.Stderr, "clear up:", err)
+			code = max(code, 1)
+		}
+	}
 	shared.once.Do(func() {}) // waits for a start under way, and lets none begin
 	if shared.server != nil {
 		if err := shared.server.Stop(); err != nil {

@@ -1,0 +1,223 @@
+package load
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// errDiffers says that something is not what was acknowledged. It is in the journal.
+var errDiffers = errors.New("not what was acknowledged")
+
+const password = "correct horse battery"
+
+// customer is one account and all that it was told. Its worker alone uses it.
+type customer struct {
+	load  *Load
+	email string
+	id    string
+	doubt bool // the outcome of some request is unknown
+
+	session *session
+	ended   []*session // logged out: must never work again
+
+	profile fact
+	etag    string
+	writes  int // makes every value written a new one
+}
+
+type session struct {
+	Access  string `json:"access_token"`
+	Refresh string `json:"refresh_token"`
+	Expires int64  `json:"expires_in"`
+}
+
+type granted struct {
+	Customer struct{ ID, Email string }
+	Session  session
+}
+
+// profile is what a customer writes of themselves.
+type profile struct {
+	FirstName string `json:"first_name"`
+	LastName  string `json:"last_name"`
+	Phone     string `json:"phone"`
+	Locale    string `json:"locale"`
+	Marketing bool   `json:"marketing"`
+}
+
+func newCustomer(l *Load, email string) *customer { return &customer{load: l, email: email} }
+
+func canonical(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // a struct of strings and numbers
+	}
+	return string(text)
+}
+
+// compare checks what was read against what the journal knows.
+func (c *customer) compare(f *fact, object, read string) error {
+	known, maybe := f.known, f.maybe
+	if f.observe(read) {
+		c.load.journal.checked("")
+		return nil
+	}
+	c.load.journal.checked(fmt.Sprintf("%s of %s is %q, acknowledged was %q (possible too: %q)", object, c.email, read, known, maybe))
+	return errDiffers
+}
+
+// expect notes a comparison that is either right or not.
+func (c *customer) expect(right bool, format string, args ...any) error {
+	if right {
+		c.load.journal.checked("")
+		return nil
+	}
+	c.load.journal.checked(c.email + ": " + fmt.Sprintf(format, args...))
+	return errDiffers
+}
+
+func (c *customer) credentials() map[string]any {
+	return map[string]any{"email": c.email, "password": password}
+}
+
+func (c *customer) register(ctx context.Context) error {
+	_, _, err := c.come(ctx, Register, "/auth/register", c.credentials(), http.StatusCreated)
+	if err != nil {
+		return fmt.Errorf("register %s: %w", c.email, err)
+	}
+	c.profile.acknowledge(canonical(profile{}))
+	return nil
+}
+
+// come asks for a session and holds it.
+func (c *customer) come(ctx context.Context, kind Kind, path string, body any, want int) (int, http.Header, error) {
+	var g granted
+	status, header, err := c.load.send(ctx, c, request{
+		kind: kind, method: http.MethodPost, path: path, body: body, want: []int{want}, object: "session",
+	}, &g)
+	if err != nil {
+		return status, header, err
+	}
+	c.id = g.Customer.ID
+	c.session = &g.Session
+	return status, header, nil
+}
+
+// login comes in by password: the account must be the one that was registered.
+func (c *customer) login(ctx context.Context) error {
+	id := c.id
+	if _, _, err := c.come(ctx, Login, "/auth/login", c.credentials(), http.StatusOK); err != nil {
+		return err
+	}
+	return c.expect(c.id == id, "logged in as customer %s, was registered as %s", c.id, id)
+}
+
+// relogin ends the session and begins another one. The old one must be dead at once.
+func (c *customer) relogin(ctx context.Context) error {
+	old := c.session
+	_, _, err := c.load.send(ctx, c, request{
+		kind: Logout, method: http.MethodPost, path: "/auth/logout", token: old.Access, body: struct{}{},
+		want: []int{http.StatusNoContent}, object: "session",
+	}, nil)
+	if err == nil {
+		c.ended = append(c.ended, old)
+		err = c.isDead(ctx, old)
+	}
+	c.session = nil // also when no answer came: it may be dead or alive
+	return errors.Join(err, c.login(ctx))
+}
+
+// refresh exchanges the token that is held. When the answer is lost, the same token
+// asked again yields the successor.
+func (c *customer) refresh(ctx context.Context) error {
+	if c.session == nil {
+		return c.login(ctx)
+	}
+	_, _, err := c.come(ctx, Refresh, "/auth/refresh", map[string]any{"refresh_token": c.session.Refresh}, http.StatusOK)
+	return err
+}
+
+// isDead proves that a session that was ended lets nobody in, by either token.
+func (c *customer) isDead(ctx context.Context, s *session) error {
+	for _, r := range []request{
+		{kind: Refresh, method: http.MethodPost, path: "/auth/refresh", body: map[string]any{"refresh_token": s.Refresh}},
+		{kind: ReadProfile, method: http.MethodGet, path: "/profile", token: s.Access},
+	} {
+		r.want, r.object = []int{http.StatusOK, http.StatusUnauthorized}, "ended session"
+		status, _, err := c.load.send(ctx, c, r, nil)
+		if err == nil {
+			err = c.expect(status == http.StatusUnauthorized, "a session that was ended lives again (%s)", r.kind)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *customer) readProfile(ctx context.Context) error {
+	var read struct {
+		ID, Email string
+		profile
+	}
+	_, header, err := c.load.send(ctx, c, request{
+		kind: ReadProfile, method: http.MethodGet, path: "/profile", token: c.session.Access, want: []int{http.StatusOK}, object: "profile",
+		read: func() string { return canonical(read.profile) },
+	}, &read)
+	if err != nil {
+		return err
+	}
+	c.etag = header.Get("ETag")
+	return errors.Join(c.compare(&c.profile, "profile", canonical(read.profile)),
+		c.expect(read.ID == c.id && read.Email == c.email, "the profile is that of %s", read.ID))
+}
+
+// writeProfile replaces the profile and reads it back.
+func (c *customer) writeProfile(ctx context.Context) error {
+	if c.etag == "" {
+		if err := c.readProfile(ctx); err != nil {
+			return err
+		}
+	}
+	c.writes++
+	next := profile{FirstName: fmt.Sprintf("Name %d", c.writes), LastName: "Ångström 李", Phone: "+4930123456", Locale: "de-AT", Marketing: c.writes%2 == 0}
+	value := canonical(next)
+	_, header, err := c.load.send(ctx, c, request{
+		kind: WriteProfile, method: http.MethodPut, path: "/profile", token: c.session.Access, match: c.etag, body: next,
+		want: []int{http.StatusOK}, object: "profile", value: value,
+	}, nil)
+	if err != nil {
+		c.profile.doubt(value)
+		return err
+	}
+	c.profile.acknowledge(value)
+	c.etag = header.Get("ETag")
+	return c.readProfile(ctx)
+}
+
+// verify compares everything at the end: what is there, that the password and the
+// last refresh token work, and that what was ended stays so.
+func (c *customer) verify(ctx context.Context) {
+	deadline := time.Now().Add(10 * time.Second) // a server that was killed comes back
+	for !c.settled(ctx) {
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			c.load.journal.checked(c.email + ": the server does not answer")
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	for _, look := range []func(context.Context) error{c.readProfile, c.refresh, c.readProfile, c.login} {
+		if err := look(ctx); err != nil {
+			return // it is in the journal
+		}
+	}
+	for _, s := range c.ended {
+		if err := c.isDead(ctx, s); err != nil {
+			return
+		}
+	}
+}

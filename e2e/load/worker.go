@@ -1,0 +1,89 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// worker acts for its customers, one activity at a time, so that what each of them
+// must see is exactly known.
+type worker struct {
+	load      *Load
+	number    int
+	customers []*customer
+}
+
+// activity is something that a customer does, and how often among all.
+type activity struct {
+	weight int
+	act    func(c *customer, ctx context.Context) error
+}
+
+// activities: logging in costs the server a password hash, on purpose, and is rare.
+var activities = []activity{
+	{40, (*customer).readProfile},
+	{20, (*customer).writeProfile},
+	{8, (*customer).refresh},
+	{2, (*customer).relogin},
+}
+
+// run keeps the pace until ctx ends. Requests under way are not cut off.
+func (w *worker) run(ctx context.Context) {
+	every := time.Second * time.Duration(w.load.o.Workers) / time.Duration(w.load.o.Rate)
+	select { // not all at once
+	case <-ctx.Done():
+		return
+	case <-time.After(every * time.Duration(w.number) / time.Duration(w.load.o.Workers)):
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	whole := context.WithoutCancel(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			w.customers[rand.N(len(w.customers))].do(whole, choose())
+		}
+	}
+}
+
+func choose() activity {
+	total := 0
+	for _, a := range activities {
+		total += a.weight
+	}
+	n := rand.N(total)
+	for _, a := range activities {
+		if n -= a.weight; n < 0 {
+			return a
+		}
+	}
+	panic("unreachable: weights add up")
+}
+
+// do acts, having found out first what became of requests without an answer.
+func (c *customer) do(ctx context.Context, a activity) {
+	if !c.settled(ctx) {
+		return // nobody answers; the next turn tries again
+	}
+	err := a.act(c, ctx)
+	c.doubt = c.doubt || err != nil && !errors.Is(err, errDiffers)
+}
+
+// settled reads everything of which the state is unknown. It is false as long as
+// the server gives no answer.
+func (c *customer) settled(ctx context.Context) bool {
+	if !c.doubt {
+		return true
+	}
+	for _, read := range []func(context.Context) error{c.refresh, c.readProfile} {
+		if err := read(ctx); err != nil && !errors.Is(err, errDiffers) {
+			return false
+		}
+	}
+	c.doubt = false
+	return true
+}

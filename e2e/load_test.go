@@ -1,0 +1,102 @@
+package e2e
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/e2e/load"
+)
+
+// crowd makes a load on a storefront whose every answer is held against the contract.
+func (p *program) crowd(t *testing.T, storefront string, change ...func(*load.Options)) *load.Load {
+	t.Helper()
+	o := load.Options{URL: "http://" + p.address, Storefront: storefront, Workers: 4, Customers: 3, Rate: 60, Client: p.contract.client()}
+	for _, fn := range change {
+		fn(&o)
+	}
+	l, err := load.New(context.Background(), o)
+	require.NoError(t, err)
+	t.Cleanup(l.Stop)
+	return l
+}
+
+// reached waits until the load has seen that many acknowledged writes more.
+func reached(t *testing.T, l *load.Load, writes int) {
+	t.Helper()
+	begin := time.Now()
+	require.Eventually(t, func() bool {
+		r := l.Since(begin)
+		return r.Writes >= writes || r.Failures > 0
+	}, patience, glance, "the load does not get on")
+}
+
+// liar answers some requests itself, as a server that lies would.
+type liar struct {
+	next   http.RoundTripper
+	method string
+	suffix string // of the path
+	status int
+	body   string
+	lies   atomic.Int64
+}
+
+func (l *liar) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != l.method || !strings.HasSuffix(r.URL.Path, l.suffix) {
+		return l.next.RoundTrip(r)
+	}
+	l.lies.Add(1)
+	return &http.Response{
+		StatusCode: l.status, Header: http.Header{"Etag": {`"v1"`}}, Body: io.NopCloser(strings.NewReader(l.body)), Request: r, ProtoMajor: 1, ProtoMinor: 1,
+	}, nil
+}
+
+// TestLoadNoticesLies: a checker that accepts everything looks the same as a
+// server that loses nothing.
+func TestLoadNoticesLies(t *testing.T) {
+	t.Parallel()
+	p := install(t)
+	for name, c := range map[string]struct {
+		lie   *liar
+		wants string
+	}{
+		"a write that is acknowledged and lost": {&liar{method: "PUT", suffix: "/profile", status: 200, body: "{}"}, "acknowledged was"},
+		"a session that outlives its end":       {&liar{method: "POST", suffix: "/auth/logout", status: 204}, "lives again"},
+		"a server that gives up":                {&liar{method: "GET", suffix: "/profile", status: 503, body: `{"code":"storefront_busy"}`}, "status 503 storefront_busy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.lie.next = http.DefaultTransport
+			l := p.crowd(t, "demo", func(o *load.Options) { o.Client = &http.Client{Transport: c.lie} })
+			l.Start(context.Background())
+			require.Eventually(t, func() bool { return c.lie.lies.Load() > 0 }, patience, glance)
+			l.Stop()
+			require.ErrorContains(t, l.Verify(context.Background()), c.wants)
+			require.Positive(t, l.Report().Failures)
+		})
+	}
+}
+
+// TestLoadVerifiesAnHonestServer, killed once while it is busy.
+func TestLoadVerifiesAnHonestServer(t *testing.T) {
+	t.Parallel()
+	p := install(t)
+	l := p.crowd(t, "demo", func(o *load.Options) { o.Restarts = true })
+	l.Start(context.Background())
+	reached(t, l, 50)
+	p.kill()
+	require.Eventually(t, func() bool { return l.Report().Unanswered > 5 }, patience, glance)
+	p.serve(t)
+	reached(t, l, 50)
+	l.Stop()
+	require.NoError(t, l.Verify(context.Background()))
+	r := l.Report()
+	require.Greater(t, r.Verified, r.Writes)
+	t.Logf("%+v", r)
+}
