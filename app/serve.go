@@ -60,6 +60,7 @@ func Wiring(s Settings) fx.Option {
 			return l
 		}),
 		fx.Provide(newLog, openKeys, openControl, newCatalog, newDirectory, newStores, newRouter, newServer),
+		fx.Provide(fx.Annotate(authenticationGate, fx.ResultTags(`group:"gates"`))),
 		auth.Module, customers.Module, storefronts.Module, migration.Module,
 		fx.Invoke(firstStart),
 	)
@@ -114,6 +115,12 @@ func newStores(lc fx.Lifecycle, s Settings, d *backends.Directory) *backends.Sto
 func newRouter(d *backends.Directory, stores *backends.Stores) (*backends.Router, backends.TenantStore) {
 	r := backends.NewRouter(d, stores, backends.RouterOptions{})
 	return r, r
+}
+
+// authenticationGate lets a move ask, before its cutover, whether customers could
+// go on at the target.
+func authenticationGate() migration.Gate {
+	return migration.Gate{Name: "authentication canary", Check: auth.Canary}
 }
 
 func newServer(log *slog.Logger) *httpx.Server {

@@ -153,6 +153,9 @@ type Reader interface {
 	LastKey(t *Table) (string, error)
 	// Count counts rows on the server.
 	Count(t *Table) (int64, error)
+	// Columns names the columns that the table really has here, in their order,
+	// storefront_id included.
+	Columns(t *Table) ([]string, error)
 	// Sums is the verifier's second path, computed by the server and not from
 	// rows that travel: see SumsOf for what each number is.
 	Sums(t *Table) ([]int64, error)

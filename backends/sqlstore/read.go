@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -70,6 +71,16 @@ func (m *mover) Count(t *backends.Table) (int64, error) {
 	var n int64
 	_, err := m.one(`SELECT count(*) FROM `+t.Name+` WHERE storefront_id = $1`, nil, &n)
 	return n, m.failed(err)
+}
+
+// Columns implements backends.Reader.
+func (m *mover) Columns(t *backends.Table) (names []string, err error) {
+	rows, err := m.tx.QueryContext(m.ctx, m.store.dialect.Text(`SELECT * FROM `+t.Name+` WHERE storefront_id = $1 LIMIT 0`), m.bound(nil)...)
+	if err == nil {
+		names, err = rows.Columns()
+		err = errors.Join(err, rows.Close(), rows.Err())
+	}
+	return names, m.failed(err)
 }
 
 // Sums implements backends.Reader.

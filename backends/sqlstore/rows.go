@@ -54,7 +54,8 @@ func insertText(t *backends.Table, rows int) string {
 }
 
 // checkRow holds a row to its table: a value of another type would be stored
-// differently by each engine, or converted without a word.
+// differently by each engine, or converted without a word, and text that one
+// engine took from a foreign hand may be refused by the next.
 func checkRow(t *backends.Table, r backends.Row) error {
 	if len(r) != len(t.Columns) {
 		return fmt.Errorf("a row of %s has %d values, the table %d columns", t.Name, len(r), len(t.Columns))
@@ -65,6 +66,9 @@ func checkRow(t *backends.Table, r backends.Row) error {
 		case nil:
 			ok = c.Null
 		case string:
+			if _, err := checkText(v); err != nil {
+				return fmt.Errorf("%s.%s of row %q holds text that is no UTF-8 or has a NUL, which not every engine takes: correct it", t.Name, c.Name, r[0])
+			}
 			ok = c.Type == backends.Text
 		case int64:
 			ok = c.Type == backends.Integer

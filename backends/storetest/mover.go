@@ -268,7 +268,7 @@ func rowsRoundTrip(t *testing.T, h *home) {
 
 func wrongTypeIsRefused(t *testing.T, h *home) {
 	s, k := h.target(t)
-	for _, bad := range []backends.Row{{"a", "1"}, {"a", nil}, {"a"}, {"a", 1.5}, {int64(1), int64(1)}} {
+	for _, bad := range []backends.Row{{"a", "1"}, {"a", nil}, {"a"}, {"a", 1.5}, {int64(1), int64(1)}, {"a\x00", int64(1)}, {"\xff", int64(1)}} {
 		require.Error(t, s.Load(context.Background(), k, counters, []backends.Row{bad}, backends.Progress{Table: "counters"}))
 	}
 	require.Empty(t, scan(t, s, counters))

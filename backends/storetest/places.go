@@ -71,6 +71,13 @@ func schemaIsCatalog(t *testing.T, h *home) {
 			require.NoError(t, err, table.Name)
 			_, err = r.Sums(table)
 			require.NoError(t, err, table.Name)
+			want := []string{"storefront_id"}
+			for _, c := range table.Columns {
+				want = append(want, c.Name)
+			}
+			live, err := r.Columns(table)
+			require.NoError(t, err, table.Name)
+			require.ElementsMatch(t, want, live, table.Name)
 		}
 		return nil
 	}))

@@ -36,6 +36,16 @@ var (
 		updated_at = $8, version = version + 1 WHERE storefront_id = $1 AND id = $2 AND version = $9`)
 )
 
+// Key names a customer's row, as a move sees it.
+func Key(id string) backends.Key { return backends.Key{Table: customersTable.Name, ID: id} }
+
+// StoredPassword is what a customer's row, as a move sees it, holds of the
+// password; ok is false when there is none.
+func StoredPassword(row backends.Row) (hash string, ok bool) {
+	hash, ok = row[customersTable.Column("password_hash")].(string)
+	return hash, ok
+}
+
 // Insert adds a new account; ErrEmailTaken when the address has one.
 func Insert(tx backends.Tx, c *Customer) error {
 	_, err := tx.Exec(insertCustomer, c.ID, c.Email, c.EmailKey, c.PasswordHash, c.FirstName, c.LastName, c.Marketing, tx.Now().UnixMicro())

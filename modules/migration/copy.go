@@ -63,7 +63,10 @@ func (x *run) makeTarget(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return x.target.Install(ctx, x.m.token(), x.m.TargetEpoch())
+	if err := x.target.Install(ctx, x.m.token(), x.m.TargetEpoch()); err != nil {
+		return err
+	}
+	return x.checkSchema(ctx)
 }
 
 func (x *run) clearLeftovers(ctx context.Context) error {

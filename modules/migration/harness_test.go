@@ -95,7 +95,7 @@ func (w *world) configs() []backends.Config {
 	return out
 }
 
-func (w *world) instance(t *testing.T, hook func(context.Context, string) error) *instance {
+func (w *world) instance(t *testing.T, hook func(context.Context, string) error, gates ...Gate) *instance {
 	ctx := context.Background()
 	catalog, err := backends.NewCatalog(append(Tables(), counters, tokens)...)
 	require.NoError(t, err)
@@ -113,7 +113,7 @@ func (w *world) instance(t *testing.T, hook func(context.Context, string) error)
 	i.stores = backends.NewStores(i.directory, 16)
 	i.router = backends.NewRouter(i.directory, i.stores, backends.RouterOptions{ParkBudget: 10 * time.Second})
 	i.runner = NewRunner(RunnerOptions{
-		DB: i.db, Directory: i.directory, Stores: i.stores, Router: i.router, Keys: w.keys,
+		DB: i.db, Directory: i.directory, Stores: i.stores, Router: i.router, Keys: w.keys, Gates: gates,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Lease: time.Second, Hook: hook,
 	})
 	i.service = NewService(i.db, i.directory, i.stores, i.runner)

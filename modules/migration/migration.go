@@ -146,11 +146,12 @@ type Event struct {
 }
 
 // Gate is a check that a module adds before the cutover: whatever must work at
-// the target. The Readers are one snapshot of each place. An error's text goes
-// into the report: what failed and what to do, no personal data.
+// the target. The Readers are one snapshot of each place, taken while customers go
+// on: a check that fails is repeated before it counts. found and an error's text go
+// into the report: what was looked at, or what failed and what to do; no personal data.
 type Gate struct {
 	Name  string
-	Check func(ctx context.Context, source, target backends.Reader) error
+	Check func(ctx context.Context, source, target backends.Reader) (found string, err error)
 }
 
 // CanaryTable holds the row that proves, before a cutover, that rows travel back

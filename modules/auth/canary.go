@@ -1,0 +1,114 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"smartseller/backends"
+	"smartseller/modules/customers"
+)
+
+// canaryPages and canaryRows bound how many sessions the canary looks at.
+const (
+	canaryPages = 8
+	canaryRows  = 5
+)
+
+// Canary proves on a random sample that customers could go on at a copy of their
+// storefront: a refresh token made from a session's key at the source is accepted by
+// the session at the target, revoked ones stay revoked, and stored passwords are
+// there and of a form that can be checked. The error names sessions and customers
+// by id.
+func Canary(_ context.Context, source, target backends.Reader) (found string, err error) {
+	held, err := sampleSessions(source)
+	if err != nil {
+		return "", err
+	}
+	keys := make([]backends.Key, 0, 2*len(held))
+	for _, row := range held {
+		keys = append(keys, backends.Key{Table: sessionsTable.Name, ID: row.Key()}, ownerOf(row))
+	}
+	there, err := source.Rows(keys)
+	if err != nil {
+		return "", err
+	}
+	copied, err := target.Rows(keys)
+	if err != nil {
+		return "", err
+	}
+	for _, row := range held {
+		if err := sameSession(row, copied[backends.Key{Table: sessionsTable.Name, ID: row.Key()}]); err != nil {
+			return "", err
+		}
+		if err := samePassword(ownerOf(row), there, copied); err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("%d sessions and their passwords work at the target", len(held)), nil
+}
+
+// sampleSessions reads pages behind random keys. Ids begin with their time, so a
+// random cut of the greatest key falls anywhere into it.
+func sampleSessions(r backends.Reader) (map[string]backends.Row, error) {
+	sample := map[string]backends.Row{}
+	last, err := r.LastKey(sessionsTable)
+	if err != nil || last == "" {
+		return sample, err
+	}
+	for range canaryPages {
+		rows, err := r.Scan(sessionsTable, last[:rand.N(len(last))], "", canaryRows)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			sample[row.Key()] = row
+		}
+	}
+	return sample, nil
+}
+
+func sameSession(source, target backends.Row) error {
+	if target == nil {
+		return fmt.Errorf("session %s is not at the target: its customer would be logged out", source.Key())
+	}
+	at := func(r backends.Row, column string) any { return r[sessionsTable.Column(column)] }
+	token, err := newRefresh("00000000-0000-7000-8000-000000000000", source.Key(), at(source, "counter").(int64), at(source, "hmac_key").([]byte))
+	if err != nil {
+		return fmt.Errorf("session %s: %w", source.Key(), err)
+	}
+	r, err := parseRefresh(token)
+	if err != nil || !r.signedBy(at(target, "hmac_key").([]byte)) || r.counter != at(target, "counter").(int64) {
+		return fmt.Errorf("a refresh token of session %s is not accepted at the target", source.Key())
+	}
+	if at(source, "revoked_at") != at(target, "revoked_at") {
+		return fmt.Errorf("session %s is revoked at one place alone", source.Key())
+	}
+	return nil
+}
+
+// samplePassword is compared by its stored form: the password itself nobody knows.
+func samePassword(owner backends.Key, source, target map[backends.Key]backends.Row) error {
+	from, to := source[owner], target[owner]
+	if from == nil && to == nil {
+		return nil // erased: the session is a leftover
+	}
+	if from == nil || to == nil {
+		return fmt.Errorf("customer %s is at one place alone", owner.ID)
+	}
+	hash, has := customers.StoredPassword(from)
+	copied, alsoHas := customers.StoredPassword(to)
+	if hash != copied || has != alsoHas {
+		return fmt.Errorf("the password of customer %s is another one at the target", owner.ID)
+	}
+	if _, err := bcrypt.Cost([]byte(copied)); has && err != nil {
+		return fmt.Errorf("the stored password of customer %s cannot be checked", owner.ID)
+	}
+	return nil
+}
+
+func ownerOf(session backends.Row) backends.Key {
+	return customers.Key(session[sessionsTable.Column("customer_id")].(string))
+}

@@ -1,0 +1,75 @@
+package migration
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"smartseller/backends"
+)
+
+// The performance gate asks both places the same questions and takes the best of
+// several answers, which a busy machine disturbs least. What it finds is a place
+// that is slow by itself: an index that is missing, a disk or a network that is no
+// match. A place may be slower than a local file and still be good: up to
+// fastEnough it passes whatever the other one takes.
+const (
+	canaryKeys   = 20
+	canaryRounds = 5
+	fastEnough   = 50 * time.Millisecond
+	slowerBy     = 3
+)
+
+func (x *run) checkPerformance(ctx context.Context) error {
+	var slow, fast time.Duration // of the worst table
+	for _, t := range x.directory.Catalog().Moving() {
+		source, err := x.timeTable(ctx, x.source, t)
+		if err != nil {
+			return err
+		}
+		target, err := x.timeTable(ctx, x.target, t)
+		if err != nil {
+			return err
+		}
+		if target > max(fastEnough, slowerBy*source) {
+			return &mismatchError{fmt.Sprintf("the target answers %d look-ups in %s in %s, the source in %s: look for a missing index, a slow disk or a slow network there; nothing was cut over",
+				canaryKeys, t.Name, target.Round(time.Millisecond), source.Round(time.Microsecond))}
+		}
+		if target > slow {
+			slow, fast = target, source
+		}
+	}
+	x.gate("performance", fmt.Sprintf("%d look-ups take %s at the target, %s at the source", canaryKeys, slow.Round(time.Microsecond), fast.Round(time.Microsecond)))
+	return nil
+}
+
+// timeTable is the best time for a page behind a random key and a look-up of its rows.
+func (x *run) timeTable(ctx context.Context, s backends.Store, t *backends.Table) (best time.Duration, err error) {
+	err = s.Read(ctx, func(r backends.Reader) error {
+		last, err := r.LastKey(t)
+		if err != nil || last == "" {
+			return err
+		}
+		for round := range canaryRounds {
+			after := last[:rand.N(len(last))]
+			began := time.Now()
+			rows, err := r.Scan(t, after, "", canaryKeys)
+			if err != nil {
+				return err
+			}
+			keys := make([]backends.Key, len(rows))
+			for i, row := range rows {
+				keys[i] = backends.Key{Table: t.Name, ID: row.Key()}
+			}
+			if _, err := r.Rows(keys); err != nil {
+				return err
+			}
+			if took := time.Since(began); round == 0 || took < best {
+				best = took
+			}
+		}
+		return nil
+	})
+	return best, err
+}
