@@ -67,6 +67,7 @@ func TestLoadNoticesLies(t *testing.T) {
 		wants string
 	}{
 		"a write that is acknowledged and lost": {&liar{method: "PUT", suffix: "/profile", status: 200, body: "{}"}, "acknowledged was"},
+		"an address that comes back":            {&liar{method: "DELETE", suffix: "", status: 204}, "acknowledged was \"\""},
 		"a session that outlives its end":       {&liar{method: "POST", suffix: "/auth/logout", status: 204}, "lives again"},
 		"a server that gives up":                {&liar{method: "GET", suffix: "/profile", status: 503, body: `{"code":"storefront_busy"}`}, "status 503 storefront_busy"},
 	} {

@@ -26,7 +26,10 @@ type customer struct {
 
 	profile fact
 	etag    string
-	writes  int // makes every value written a new one
+
+	addresses collection
+
+	writes int // makes every value written a new one
 }
 
 type session struct {
@@ -202,7 +205,10 @@ func (c *customer) writeProfile(ctx context.Context) error {
 // verify compares everything at the end: what is there, that the password and the
 // last refresh token work, and that what was ended stays so.
 func (c *customer) verify(ctx context.Context) {
-	deadline := time.Now().Add(10 * time.Second) // a server that was killed comes back
+	deadline := time.Now()
+	if c.load.o.Restarts { // a server that was killed comes back
+		deadline = deadline.Add(10 * time.Second)
+	}
 	for !c.settled(ctx) {
 		if time.Now().After(deadline) || ctx.Err() != nil {
 			c.load.journal.checked(c.email + ": the server does not answer")
@@ -210,7 +216,7 @@ func (c *customer) verify(ctx context.Context) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	for _, look := range []func(context.Context) error{c.readProfile, c.refresh, c.readProfile, c.login} {
+	for _, look := range []func(context.Context) error{c.readProfile, c.listAddresses, c.refresh, c.readProfile, c.login} {
 		if err := look(ctx); err != nil {
 			return // it is in the journal
 		}

@@ -18,7 +18,16 @@ const (
 	Logout       Kind = "logout"
 	ReadProfile  Kind = "read profile"
 	WriteProfile Kind = "write profile"
+
+	ListAddresses Kind = "list addresses"
+	ReadAddress   Kind = "read address"
+	AddAddress    Kind = "add address"
+	ChangeAddress Kind = "change address"
+	DeleteAddress Kind = "delete address"
 )
+
+// reading kinds change nothing.
+var reading = map[Kind]bool{ReadProfile: true, ListAddresses: true, ReadAddress: true}
 
 // Record is one request and its answer.
 type Record struct {
@@ -33,7 +42,7 @@ type Record struct {
 }
 
 // written says that the request changed something and was told so.
-func (r *Record) written() bool { return r.Kind != ReadProfile && r.Status >= 200 && r.Status < 300 }
+func (r *Record) written() bool { return !reading[r.Kind] && r.Status >= 200 && r.Status < 300 }
 
 // journal is all that happened. Safe for concurrent use.
 type journal struct {

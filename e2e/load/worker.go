@@ -23,8 +23,10 @@ type activity struct {
 
 // activities: logging in costs the server a password hash, on purpose, and is rare.
 var activities = []activity{
-	{40, (*customer).readProfile},
-	{20, (*customer).writeProfile},
+	{30, (*customer).readProfile},
+	{15, (*customer).writeProfile},
+	{10, (*customer).listAddresses},
+	{20, (*customer).writeAddress},
 	{8, (*customer).refresh},
 	{2, (*customer).relogin},
 }
@@ -79,7 +81,7 @@ func (c *customer) settled(ctx context.Context) bool {
 	if !c.doubt {
 		return true
 	}
-	for _, read := range []func(context.Context) error{c.refresh, c.readProfile} {
+	for _, read := range []func(context.Context) error{c.refresh, c.readProfile, c.listAddresses} {
 		if err := read(ctx); err != nil && !errors.Is(err, errDiffers) {
 			return false
 		}
