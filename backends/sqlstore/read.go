@@ -74,13 +74,14 @@ func (m *mover) Count(t *backends.Table) (int64, error) {
 }
 
 // Columns implements backends.Reader.
-func (m *mover) Columns(t *backends.Table) (names []string, err error) {
+func (m *mover) Columns(t *backends.Table) ([]string, error) {
 	rows, err := m.tx.QueryContext(m.ctx, m.store.dialect.Text(`SELECT * FROM `+t.Name+` WHERE storefront_id = $1 LIMIT 0`), m.bound(nil)...)
-	if err == nil {
-		names, err = rows.Columns()
-		err = errors.Join(err, rows.Close(), rows.Err())
+	if err != nil {
+		return nil, m.failed(err)
 	}
-	return names, m.failed(err)
+	defer rows.Close()
+	names, err := rows.Columns()
+	return names, m.failed(errors.Join(err, rows.Err()))
 }
 
 // Sums implements backends.Reader.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"smartseller/backends"
@@ -15,6 +16,7 @@ const (
 	sealWait  = 50 * time.Millisecond
 	sealTries = 20
 	cutTries  = 20
+	cutPause  = 500 * time.Millisecond // between tries: those who waited get their turn
 )
 
 // crossing is one change of placement: forward, or back on a rollback.
@@ -48,10 +50,20 @@ func (x *run) cutOver(ctx context.Context) error {
 	case err != nil:
 		return err
 	case done:
-		return x.enter(ctx, Watching)
+		return x.enter(ctx, Watching, answer) // what was asked meanwhile came too late
 	default:
-		return x.enter(ctx, CatchingUp, func(m *Move) { m.Cut = NotCut })
+		// What was verified stays so: all that was applied since waits in the
+		// to-verify set, also what an owner applied that died.
+		return x.again(ctx, CuttingOver)
 	}
+}
+
+// again makes room for another attempt of a crossing.
+func (x *run) again(ctx context.Context, p Phase) error {
+	if err := x.enter(ctx, p, func(m *Move) { m.Cut = NotCut }); err != nil {
+		return err
+	}
+	return pause(ctx, cutPause/2+rand.N(cutPause))
 }
 
 // cross makes one attempt, or ends the one that was begun. done: the storefront
@@ -82,7 +94,7 @@ func (x *run) cross(ctx context.Context, c crossing) (done bool, err error) {
 		return false, errors.Join(err, aborting)
 	}
 	var busy *busyError
-	if errors.As(err, &busy) && x.m.Stats.CutoverTries < cutTries {
+	if errors.As(err, &busy) && x.m.Stats.CutoverTries < x.cutTries {
 		x.log.InfoContext(ctx, "a cutover will be tried again", "move", x.m.ID, "reason", err)
 		return false, nil
 	}
@@ -151,7 +163,7 @@ func (x *run) seal(ctx context.Context, c crossing, sealed *time.Time) error {
 		}
 		if try == sealTries {
 			holders, _ := c.from.Holders(ctx)
-			return &busyError{fmt.Errorf("writers did not end in time: %v", holders)}
+			return &busyError{fmt.Errorf("writers did not end in time, so nothing was cut over; in the way: %s", strings.Join(holders, "; "))}
 		}
 		if err := pause(ctx, rand.N(time.Duration(try)*10*time.Millisecond)); err != nil {
 			return err

@@ -24,6 +24,7 @@ type run struct {
 	source, target backends.Store // acquired by open
 	release        []func()
 	keepVerifying  bool // applied keys are recorded for comparison
+	provedWayBack  bool // this run has compared the old place with the new one
 }
 
 // run claims a move and takes it as far as it goes.
@@ -215,7 +216,8 @@ func (x *run) hopeless(err error, since time.Time) bool {
 		return false
 	}
 	var wrong *mismatchError
-	if errors.As(err, &wrong) || errors.Is(err, backends.ErrNotEmpty) || errors.Is(err, backends.ErrNoPlace) {
+	var busy *busyError // it has had its tries
+	if errors.As(err, &wrong) || errors.As(err, &busy) || errors.Is(err, backends.ErrNotEmpty) || errors.Is(err, backends.ErrNoPlace) {
 		return true
 	}
 	return x.m.Phase == Planned || x.m.Phase == Preparing || time.Since(since) > tolerance
@@ -273,7 +275,7 @@ func (x *run) heed() error {
 		return nil
 	case want == WantCancel:
 		return errCancel
-	case want == WantPause && x.m.Phase != CuttingOver && x.m.Phase != Paused:
+	case want == WantPause && x.m.Phase != Paused && x.m.Cut == NotCut:
 		return errPaused
 	}
 	return nil

@@ -33,6 +33,7 @@ type Runner struct {
 	log       *slog.Logger
 	instance  string
 	lease     time.Duration
+	cutTries  int64 // of a cutover, before the move is given up
 	// hook is called at every named point of a move. An error of errCrash's kind
 	// drops the move on the spot, as a killed process would.
 	hook func(ctx context.Context, point string) error
@@ -66,7 +67,7 @@ type RunnerOptions struct {
 func NewRunner(o RunnerOptions) *Runner {
 	r := &Runner{
 		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook,
-		instance: ids.New(), lease: o.Lease, woken: make(chan struct{}, 1), running: map[string]bool{},
+		instance: ids.New(), lease: o.Lease, cutTries: cutTries, woken: make(chan struct{}, 1), running: map[string]bool{},
 	}
 	if r.lease == 0 {
 		r.lease = leaseNormal

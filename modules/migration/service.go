@@ -179,7 +179,7 @@ func (s *Service) Events(ctx context.Context, id string, after int64, limit int)
 
 // allowed says in which phases an intent makes sense.
 var allowed = map[Intent][]Phase{
-	WantPause:    {Planned, Preparing, Copying, CatchingUp, Verifying},
+	WantPause:    {Planned, Preparing, Copying, CatchingUp, Verifying, CuttingOver},
 	WantResume:   {Paused},
 	WantCancel:   {Planned, Preparing, Copying, CatchingUp, Verifying, CuttingOver, Paused},
 	WantCutover:  {Planned, Preparing, Copying, CatchingUp, Verifying},

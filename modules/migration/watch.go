@@ -19,7 +19,9 @@ func (x *run) watch(ctx context.Context) error {
 	for {
 		switch x.intent.Load().(Intent) {
 		case WantRollback:
-			return x.enter(ctx, RollingBack, answer, func(m *Move) { m.Cut = NotCut })
+			return x.enter(ctx, RollingBack, answer, func(m *Move) {
+				m.Cut, m.Cause, m.Advice, m.Stats.CutoverTries = NotCut, "", "", 0
+			})
 		case WantFinalize:
 			return x.enter(ctx, Finalizing, answer)
 		}
@@ -54,7 +56,7 @@ func (x *run) watch(ctx context.Context) error {
 // rollBack is the cutover run backwards; the abandoned place is then erased, and
 // there is no second window.
 func (x *run) rollBack(ctx context.Context) error {
-	if x.m.Cut == NotCut {
+	if x.m.Cut == NotCut && !x.provedWayBack {
 		if err := x.proveWayBack(ctx); err != nil {
 			return x.stayAhead(ctx, err)
 		}
@@ -72,7 +74,7 @@ func (x *run) rollBack(ctx context.Context) error {
 		return x.stayAhead(ctx, err)
 	}
 	if !done {
-		return x.enter(ctx, RollingBack, func(m *Move) { m.Cut = NotCut })
+		return x.again(ctx, RollingBack)
 	}
 	if err := x.erase(ctx, x.m.Target); err != nil {
 		return err
@@ -88,18 +90,24 @@ func (x *run) proveWayBack(ctx context.Context) error {
 	if err := x.keepUp(ctx, x.target, x.source); err != nil {
 		return err
 	}
-	return x.compareAll(ctx, x.target, x.source)
+	err := x.compareAll(ctx, x.target, x.source)
+	x.provedWayBack = err == nil
+	return err
 }
 
-// stayAhead gives a rollback up when the old place is not what the new one is:
-// the storefront stays where it is, the window stays open.
+// stayAhead gives a rollback up when the old place is not what the new one is, or
+// when writers never ended: the storefront stays where it is, the window stays open.
 func (x *run) stayAhead(ctx context.Context, err error) error {
 	var wrong *mismatchError
-	if !errors.As(err, &wrong) || x.m.Cut == Committed {
+	var busy *busyError
+	advice := "The rollback was refused and the storefront serves on from the new place. Start a new move back instead: it copies everything anew."
+	if errors.As(err, &busy) {
+		advice = "The rollback was given up and the storefront serves on from the new place. End what is in the way, then ask for the rollback again."
+	} else if !errors.As(err, &wrong) {
 		return err
 	}
-	return x.enter(ctx, Watching, func(m *Move) {
-		m.Cut, m.Cause = Committed, err.Error()
-		m.Advice = "The rollback was refused and the storefront serves on from the new place. Start a new move back instead: it copies everything anew."
-	})
+	if x.m.Cut == Committed {
+		return err
+	}
+	return x.enter(ctx, Watching, func(m *Move) { m.Cut, m.Cause, m.Advice = Committed, err.Error(), advice })
 }
