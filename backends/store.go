@@ -147,8 +147,9 @@ type Reader interface {
 	// Rows reads the rows of these keys; keys without a row are absent from the answer.
 	Rows(keys []Key) (map[Key]Row, error)
 	// Scan returns up to limit rows with after < id <= through in key order;
-	// through "" means to the end.
-	Scan(t *Table, after, through string, limit int) ([]Row, error)
+	// through "" means to the end. more says that there may be further rows: the
+	// limit was reached, or so many bytes that a page must end to bound memory.
+	Scan(t *Table, after, through string, limit int) (rows []Row, more bool, err error)
 	// LastKey is the greatest id, "" when the table has no row.
 	LastKey(t *Table) (string, error)
 	// Count counts rows on the server.

@@ -43,20 +43,48 @@ func (m *mover) Rows(keys []backends.Key) (map[backends.Key]backends.Row, error)
 	return out, nil
 }
 
+// pageBytes ends a page of rows, wherever its limit is.
+const pageBytes = 4 << 20
+
+var errPageFull = errors.New("the page is full")
+
 // Scan implements backends.Reader.
-func (m *mover) Scan(t *backends.Table, after, through string, limit int) ([]backends.Row, error) {
+func (m *mover) Scan(t *backends.Table, after, through string, limit int) (page []backends.Row, more bool, err error) {
 	text, args := selectText(t)+` AND id > $2 ORDER BY id LIMIT $3`, []any{after, int64(limit)}
 	if through != "" {
 		text, args = selectText(t)+` AND id > $2 AND id <= $4 ORDER BY id LIMIT $3`, append(args, through)
 	}
-	var out []backends.Row
-	read := newRowReader(t)
-	err := m.each(text, args, func(rows *sql.Rows) error {
+	read, left := newRowReader(t), pageBytes
+	err = m.each(text, args, func(rows *sql.Rows) error {
 		row, err := read.row(rows)
-		out = append(out, row)
-		return err
+		if err != nil {
+			return err
+		}
+		page = append(page, row)
+		if left -= size(row); left <= 0 {
+			return errPageFull
+		}
+		return nil
 	})
-	return out, m.failed(err)
+	full := errors.Is(err, errPageFull)
+	if full {
+		err = nil
+	}
+	return page, full || len(page) == limit, m.failed(err)
+}
+
+// size is about what a row takes in memory.
+func size(r backends.Row) int {
+	n := 16 * len(r)
+	for _, v := range r {
+		switch v := v.(type) {
+		case string:
+			n += len(v)
+		case []byte:
+			n += len(v)
+		}
+	}
+	return n
 }
 
 // LastKey implements backends.Reader.

@@ -35,7 +35,7 @@ func anotherSeesNothing(t *testing.T, h *home) {
 		return nil
 	}))
 	require.NoError(t, other.Read(context.Background(), func(r backends.Reader) error {
-		rows, err := r.Scan(counters, "", "", 10)
+		rows, _, err := r.Scan(counters, "", "", 10)
 		require.NoError(t, err)
 		require.Equal(t, []backends.Row{counterRow("other id", 2)}, rows)
 		found, err := r.Rows([]backends.Key{counterKey("same id")})

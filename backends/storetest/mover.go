@@ -116,6 +116,7 @@ var rowCases = map[string]func(*testing.T, *home){
 	"a batch swaps unique values":           applySwaps,
 	"a holder outside the batch is named":   holderIsNamed,
 	"scan goes in key order":                scansInOrder,
+	"a page of wide rows ends early":        wideRowsEndPage,
 	"random rows come back byte for byte":   rowsRoundTrip,
 	"a value of a wrong type is refused":    wrongTypeIsRefused,
 	"sums tell a changed value":             sumsTell,
@@ -137,7 +138,7 @@ func (h *home) target(t testing.TB) (backends.Store, backends.Token) {
 func scan(t testing.TB, s backends.Store, table *backends.Table) (rows []backends.Row) {
 	t.Helper()
 	require.NoError(t, s.Read(context.Background(), func(r backends.Reader) (err error) {
-		rows, err = r.Scan(table, "", "", 100000)
+		rows, _, err = r.Scan(table, "", "", 100000)
 		return err
 	}))
 	return rows
@@ -217,11 +218,13 @@ func scansInOrder(t *testing.T, h *home) {
 	}
 	load(t, s, k, rows...)
 	require.NoError(t, s.Read(context.Background(), func(r backends.Reader) error {
-		got, err := r.Scan(counters, key(9), key(49), 10)
+		got, more, err := r.Scan(counters, key(9), key(49), 10)
 		require.NoError(t, err)
+		require.True(t, more)
 		require.Equal(t, rows[10:20], got)
-		got, err = r.Scan(counters, key(39), key(44), 100)
+		got, more, err = r.Scan(counters, key(39), key(44), 100)
 		require.NoError(t, err)
+		require.False(t, more)
 		require.Equal(t, rows[40:45], got)
 		n, err := r.Count(counters)
 		require.NoError(t, err)
@@ -232,6 +235,33 @@ func scansInOrder(t *testing.T, h *home) {
 		last, err = r.LastKey(tokens)
 		require.NoError(t, err)
 		require.Empty(t, last)
+		return nil
+	}))
+}
+
+// wideRowsEndPage: whatever the limit, a page is bounded, and the pages together
+// are the whole.
+func wideRowsEndPage(t *testing.T, h *home) {
+	s, k := h.target(t)
+	const rows = 12
+	for i := range rows {
+		row := backends.Row{key(i), "", string(make1MiB()), int64(0), int64(0)}
+		require.NoError(t, s.Load(context.Background(), k, idempotency, []backends.Row{row}, backends.Progress{Table: idempotency.Name}))
+	}
+	require.NoError(t, s.Read(context.Background(), func(r backends.Reader) error {
+		var all []string
+		pages := 0
+		for after, more := "", true; more; pages++ {
+			page, left, err := r.Scan(idempotency, after, "", 1000)
+			require.NoError(t, err)
+			require.Less(t, len(page), rows)
+			for _, row := range page {
+				all = append(all, row.Key())
+			}
+			after, more = all[len(all)-1], left
+		}
+		require.Len(t, all, rows)
+		require.Greater(t, pages, 2)
 		return nil
 	}))
 }

@@ -67,7 +67,7 @@ func schemaIsCatalog(t *testing.T, h *home) {
 	s := h.storefront(t)
 	require.NoError(t, s.Read(context.Background(), func(r backends.Reader) error {
 		for _, table := range h.catalog.Tables() {
-			_, err := r.Scan(table, "", "", 1)
+			_, _, err := r.Scan(table, "", "", 1)
 			require.NoError(t, err, table.Name)
 			_, err = r.Sums(table)
 			require.NoError(t, err, table.Name)

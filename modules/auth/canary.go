@@ -59,7 +59,7 @@ func sampleSessions(r backends.Reader) (map[string]backends.Row, error) {
 		return sample, err
 	}
 	for range canaryPages {
-		rows, err := r.Scan(sessionsTable, last[:rand.N(len(last))], "", canaryRows)
+		rows, _, err := r.Scan(sessionsTable, last[:rand.N(len(last))], "", canaryRows)
 		if err != nil {
 			return nil, err
 		}

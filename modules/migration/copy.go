@@ -181,8 +181,9 @@ func (x *run) copyTable(ctx context.Context, t *backends.Table, p backends.Progr
 
 func (x *run) copyChunk(ctx context.Context, t *backends.Table, p backends.Progress) (backends.Progress, error) {
 	var rows []backends.Row
+	var more bool
 	err := x.source.Read(ctx, func(r backends.Reader) (err error) {
-		rows, err = r.Scan(t, p.Cursor, p.Through, chunkRows)
+		rows, more, err = r.Scan(t, p.Cursor, p.Through, chunkRows)
 		return err
 	})
 	if err != nil {
@@ -192,9 +193,9 @@ func (x *run) copyChunk(ctx context.Context, t *backends.Table, p backends.Progr
 		return p, err
 	}
 	p.Copied += int64(len(rows))
-	p.Done = len(rows) < chunkRows
+	p.Done = !more
 	p.Cursor = p.Through
-	if !p.Done {
+	if more {
 		p.Cursor = rows[len(rows)-1].Key()
 	}
 	err = x.target.Load(ctx, x.m.token(), t, rows, p)

@@ -17,9 +17,9 @@ func (x *run) checkReferences(ctx context.Context, t *backends.Table, to backend
 	}
 	for after, more := "", true; more; {
 		err := to.Read(ctx, func(r backends.Reader) error {
-			rows, err := r.Scan(t, after, "", batchKeys)
+			rows, left, err := r.Scan(t, after, "", batchKeys)
+			more = left
 			if err != nil || len(rows) == 0 {
-				more = false
 				return err
 			}
 			after = rows[len(rows)-1].Key()

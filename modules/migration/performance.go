@@ -54,7 +54,7 @@ func (x *run) timeTable(ctx context.Context, s backends.Store, t *backends.Table
 		for round := range canaryRounds {
 			after := last[:rand.N(len(last))]
 			began := time.Now()
-			rows, err := r.Scan(t, after, "", canaryKeys)
+			rows, _, err := r.Scan(t, after, "", canaryKeys)
 			if err != nil {
 				return err
 			}

@@ -80,22 +80,19 @@ func (x *run) compareTable(ctx context.Context, t *backends.Table, from, to back
 		if err := x.heed(); err != nil {
 			return sum, err
 		}
-		var have, want []backends.Row
+		var want []backends.Row
 		if err := from.Read(ctx, func(r backends.Reader) (err error) {
-			want, err = r.Scan(t, after, "", verifyRows)
+			want, more, err = r.Scan(t, after, "", verifyRows)
 			return err
 		}); err != nil {
 			return sum, err
 		}
 		through := ""
-		if more = len(want) == verifyRows; more {
+		if more {
 			through = want[len(want)-1].Key()
 		}
-		// One more than expected: rows that should not be there must show.
-		if err := to.Read(ctx, func(r backends.Reader) (err error) {
-			have, err = r.Scan(t, after, through, 2*verifyRows)
-			return err
-		}); err != nil {
+		have, err := x.copyOf(ctx, to, t, after, through, len(want))
+		if err != nil {
 			return sum, err
 		}
 		differ, err := compareRows(t, want, have, &sum)
@@ -108,6 +105,25 @@ func (x *run) compareTable(ctx context.Context, t *backends.Table, from, to back
 		after = through
 	}
 	return sum, nil
+}
+
+// copyOf reads the copy of a page of so many rows. A copy with more rows shows
+// some that should not be there, which is enough to tell.
+func (x *run) copyOf(ctx context.Context, to backends.Store, t *backends.Table, after, through string, rows int) (have []backends.Row, err error) {
+	err = to.Read(ctx, func(r backends.Reader) error {
+		for more := true; more && len(have) <= rows; {
+			page, left, err := r.Scan(t, after, through, rows+1)
+			if err != nil {
+				return err
+			}
+			have, more = append(have, page...), left
+			if len(page) > 0 {
+				after = page[len(page)-1].Key()
+			}
+		}
+		return nil
+	})
+	return have, err
 }
 
 // compareRows returns the keys whose rows differ, are missing or should not be there.
