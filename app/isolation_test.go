@@ -37,7 +37,7 @@ func newShared(t *testing.T) *shared {
 	require.NoError(t, err)
 	admin, err := sql.Open("postgres", adminDSN)
 	require.NoError(t, err)
-	app, err := database.OpenEntered(dsn)
+	app, err := database.OpenEntered(dsn, 0)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		require.NoError(t, app.Close())

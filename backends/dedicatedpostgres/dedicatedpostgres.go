@@ -170,7 +170,7 @@ func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, e
 	if err := b.exists(ctx, h); err != nil {
 		return nil, err
 	}
-	pools, err := postgres.OpenPools(h.appDSN, h.adminDSN, connections)
+	pools, err := postgres.OpenPools(h.appDSN, h.adminDSN, false, connections)
 	if err != nil {
 		return nil, err
 	}

@@ -22,13 +22,22 @@ type Pools struct {
 	App, Owner *sql.DB
 }
 
-// OpenPools opens both. They connect at first use.
-func OpenPools(appDSN, ownerDSN string, connections int) (*Pools, error) {
-	app, err := database.OpenEntered(appDSN)
+// statements bounds what each connection keeps prepared: the declared statements
+// and the mover's handful per table.
+const statements = 256
+
+// OpenPools opens both. They connect at first use. pooled says that the
+// application's DSN goes through a transaction pooler; the owner's is direct.
+func OpenPools(appDSN, ownerDSN string, pooled bool, connections int) (*Pools, error) {
+	kept := statements
+	if pooled {
+		kept = 0
+	}
+	app, err := database.OpenEntered(appDSN, kept)
 	if err != nil {
 		return nil, fmt.Errorf("the application's DSN: %w", err)
 	}
-	owner, err := database.OpenEntered(ownerDSN)
+	owner, err := database.OpenEntered(ownerDSN, statements)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the owner's DSN: %w", err), app.Close())
 	}

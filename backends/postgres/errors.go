@@ -12,6 +12,7 @@ import (
 
 	"smartseller/backends"
 	"smartseller/backends/sqlstore"
+	"smartseller/platform/database"
 )
 
 // Classify implements sqlstore.Dialect.
@@ -30,6 +31,9 @@ func classify(err error) error {
 			return sqlstore.Again(fmt.Errorf("%w: %w", backends.ErrUnreachable, err))
 		}
 		return err
+	}
+	if database.Stale(p) {
+		return sqlstore.Again(err)
 	}
 	switch p.Code {
 	case "23505":

@@ -43,7 +43,7 @@ func Opener(catalog *backends.Catalog) backends.Opener {
 		if err != nil {
 			return nil, fault.InvalidField("/admin_dsn", "invalid_dsn", err.Error())
 		}
-		pools, err := postgres.OpenPools(cfg.DSN, cfg.AdminDSN, connections)
+		pools, err := postgres.OpenPools(cfg.DSN, cfg.AdminDSN, cfg.Pooled, connections)
 		if err != nil {
 			return nil, errors.Join(fault.InvalidField("/dsn", "invalid_dsn", err.Error()), admin.Close())
 		}

@@ -12,9 +12,13 @@ import (
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T, catalog *backends.Catalog) backends.Backend {
-		b, err := sqlite.Opener(catalog)(backends.Config{Name: "files", Kind: backends.SQLite, Path: t.TempDir()})
-		require.NoError(t, err)
-		return b
-	})
+	storetest.Run(t, newBackend)
+}
+
+func BenchmarkTransaction(b *testing.B) { storetest.Benchmark(b, newBackend) }
+
+func newBackend(t testing.TB, catalog *backends.Catalog) backends.Backend {
+	b, err := sqlite.Opener(catalog)(backends.Config{Name: "files", Kind: backends.SQLite, Path: t.TempDir()})
+	require.NoError(t, err)
+	return b
 }

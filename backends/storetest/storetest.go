@@ -15,7 +15,7 @@ import (
 
 // Maker makes an empty backend of the kind under test for this catalog. It is
 // called once per group of cases and cleans up after itself.
-type Maker func(t *testing.T, catalog *backends.Catalog) backends.Backend
+type Maker func(t testing.TB, catalog *backends.Catalog) backends.Backend
 
 // The suite uses three tables of the real schema: one with a unique key, one
 // with every type and NULLs, and one that is nothing but a key and a number.

@@ -37,8 +37,10 @@ var (
 // OpenEntered opens a pool whose transactions begin with the entry in their
 // context, and which runs nothing outside of one. lib/pq gives a connection back
 // to the pool whatever its transaction's status; here one whose end was not
-// confirmed is closed instead. It connects at first use.
-func OpenEntered(dsn string) (*sql.DB, error) {
+// confirmed is closed instead. It connects at first use. statements bounds the
+// prepared statements that each connection keeps; through a transaction pooler it
+// must be 0: there another session may hold the connection's next statement.
+func OpenEntered(dsn string, statements int) (*sql.DB, error) {
 	dsn, err := PostgresDSN(dsn)
 	if err != nil {
 		return nil, err
@@ -47,7 +49,7 @@ func OpenEntered(dsn string) (*sql.DB, error) {
 	if err != nil {
 		return nil, errors.New("the DSN is not understood")
 	}
-	return sql.OpenDB(connector{inner}), nil
+	return sql.OpenDB(connector{inner, statements}), nil
 }
 
 // PostgresDSN completes a postgres:// URL: binary_parameters, without which a
@@ -70,7 +72,10 @@ func PostgresDSN(dsn string) (string, error) {
 	return u.String(), nil
 }
 
-type connector struct{ driver.Connector }
+type connector struct {
+	driver.Connector
+	statements int
+}
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	inner, err := c.Connector.Connect(ctx)
@@ -81,12 +86,13 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("lib/pq's connection lacks a method that is needed: %T", inner), inner.Close())
 	}
-	return &conn{pqConn: full}, nil
+	return &conn{pqConn: full, prepared: newPrepared(c.statements)}, nil
 }
 
 // pqConn is what lib/pq's connection can do.
 type pqConn interface {
 	driver.Conn
+	driver.ConnPrepareContext
 	driver.Tx
 	driver.QueryerContext
 	driver.ExecerContext
@@ -100,7 +106,9 @@ type pqConn interface {
 // was confirmed; database/sql uses a connection from one goroutine at a time.
 type conn struct {
 	pqConn
-	open bool
+	open     bool
+	reading  bool // a prepared statement's rows are open
+	prepared *prepared
 }
 
 func (c *conn) IsValid() bool { return !c.open && c.pqConn.IsValid() }
@@ -179,23 +187,41 @@ func (c *conn) Rollback() error {
 }
 
 func (c *conn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
-	if !c.open {
+	switch {
+	case !c.open:
 		return nil, ErrOutsideTransaction
+	case c.reading:
+		return nil, errReading
+	case c.prepared.suits(text, args):
+		return c.query(ctx, text, args)
 	}
 	return c.pqConn.QueryContext(ctx, text, args)
 }
 
 func (c *conn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
-	if !c.open {
+	switch {
+	case !c.open:
 		return nil, ErrOutsideTransaction
+	case c.reading:
+		return nil, errReading
+	case c.prepared.suits(text, args):
+		return c.exec(ctx, text, args)
 	}
 	return c.pqConn.ExecContext(ctx, text, args)
 }
 
-// Prepare serves COPY.
-func (c *conn) Prepare(text string) (driver.Stmt, error) {
-	if !c.open {
+// PrepareContext serves COPY.
+func (c *conn) PrepareContext(ctx context.Context, text string) (driver.Stmt, error) {
+	switch {
+	case !c.open:
 		return nil, ErrOutsideTransaction
+	case c.reading:
+		return nil, errReading
 	}
-	return c.pqConn.Prepare(text)
+	return c.pqConn.PrepareContext(ctx, text)
+}
+
+// Prepare is PrepareContext for whoever does not know it.
+func (c *conn) Prepare(text string) (driver.Stmt, error) {
+	return c.PrepareContext(context.Background(), text)
 }
