@@ -17,6 +17,7 @@ type moveCommand struct {
 	Start    startMove    `cmd:"" help:"Start a move. Example: smartseller move start demo files-2"`
 	List     listMoves    `cmd:"" help:"List moves, newest first. Example: smartseller move list"`
 	Show     showMove     `cmd:"" help:"Show one, with its receipt. Example: smartseller move show ID"`
+	Explain  explainMove  `cmd:"" help:"Say what one waits for, and what to do. Example: smartseller move explain ID"`
 	Watch    watchMove    `cmd:"" help:"Follow one until it ends; Ctrl-C leaves it running. Example: smartseller move watch ID"`
 	Pause    pauseMove    `cmd:"" help:"Pause one before its cutover."`
 	Resume   resumeMove   `cmd:"" help:"Resume a paused one."`

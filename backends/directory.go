@@ -234,9 +234,60 @@ func (d *Directory) Switch(tx control.Tx, from Placement, to Place, moveID strin
 
 // remember keeps the history that answers where a storefront was, and when.
 func remember(tx control.Tx, p Placement, moveID string) error {
-	_, err := tx.Exec(`INSERT INTO placement_history (storefront_id, epoch, backend, since, move_id) VALUES ($1, $2, $3, $4, $5)`,
-		string(p.Place.Storefront), p.Epoch, p.Place.Backend, tx.Now(), moveID)
+	_, err := tx.Exec(`INSERT INTO placement_history (storefront_id, epoch, backend, made_at_epoch, since, move_id) VALUES ($1, $2, $3, $4, $5, $6)`,
+		string(p.Place.Storefront), p.Epoch, p.Place.Backend, p.Place.Epoch, tx.Now(), moveID)
 	return err
+}
+
+// Stay is a stretch of time that a storefront spent in one placement. Times are
+// microseconds UTC.
+type Stay struct {
+	Placement Placement
+	Since     int64
+	Until     *int64 // nil: it is there now
+	Move      string // the move that brought it there; "" when it was founded there
+}
+
+// ErrNotYetPlaced says that a storefront was nowhere at the time asked for.
+var ErrNotYetPlaced = fault.New(fault.NotFound, "not_yet_placed", "The storefront did not exist at that time; ask for a later one.")
+
+// Was tells where a storefront was at a time, microseconds UTC, from the history
+// of its placements. ErrNoStorefront when it never was anywhere.
+func (d *Directory) Was(ctx context.Context, storefront StorefrontID, at int64) (Stay, error) {
+	var rows []struct {
+		Epoch   int64  `db:"epoch"`
+		Backend string `db:"backend"`
+		Made    int64  `db:"made_at_epoch"`
+		Since   int64  `db:"since"`
+		Move    string `db:"move_id"`
+	}
+	err := d.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		rows = nil
+		return tx.Select(&rows, `SELECT epoch, backend, made_at_epoch, since, move_id FROM placement_history WHERE storefront_id = $1 ORDER BY epoch`, string(storefront))
+	})
+	if err != nil {
+		return Stay{}, err
+	}
+	if len(rows) == 0 {
+		return Stay{}, ErrNoStorefront
+	}
+	var found *Stay
+	for i, r := range rows {
+		if r.Since > at {
+			break
+		}
+		found = &Stay{
+			Placement: Placement{Place: Place{Backend: r.Backend, Storefront: storefront, Epoch: r.Made}, Epoch: r.Epoch},
+			Since:     r.Since, Move: r.Move,
+		}
+		if i+1 < len(rows) {
+			found.Until = &rows[i+1].Since
+		}
+	}
+	if found == nil {
+		return Stay{}, ErrNotYetPlaced
+	}
+	return *found, nil
 }
 
 // Close closes every backend that was opened.

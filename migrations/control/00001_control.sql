@@ -35,6 +35,7 @@ CREATE TABLE placement_history (
     storefront_id TEXT NOT NULL,
     epoch BIGINT NOT NULL,
     backend TEXT NOT NULL,
+    made_at_epoch BIGINT NOT NULL,
     since BIGINT NOT NULL,
     move_id TEXT NOT NULL,
     CONSTRAINT placement_history_key PRIMARY KEY (storefront_id, epoch)

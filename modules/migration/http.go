@@ -68,6 +68,8 @@ type moveInput struct {
 
 type moveOutput struct{ Body moveBody }
 
+type explainOutput struct{ Body Explanation }
+
 type listInput struct {
 	Cursor string `query:"cursor" maxLength:"36" doc:"next_cursor of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
@@ -131,6 +133,16 @@ func Routes(server *httpx.Server, s *Service) {
 		}
 		tables, err := s.Checkpoints(ctx, in.ID)
 		return &moveOutput{bodyOf(m, tables)}, err
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "explain-move", Method: http.MethodGet, Path: movesPath + "/{id}/explain", Summary: "Say what a move waits for, and what to do",
+		Security: httpx.Admin, Errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, in *moveInput) (*explainOutput, error) {
+		e, err := s.Explain(ctx, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		return &explainOutput{*e}, nil
 	})
 	httpx.Register(server, huma.Operation{
 		OperationID: "move-events", Method: http.MethodGet, Path: movesPath + "/{id}/events", Summary: "Follow a move, as Server-Sent Events",

@@ -83,10 +83,12 @@ func (o Options) window() time.Duration {
 
 // Stats are what a move measured so far. Times are microseconds UTC.
 type Stats struct {
-	Rows           map[string]int64  `json:"rows,omitempty"`
-	Digests        map[string]string `json:"digests,omitempty"`
-	Captured       int64             `json:"captured"`
-	CutoverTries   int64             `json:"cutover_tries"`
+	Rows         map[string]int64  `json:"rows,omitempty"`
+	Digests      map[string]string `json:"digests,omitempty"`
+	Captured     int64             `json:"captured"`
+	CutoverTries int64             `json:"cutover_tries"`
+	// VerifiedAt is when the move was verified and began to wait for its cutover; 0: not yet.
+	VerifiedAt     int64             `json:"verified_at,omitempty"`
 	CommittedAt    int64             `json:"committed_at,omitempty"`
 	StallMicros    int64             `json:"stall_micros,omitempty"`
 	PhaseStartedAt map[Phase]int64   `json:"phase_started_at,omitempty"`

@@ -32,6 +32,9 @@ func (x *run) verify(ctx context.Context) error {
 	if err := x.askGates(ctx); err != nil {
 		return err
 	}
+	if err := x.noteVerified(ctx); err != nil {
+		return err
+	}
 	for x.m.Options.ManualCutover && x.intent.Load().(Intent) != WantCutover {
 		if err := x.heed(); err != nil {
 			return err

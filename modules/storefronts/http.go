@@ -3,6 +3,7 @@ package storefronts
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -55,6 +56,23 @@ type listStorefrontsOutput struct {
 
 type refInput struct {
 	Ref string `path:"ref" maxLength:"63" doc:"Id or slug"`
+}
+
+type whereInput struct {
+	Ref string    `path:"ref" maxLength:"63" doc:"Id or slug"`
+	At  time.Time `query:"at" format:"date-time" doc:"A time as in RFC 3339; none: now"`
+}
+
+type whereOutput struct {
+	Body struct {
+		Storefront string `json:"storefront_id"`
+		Backend    string `json:"backend"`
+		Made       int64  `json:"made_at_epoch" doc:"The epoch at which this place was made, a part of its address"`
+		Epoch      int64  `json:"epoch" doc:"The placement's epoch at that time"`
+		Since      int64  `json:"since" doc:"Microseconds UTC"`
+		Until      *int64 `json:"until,omitempty" doc:"Microseconds UTC; none: it is there now"`
+		Move       string `json:"move_id,omitempty" doc:"The move that brought it there; none: it was created there"`
+	}
 }
 
 type addBackendInput struct {
@@ -119,6 +137,17 @@ func Routes(server *httpx.Server, s *Service) {
 	}, func(ctx context.Context, in *refInput) (*storefrontOutput, error) {
 		found, err := s.Find(ctx, in.Ref)
 		return &storefrontOutput{bodyOf(found)}, err
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "where-storefront", Method: http.MethodGet, Path: "/api/admin/storefronts/{ref}/where", Summary: "Say where a storefront was at a time",
+		Security: httpx.Admin, Errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, in *whereInput) (*whereOutput, error) {
+		was, err := s.Was(ctx, in.Ref, in.At)
+		out := &whereOutput{}
+		b := &out.Body
+		b.Storefront, b.Backend, b.Made, b.Epoch = string(was.Placement.Place.Storefront), was.Placement.Place.Backend, was.Placement.Place.Epoch, was.Placement.Epoch
+		b.Since, b.Until, b.Move = was.Since, was.Until, was.Move
+		return out, err
 	})
 	backendRoutes(server, s)
 }

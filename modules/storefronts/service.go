@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -90,6 +91,19 @@ func (s *Service) Find(ctx context.Context, ref string) (out Storefront, err err
 		return err
 	})
 	return out, err
+}
+
+// Was tells where a storefront, given by id or slug, was at a time; the zero time: now.
+func (s *Service) Was(ctx context.Context, ref string, at time.Time) (backends.Stay, error) {
+	found, err := s.Find(ctx, ref)
+	if err != nil {
+		return backends.Stay{}, err
+	}
+	micros := at.UnixMicro()
+	if at.IsZero() {
+		micros = math.MaxInt64
+	}
+	return s.directory.Was(ctx, found.ID, micros)
 }
 
 // List returns up to limit storefronts by slug, after the slug cursor.

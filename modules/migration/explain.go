@@ -1,0 +1,184 @@
+package migration
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+)
+
+// Wait is one thing that a move waits for, and what to do about it; Todo is empty
+// where waiting is all there is to do.
+type Wait struct {
+	For    string `json:"for" doc:"operator, lease, backend, transaction, backlog, window, progress or end"`
+	Detail string `json:"detail"`
+	Todo   string `json:"todo,omitempty"`
+}
+
+// Explanation says why a move is where it is.
+type Explanation struct {
+	Move       string                `json:"move_id"`
+	Storefront backends.StorefrontID `json:"storefront_id"`
+	Phase      Phase                 `json:"phase"`
+	Since      int64                 `json:"since" doc:"When the phase began, microseconds UTC"`
+	Waits      []Wait                `json:"waits"`
+}
+
+// explainPatience bounds how long one place may take to answer.
+const explainPatience = 3 * time.Second
+
+// Explain finds out what a move waits for: what is persisted says one half, the two
+// places, asked now, the other.
+func (s *Service) Explain(ctx context.Context, id string) (*Explanation, error) {
+	var m *Move
+	var now int64
+	var tables []Checkpoint
+	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
+		now, tables = tx.Now(), nil
+		if m, err = readMove(tx, id, false); err != nil {
+			return err
+		}
+		return tx.Select(&tables, `SELECT table_name, copied, total, done FROM move_checkpoints WHERE move_id = $1 ORDER BY table_name`, id)
+	})
+	if err != nil {
+		return nil, err
+	}
+	e := &Explanation{Move: m.ID, Storefront: m.Storefront, Phase: m.Phase, Since: m.CreatedAt, Waits: explainMove(m, tables, now)}
+	if at, ok := m.Stats.PhaseStartedAt[m.Phase]; ok {
+		e.Since = at
+	}
+	if m.EndedAt == nil {
+		e.Waits = append(e.Waits, s.explainPlaces(ctx, m)...)
+	}
+	return e, nil
+}
+
+// explainMove reads from what is persisted whom or what a move waits for.
+func explainMove(m *Move, tables []Checkpoint, now int64) []Wait {
+	if m.EndedAt != nil {
+		w := Wait{For: "end", Detail: fmt.Sprintf("the move has ended: %s", m.Phase), Todo: m.Advice}
+		if m.Cause != "" {
+			w.Detail += "; " + m.Cause
+		}
+		return []Wait{w}
+	}
+	var out []Wait
+	if m.Cause != "" {
+		out = append(out, Wait{For: "gate", Detail: m.Cause, Todo: m.Advice})
+	}
+	if m.Phase == Paused && m.Intent == NoIntent {
+		return append(out, Wait{For: "operator", Detail: "the move is paused", Todo: fmt.Sprintf("resume or cancel it: smartseller move resume %s", m.ID)})
+	}
+	out = append(out, explainLease(m, now))
+	if m.Intent != NoIntent {
+		out = append(out, Wait{For: "operator", Detail: fmt.Sprintf("%s was asked and has not happened yet: it does between two steps", m.Intent)})
+	}
+	return append(out, explainPhase(m, tables, now)...)
+}
+
+func explainLease(m *Move, now int64) Wait {
+	if m.LeaseUntil < now {
+		return Wait{
+			For: "lease", Detail: fmt.Sprintf("no instance runs the move; it could be taken over for %s already", span(now-max(m.LeaseUntil, m.UpdatedAt))),
+			Todo: "see that a server runs and reaches the control database; one that does takes a free move within a second, unless it runs as many as it may",
+		}
+	}
+	return Wait{For: "lease", Detail: fmt.Sprintf("instance %s runs it, fencing number %d, and has renewed its lease until %s from now", m.Owner, m.Gen, span(m.LeaseUntil-now))}
+}
+
+func explainPhase(m *Move, tables []Checkpoint, now int64) []Wait {
+	switch {
+	case m.Phase == Copying:
+		for _, c := range tables {
+			if !c.Done {
+				return []Wait{{For: "progress", Detail: fmt.Sprintf("copies %s: %d of %d rows", c.Table, c.Copied, c.Total)}}
+			}
+		}
+	case m.Phase == Verifying && m.Stats.VerifiedAt == 0:
+		return []Wait{{For: "progress", Detail: "compares every row of both places and asks the gates"}}
+	case m.Phase == Verifying && m.Options.ManualCutover && m.Intent != WantCutover:
+		return []Wait{{
+			For: "operator", Detail: fmt.Sprintf("verified %s ago; it stays in step until a cutover is asked for", span(now-m.Stats.VerifiedAt)),
+			Todo: fmt.Sprintf("let it cut over: smartseller move cutover %s", m.ID),
+		}}
+	case m.Phase == CuttingOver:
+		return []Wait{{For: "progress", Detail: fmt.Sprintf("cuts over; %d tries were begun, after %d it gives up", m.Stats.CutoverTries, cutTries)}}
+	case m.Phase == Watching:
+		until := m.Stats.CommittedAt + m.Options.window().Microseconds()
+		return []Wait{{
+			For: "window", Detail: fmt.Sprintf("the storefront lives at the new place; the rollback window closes in %s", span(until-now)),
+			Todo: fmt.Sprintf("nothing, or end it now: smartseller move finalize %s (or rollback)", m.ID),
+		}}
+	}
+	return nil
+}
+
+// explainPlaces asks both places: can they be reached, who holds a transaction open
+// that the move has to wait for, and how much is left to bring over.
+func (s *Service) explainPlaces(ctx context.Context, m *Move) []Wait {
+	var out []Wait
+	open := map[backends.Place]backends.Store{}
+	for _, p := range []backends.Place{m.Source, m.Target} {
+		if p == m.Target && m.Stats.PhaseStartedAt[Copying] == 0 || p == m.Source && m.Phase == Finalizing {
+			continue // not there yet, or not there any more
+		}
+		asking, cancel := context.WithTimeout(ctx, explainPatience)
+		defer cancel()
+		store, release, err := s.stores.Acquire(asking, p)
+		if err == nil {
+			defer release()
+			_, err = store.Fence(asking)
+		}
+		if err != nil {
+			out = append(out, Wait{For: "backend", Detail: fmt.Sprintf("%s does not answer here: %s", p.Backend, err), Todo: "start it, or correct its address; the move goes on by itself"})
+			continue
+		}
+		open[p] = store
+	}
+	from := open[m.Source]
+	if m.Phase == Watching || m.Phase == RollingBack {
+		from = open[m.Target]
+	}
+	if from == nil {
+		return out
+	}
+	asking, cancel := context.WithTimeout(ctx, explainPatience)
+	defer cancel()
+	return append(out, explainSource(asking, m.Phase, from)...)
+}
+
+func explainSource(ctx context.Context, p Phase, from backends.Store) []Wait {
+	var out []Wait
+	if p == Preparing || p == CuttingOver || p == RollingBack {
+		holders, err := from.Holders(ctx)
+		if err != nil {
+			return append(out, Wait{For: "backend", Detail: "open transactions cannot be listed: " + err.Error()})
+		}
+		for _, h := range holders {
+			out = append(out, Wait{
+				For: "transaction", Detail: h,
+				Todo: "no writer is ended by force: if it is old or idle, end the program that holds it",
+			})
+		}
+	}
+	if p != Preparing {
+		if n, err := from.Backlog(ctx); err == nil && n > 0 {
+			out = append(out, Wait{For: "backlog", Detail: fmt.Sprintf("%d changes wait to be brought over", n)})
+		}
+	}
+	return out
+}
+
+// noteVerified persists that verification is done and when waiting began.
+func (x *run) noteVerified(ctx context.Context) error {
+	return x.save(ctx, "verified", x.m.Stats.Gates, func(tx control.Tx, m *Move) error {
+		m.Stats.VerifiedAt = tx.Now()
+		return nil
+	})
+}
+
+func span(micros int64) string {
+	return (time.Duration(max(0, micros)) * time.Microsecond).Round(time.Second).String()
+}

@@ -1,0 +1,118 @@
+package migration
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+)
+
+func TestExplainMove(t *testing.T) {
+	t.Parallel()
+	const now = 1_000_000_000
+	ended := int64(now)
+	held := func(m Move) *Move {
+		m.ID, m.Owner, m.LeaseUntil = "m1", "me", now+5_000_000
+		return &m
+	}
+	for name, c := range map[string]struct {
+		move   *Move
+		tables []Checkpoint
+		want   string // of the last wait
+	}{
+		"ended":     {&Move{Phase: Failed, EndedAt: &ended, Cause: "no room", Advice: "make some"}, nil, "end: the move has ended: failed; no room / make some"},
+		"paused":    {&Move{ID: "m1", Phase: Paused}, nil, "operator: the move is paused / resume or cancel it: smartseller move resume m1"},
+		"ownerless": {&Move{Phase: Preparing, LeaseUntil: now - 7_000_000}, nil, "lease: no instance runs the move; it could be taken over for 7s already"},
+		"copying":   {held(Move{Phase: Copying}), []Checkpoint{{Table: "a", Done: true}, {Table: "b", Copied: 3, Total: 9}}, "progress: copies b: 3 of 9 rows"},
+		"comparing": {held(Move{Phase: Verifying}), nil, "progress: compares every row"},
+		"manual":    {held(Move{Phase: Verifying, Options: Options{ManualCutover: true}, Stats: Stats{VerifiedAt: now - 60_000_000}}), nil, "operator: verified 1m0s ago; it stays in step until a cutover is asked for / let it cut over: smartseller move cutover m1"},
+		"asked":     {held(Move{Phase: Preparing, Intent: WantPause}), nil, "operator: pause was asked"},
+		"watching":  {held(Move{Phase: Watching, Options: Options{WindowSeconds: 90}, Stats: Stats{CommittedAt: now - 30_000_000}}), nil, "window: the storefront lives at the new place; the rollback window closes in 1m0s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			waits := explainMove(c.move, c.tables, now)
+			require.NotEmpty(t, waits)
+			last := waits[len(waits)-1]
+			require.Contains(t, last.For+": "+last.Detail+" / "+last.Todo, c.want)
+		})
+	}
+}
+
+// TestExplainNamesTheTransaction: a writer that does not end is what the barrier
+// waits for, and a backend that is gone is named.
+func TestExplainNamesTheTransaction(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWideWorld(t).instance(t, nil)
+	id := i.storefront(t, 10)
+	m := startTo(t, i, id, "shared", Options{WindowSeconds: 3600})
+	i.waitFor(t, m.ID, Watching)
+	ask(t, i, m.ID, WantFinalize)
+	i.waitFor(t, m.ID, Completed)
+
+	entered, leave := make(chan struct{}), make(chan struct{})
+	done := make(chan error, 1)
+	go func() {
+		first := true
+		done <- i.router.Update(ctx, id, func(_ context.Context, tx backends.Tx) error {
+			if _, err := tx.Exec(addCounter, "slow", 1); err != nil {
+				return err
+			}
+			if first {
+				first = false
+				close(entered)
+			}
+			<-leave
+			return nil
+		})
+	}()
+	<-entered
+	m = startTo(t, i, id, "two", Options{})
+	var found []Wait
+	require.Eventually(t, func() bool {
+		e, err := i.service.Explain(ctx, m.ID)
+		require.NoError(t, err)
+		found = e.Waits
+		for _, w := range e.Waits {
+			if w.For == "transaction" && strings.Contains(w.Detail, "database process") && strings.Contains(w.Detail, "idle in transaction") {
+				return e.Phase == Preparing
+			}
+		}
+		return false
+	}, waitLong, 10*time.Millisecond, "%v", found)
+	close(leave)
+	require.NoError(t, <-done)
+	i.waitFor(t, m.ID, Watching)
+	_, err := i.service.Explain(ctx, "nobody")
+	require.ErrorIs(t, err, ErrNoMove)
+}
+
+func TestWhereAStorefrontWas(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWorld(t).instance(t, nil)
+	id := i.storefront(t, 1)
+	before := time.Now().UnixMicro()
+	m := start(t, i, id, Options{})
+	m = i.waitFor(t, m.ID, Watching)
+
+	was, err := i.directory.Was(ctx, id, before)
+	require.NoError(t, err)
+	require.Equal(t, "one", was.Placement.Place.Backend)
+	require.EqualValues(t, 1, was.Placement.Epoch)
+	require.NotNil(t, was.Until)
+	is, err := i.directory.Was(ctx, id, *was.Until)
+	require.NoError(t, err)
+	require.Equal(t, backends.Stay{
+		Placement: backends.Placement{Place: backends.Place{Backend: "two", Storefront: id, Epoch: 2}, Epoch: 2}, Since: *was.Until, Move: m.ID,
+	}, is)
+	_, err = i.directory.Was(ctx, id, 1)
+	require.ErrorIs(t, err, backends.ErrNotYetPlaced)
+	_, err = i.directory.Was(ctx, "nobody", before)
+	require.ErrorIs(t, err, backends.ErrNoStorefront)
+}
