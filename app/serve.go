@@ -23,6 +23,9 @@ import (
 	"smartseller/modules/customers"
 	"smartseller/modules/migration"
 	"smartseller/modules/storefronts"
+	"smartseller/modules/storefronts/analytics"
+	"smartseller/modules/storefronts/orders"
+	"smartseller/modules/storefronts/products"
 	"smartseller/platform/control"
 	"smartseller/platform/crypto"
 	"smartseller/platform/httpx"
@@ -93,7 +96,8 @@ func openControl(lc fx.Lifecycle, s Settings, _ *crypto.Keyring) (*control.DB, e
 
 // newCatalog joins the tables of all modules.
 func newCatalog() (*backends.Catalog, error) {
-	return backends.NewCatalog(slices.Concat(auth.Tables(), customers.Tables(), migration.Tables())...)
+	return backends.NewCatalog(slices.Concat(auth.Tables(), customers.Tables(), migration.Tables(),
+		products.Tables(), orders.Tables(), analytics.Tables())...)
 }
 
 func newDirectory(lc fx.Lifecycle, db *control.DB, keys *crypto.Keyring, catalog *backends.Catalog) *backends.Directory {

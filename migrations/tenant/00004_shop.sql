@@ -1,4 +1,6 @@
 -- +goose Up
+-- Lists are canonical JSON texts: the names of a product's options (such as
+-- "Size"), its pictures' addresses, a variant's values of the options.
 CREATE TABLE products (
     storefront_id TEXT NOT NULL CONSTRAINT products_storefront CHECK (storefront_id <> ''),
     id TEXT NOT NULL,
@@ -8,6 +10,8 @@ CREATE TABLE products (
     vendor TEXT NOT NULL,
     kind TEXT NOT NULL,
     tags TEXT NOT NULL,
+    options TEXT NOT NULL,
+    images TEXT NOT NULL,
     published BIGINT NOT NULL CONSTRAINT products_published CHECK (published IN (0, 1)),
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
@@ -17,18 +21,24 @@ CREATE TABLE products (
 
 CREATE UNIQUE INDEX products_handle ON products (storefront_id, handle);
 
+-- inventory is NULL where it is not counted; with backorder more may be sold than is there.
 CREATE TABLE product_variants (
     storefront_id TEXT NOT NULL CONSTRAINT product_variants_storefront CHECK (storefront_id <> ''),
     id TEXT NOT NULL,
     product_id TEXT NOT NULL,
     position BIGINT NOT NULL,
     title TEXT NOT NULL,
+    options TEXT NOT NULL,
+    image TEXT NOT NULL,
     sku TEXT NOT NULL,
     barcode TEXT NOT NULL,
     price BIGINT NOT NULL CONSTRAINT product_variants_price CHECK (price >= 0),
     compare_at_price BIGINT,
     currency TEXT NOT NULL,
     inventory BIGINT,
+    backorder BIGINT NOT NULL CONSTRAINT product_variants_backorder CHECK (backorder IN (0, 1)),
+    requires_shipping BIGINT NOT NULL CONSTRAINT product_variants_shipping CHECK (requires_shipping IN (0, 1)),
+    taxable BIGINT NOT NULL CONSTRAINT product_variants_taxable CHECK (taxable IN (0, 1)),
     weight_grams BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
@@ -38,6 +48,9 @@ CREATE TABLE product_variants (
 
 CREATE UNIQUE INDEX product_variants_position ON product_variants (storefront_id, product_id, position);
 
+-- An order keeps copies: what a customer, an address or a product becomes later
+-- does not change it. Addresses are canonical JSON objects. Without customer_id it
+-- is a guest's.
 CREATE TABLE orders (
     storefront_id TEXT NOT NULL CONSTRAINT orders_storefront CHECK (storefront_id <> ''),
     id TEXT NOT NULL,
@@ -51,6 +64,7 @@ CREATE TABLE orders (
     shipping BIGINT NOT NULL,
     tax BIGINT NOT NULL,
     discount BIGINT NOT NULL,
+    discount_code TEXT NOT NULL,
     total BIGINT NOT NULL,
     refunded BIGINT NOT NULL,
     financial_status TEXT NOT NULL,
@@ -61,7 +75,11 @@ CREATE TABLE orders (
     cancelled_at BIGINT,
     shipping_address TEXT NOT NULL,
     billing_address TEXT NOT NULL,
+    shipping_method TEXT NOT NULL,
+    payment_method TEXT NOT NULL,
+    payment_reference TEXT NOT NULL,
     note TEXT NOT NULL,
+    tags TEXT NOT NULL,
     source TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
@@ -72,7 +90,9 @@ CREATE TABLE orders (
 CREATE UNIQUE INDEX orders_number ON orders (storefront_id, number);
 CREATE UNIQUE INDEX orders_external ON orders (storefront_id, external_id);
 CREATE INDEX orders_customer ON orders (storefront_id, customer_id, placed_at, id);
+CREATE INDEX orders_email ON orders (storefront_id, email_key);
 
+-- quantity is 0 for a line that was taken off the order.
 CREATE TABLE order_lines (
     storefront_id TEXT NOT NULL CONSTRAINT order_lines_storefront CHECK (storefront_id <> ''),
     id TEXT NOT NULL,
@@ -81,9 +101,14 @@ CREATE TABLE order_lines (
     variant_id TEXT,
     title TEXT NOT NULL,
     sku TEXT NOT NULL,
-    quantity BIGINT NOT NULL CONSTRAINT order_lines_quantity CHECK (quantity > 0),
+    vendor TEXT NOT NULL,
+    quantity BIGINT NOT NULL CONSTRAINT order_lines_quantity CHECK (quantity >= 0),
     price BIGINT NOT NULL,
+    compare_at_price BIGINT,
     discount BIGINT NOT NULL,
+    requires_shipping BIGINT NOT NULL CONSTRAINT order_lines_shipping CHECK (requires_shipping IN (0, 1)),
+    taxable BIGINT NOT NULL CONSTRAINT order_lines_taxable CHECK (taxable IN (0, 1)),
+    fulfillment_status TEXT NOT NULL,
     CONSTRAINT order_lines_key PRIMARY KEY (storefront_id, id)
 );
 

@@ -11,25 +11,6 @@ import (
 )
 
 var (
-	sessionsTable = &backends.Table{
-		Name: "sessions",
-		Columns: []backends.Column{
-			backends.T("id"), backends.T("customer_id"), backends.I("counter"), backends.B("hmac_key"), backends.T("amr"), backends.T("user_agent"),
-			backends.T("ip_prefix"), backends.I("created_at"), backends.I("rotated_at"), backends.I("last_seen_at"), backends.I("idle_expires_at"),
-			backends.I("expires_at"), backends.NI("revoked_at"), backends.NT("revoked_reason"),
-		},
-		References: []backends.Reference{{Column: "customer_id", Table: "customers"}},
-	}
-	auditTable = &backends.Table{Name: "security_audit", Columns: []backends.Column{
-		backends.T("id"), backends.NT("customer_id"), backends.T("event"), backends.T("ip_prefix"), backends.T("user_agent"),
-		backends.T("details"), backends.I("at"),
-	}}
-)
-
-// Tables are the module's tenant tables.
-func Tables() []*backends.Table { return []*backends.Table{sessionsTable, auditTable} }
-
-var (
 	insertSessionText = backends.Write(sessionsTable, `INSERT INTO sessions (storefront_id, id, customer_id, counter, hmac_key, amr, user_agent, ip_prefix,
 		created_at, rotated_at, last_seen_at, idle_expires_at, expires_at) VALUES ($1, $2, $3, $4, $5, 'pwd', $6, $7, $8, $8, $8, $9, $10)`)
 	selectSession = backends.Read(`SELECT id, customer_id, counter, hmac_key, user_agent, ip_prefix, rotated_at, idle_expires_at, expires_at, revoked_at

@@ -22,7 +22,9 @@ var customersTable = &backends.Table{
 }
 
 // Tables are the module's tenant tables.
-func Tables() []*backends.Table { return []*backends.Table{customersTable, addressesTable} }
+func Tables() []*backends.Table {
+	return []*backends.Table{customersTable, addressesTable, idempotencyTable}
+}
 
 var (
 	insertCustomer = backends.Write(customersTable, `INSERT INTO customers (storefront_id, id, email, email_key, password_hash, cred, status, first_name,
