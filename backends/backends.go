@@ -49,9 +49,9 @@ type Placement struct {
 
 // Tx is all that a module sees of a transaction. The storefront's id is always
 // bound as $1, so args start at $2. Argument and result types are string,
-// int64 (also int, bool as 0/1), []byte and pointers to them for NULL; structs
-// are filled by `db` tags, columns must be named in the statement. A Tx is used
-// by one goroutine and is dead when the function that got it has returned.
+// int64 (also int, bool as 0/1), []byte and pointers to them for NULL, and [List];
+// structs are filled by `db` tags, columns must be named in the statement. A Tx is
+// used by one goroutine and is dead when the function that got it has returned.
 type Tx interface {
 	// Get fills dst with the one row of a Read, a Lock or a Write with
 	// RETURNING. No row: sql.ErrNoRows. More than one row is an error.
@@ -60,11 +60,21 @@ type Tx interface {
 	Select(dst any, s *Statement, args ...any) error
 	// Exec runs a Write and says how many rows it wrote. A Read or Lock is an error.
 	Exec(s *Statement, args ...any) (rows int64, err error)
+	// ExecMany runs an INSERT of one row for many, in few round trips; each of
+	// rows holds the arguments of one. It says how many rows it wrote.
+	ExecMany(s *Statement, rows [][]any) (written int64, err error)
 	// Now is the transaction's one timestamp: UTC, cut to microseconds.
 	Now() time.Time
 	// Storefront is the tenant this transaction entered.
 	Storefront() StorefrontID
 }
+
+// List is an argument that stands for several values: `column IN ($2)` finds the
+// rows of any of them. It holds at most MaxList; an empty one finds nothing.
+type List []string
+
+// MaxList is how many values a List may hold.
+const MaxList = 512
 
 // TenantStore runs transactions on a storefront's data wherever it is, also
 // while it moves. Safe for concurrent use.

@@ -43,6 +43,41 @@ func TestStatementTexts(t *testing.T) {
 	require.Equal(t, `SELECT name FROM shoes WHERE storefront_id = ?1`, l.SQLite())
 }
 
+func TestWideStatements(t *testing.T) {
+	t.Parallel()
+	add := Write(shoes, `INSERT INTO shoes (storefront_id, id, name, size) VALUES ($1, $2, 'new', $3) ON CONFLICT (storefront_id, id) DO NOTHING`)
+	two, width, err := add.ForRows(2)
+	require.NoError(t, err)
+	require.Equal(t, 2, width)
+	require.Equal(t, `INSERT INTO shoes (storefront_id, id, name, size) VALUES (?1, ?2, 'new', ?3), (?1, ?4, 'new', ?5) ON CONFLICT (storefront_id, id) DO NOTHING RETURNING id AS captured_key`, two.SQLite())
+	again, _, err := add.ForRows(2)
+	require.NoError(t, err)
+	require.Same(t, two, again)
+	for _, wrong := range []*Statement{
+		Write(shoes, `UPDATE shoes SET name = $2 WHERE storefront_id = $1`),
+		Write(shoes, `INSERT INTO shoes (storefront_id, id) VALUES ($1, $2) RETURNING name`),
+		Write(shoes, `INSERT INTO shoes (storefront_id, id, size) VALUES ($1, $2, $3 + 1)`),
+		Write(shoes, `INSERT INTO shoes (storefront_id, id) VALUES ($1, $2) ON CONFLICT (storefront_id, id) DO UPDATE SET name = $3`),
+	} {
+		_, _, err := wrong.ForRows(2)
+		require.Error(t, err, wrong.Text())
+	}
+
+	find := Lock(`SELECT name FROM shoes WHERE storefront_id = $1 AND id IN ($2) AND size > $3 AND name IN ($4)`)
+	wide, args, err := find.ForLists([]any{List{"a", "b"}, 40, List{}})
+	require.NoError(t, err)
+	require.Equal(t, `SELECT name FROM shoes WHERE storefront_id = $1 AND id IN ($2, $5, $6, $7, $8, $9, $10, $11) AND size > $3 AND name IN ($4) FOR UPDATE`, wide.Postgres())
+	require.Equal(t, []any{"a", 40, nil, "b", "b", "b", "b", "b", "b", "b"}, args)
+	same, args, err := find.ForLists([]any{"a", 40, "x"})
+	require.NoError(t, err)
+	require.Same(t, find, same)
+	require.Equal(t, []any{"a", 40, "x"}, args)
+	for _, wrong := range [][]any{{"a", List{"b"}, "x"}, {make(List, MaxList+1), 40, "x"}} {
+		_, _, err := find.ForLists(wrong)
+		require.Error(t, err)
+	}
+}
+
 func TestCatalogRefusesWrongDeclarations(t *testing.T) {
 	t.Parallel()
 	for name, table := range map[string]*Table{

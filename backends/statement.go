@@ -32,6 +32,7 @@ type Statement struct {
 	Site string
 
 	text string
+	wide sync.Map // by rows or sizes of lists: the *Statement for so many
 }
 
 // KeyColumn is the name of the column that every Write returns last: the id of

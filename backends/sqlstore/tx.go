@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math/bits"
+	"slices"
 	"time"
 
 	"smartseller/backends"
@@ -72,6 +74,40 @@ func (t *tx) Select(dst any, s *backends.Statement, args ...any) error {
 
 // Exec implements backends.Tx.
 func (t *tx) Exec(s *backends.Statement, args ...any) (int64, error) {
+	return t.exec(s, args)
+}
+
+// ExecMany implements backends.Tx. The rows of a statement are a power of two, so
+// that it needs a handful of texts.
+func (t *tx) ExecMany(s *backends.Statement, rows [][]any) (written int64, err error) {
+	_, width, err := s.ForRows(1)
+	if err != nil {
+		return 0, err
+	}
+	for _, row := range rows {
+		if len(row) != width {
+			return 0, fmt.Errorf("%s: a row has %d arguments, the statement takes %d", s.Site, len(row), width)
+		}
+	}
+	per := max(1, (maxParameters-1)/max(1, width))
+	for len(rows) > 0 {
+		n := 1 << (bits.Len(uint(min(per, len(rows)))) - 1)
+		wide, _, err := s.ForRows(n)
+		if err != nil {
+			return written, err
+		}
+		args := slices.Concat(rows[:n]...)
+		got, err := t.exec(wide, args)
+		if err != nil {
+			return written, err
+		}
+		written += got
+		rows = rows[n:]
+	}
+	return written, nil
+}
+
+func (t *tx) exec(s *backends.Statement, args []any) (int64, error) {
 	var n int64
 	err := t.run(s, false, args, func(rows *sql.Rows, columns []string, key []any) error {
 		discard := make([]any, len(columns), len(columns)+1)
@@ -125,6 +161,10 @@ func (t *tx) check(s *backends.Statement, rows bool) error {
 }
 
 func (t *tx) query(s *backends.Statement, args []any, read func(*sql.Rows, []string, []any) error) (err error) {
+	s, args, err = s.ForLists(args)
+	if err != nil {
+		return err
+	}
 	bound, err := bind(string(t.store.place.Storefront), args)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Site, err)

@@ -31,6 +31,9 @@ var transactionCases = map[string]func(*testing.T, *home){
 	"a mebibyte of text":                    largeTextRoundTrips,
 	"text that not every engine holds":      badTextIsRefused,
 	"Get wants one row":                     getWantsOneRow,
+	"many rows at once":                     manyRowsAtOnce,
+	"many rows at once, one of them wrong":  manyRowsOneWrong,
+	"lists of values":                       listsOfValues,
 	"refused and failed leave nothing open": leavesNothingOpen,
 }
 
