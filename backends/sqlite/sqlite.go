@@ -21,6 +21,7 @@ import (
 	"smartseller/backends/sqlstore"
 	"smartseller/migrations"
 	"smartseller/platform/database"
+	"smartseller/platform/failpoint"
 	"smartseller/platform/fault"
 	"smartseller/platform/ids"
 )
@@ -69,14 +70,14 @@ func (b *Backend) Create(ctx context.Context, p backends.Place) error {
 	if err := b.onThisHost(); err != nil {
 		return err
 	}
+	folder := filepath.Dir(path)
 	if _, err := os.Stat(path); err == nil {
-		return nil
+		return syncFolders(folder, b.cfg.Path) // whoever made it may have died before that
 	}
 	empty, err := b.emptyPlace(ctx)
 	if err != nil {
 		return err
 	}
-	folder := filepath.Dir(path)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return unreachable(err)
 	}
@@ -86,10 +87,12 @@ func (b *Backend) Create(ctx context.Context, p backends.Place) error {
 	return syncFolders(folder, b.cfg.Path)
 }
 
+const draftPattern = ".new-*"
+
 // publish writes a file that nobody sees before it is complete. Whoever was
 // first wins: a link, unlike a rename, never replaces a file in use.
 func publish(path string, content []byte) error {
-	draft, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	draft, err := os.CreateTemp(filepath.Dir(path), draftPattern)
 	if err != nil {
 		return err
 	}
@@ -104,6 +107,7 @@ func publish(path string, content []byte) error {
 	if err := os.Link(draft.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
+	failpoint.Reach("K19") // the file is there, its folder not yet durable
 	return nil
 }
 
@@ -188,7 +192,11 @@ func (b *Backend) Destroy(_ context.Context, p backends.Place) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+	drafts, err := filepath.Glob(filepath.Join(filepath.Dir(path), draftPattern)) // of a Create that died
+	if err != nil {
+		return err
+	}
+	for _, name := range append(drafts, path, path+"-wal", path+"-shm") {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return unreachable(err)
 		}

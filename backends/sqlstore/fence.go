@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"smartseller/backends"
+	"smartseller/platform/failpoint"
 )
 
 const fenceText = `SELECT epoch, state, capture, move_id, gen FROM fence WHERE storefront_id = $1 AND id = 'fence'`
@@ -180,7 +181,13 @@ func (s *Store) Change(ctx context.Context, token backends.Token, t backends.Tra
 		if f == want {
 			return nil
 		}
-		return m.setFence(want)
+		if err := m.setFence(want); err != nil {
+			return err
+		}
+		if t.Exclusive > 0 {
+			failpoint.Reach("K9") // the lock is held, the seal not committed
+		}
+		return nil
 	})
 }
 

@@ -245,7 +245,11 @@ func (x *run) drainTable(ctx context.Context, p backends.Progress) error {
 }
 
 func (x *run) forget(ctx context.Context, from backends.Store, entries []backends.Entry) error {
-	if err := x.hook(ctx, "K5"); err != nil {
+	point := "K5"
+	if from == x.target {
+		point = "K16" // the same, of the stream that comes back
+	}
+	if err := x.hook(ctx, point); err != nil {
 		return err
 	}
 	if err := from.Forget(ctx, x.m.token(), entries); err != nil {

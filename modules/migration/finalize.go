@@ -48,6 +48,13 @@ func (x *run) erase(ctx context.Context, p backends.Place) error {
 	if err != nil && !errors.Is(err, backends.ErrNoPlace) {
 		return fmt.Errorf("erase the storefront from %s: %w", p.Backend, err)
 	}
+	if err := x.hook(ctx, "erasing"); err != nil {
+		return err
+	}
+	return x.destroy(ctx, p)
+}
+
+func (x *run) destroy(ctx context.Context, p backends.Place) error {
 	b, err := x.directory.Backend(ctx, p.Backend)
 	if err != nil {
 		return err
@@ -150,8 +157,8 @@ func (x *run) undo(ctx context.Context) error {
 
 func (x *run) undoTarget(ctx context.Context) error {
 	s, release, err := x.stores.Acquire(ctx, x.m.Target)
-	if errors.Is(err, backends.ErrNoPlace) {
-		return nil
+	if errors.Is(err, backends.ErrNoPlace) { // never made, or half made
+		return x.destroy(ctx, x.m.Target)
 	}
 	if err != nil {
 		return err

@@ -234,6 +234,9 @@ func (x *run) step(ctx context.Context) error {
 	if err := x.heed(); err != nil {
 		return err
 	}
+	if err := x.hook(ctx, string(x.m.Phase)); err != nil {
+		return err
+	}
 	switch x.m.Phase {
 	case Paused:
 		return x.enter(ctx, x.m.ResumePhase, answer)

@@ -9,6 +9,7 @@ import (
 	"smartseller/backends"
 	"smartseller/platform/control"
 	"smartseller/platform/crypto"
+	"smartseller/platform/failpoint"
 	"smartseller/platform/ids"
 )
 
@@ -58,7 +59,9 @@ type RunnerOptions struct {
 	// Lease is how long a move whose instance died waits for another one, except
 	// while the storefront is sealed, when it is half a second; 0: 10 s.
 	Lease time.Duration
-	// Hook is called at the crash points K1 to K18 of the protocol; nil: nothing.
+	// Hook is called at the crash points of the protocol, K1 to K18 but K9, which lies
+	// inside a transaction, and at the beginning of every phase's step, by the phase's
+	// name, and half-way through erasing a place ("erasing"); nil: the failpoints that the process was built with.
 	Hook func(ctx context.Context, point string) error
 }
 
@@ -73,7 +76,10 @@ func NewRunner(o RunnerOptions) *Runner {
 		r.lease = leaseNormal
 	}
 	if r.hook == nil {
-		r.hook = func(context.Context, string) error { return nil }
+		r.hook = func(_ context.Context, point string) error {
+			failpoint.Reach(point)
+			return nil
+		}
 	}
 	o.Router.OnStall(func(context.Context, backends.StorefrontID) { r.Wake() })
 	return r

@@ -29,9 +29,6 @@ func (x *run) watch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := x.hook(ctx, "K16"); err != nil {
-			return err
-		}
 		if time.Since(time.UnixMicro(x.m.Stats.CommittedAt)) > x.m.Options.window() {
 			return x.enter(ctx, Finalizing)
 		}
