@@ -45,7 +45,8 @@ var (
 	ErrCursor           = fault.New(fault.Malformed, "invalid_cursor", "The cursor is not one that this list gave out: begin again without one.")
 )
 
-func (f AddressFields) check() error {
+// Check says which value of an address is not acceptable, as a *fault.Error.
+func (f AddressFields) Check() error {
 	for _, field := range []struct {
 		pointer, value string
 		required       bool
@@ -69,10 +70,11 @@ func (f AddressFields) check() error {
 	if region, err := language.ParseRegion(f.Country); err != nil || !region.IsCountry() || region.String() != f.Country {
 		return fault.InvalidField("/country", "unknown_country", "must be an ISO 3166-1 code of two capital letters, such as DE")
 	}
-	return checkPhone(f.Phone)
+	return CheckPhone(f.Phone)
 }
 
-func checkPhone(phone string) error {
+// CheckPhone refuses a phone number that is neither in E.164 form nor empty.
+func CheckPhone(phone string) error {
 	if phone != "" && !phoneForm.MatchString(phone) {
 		return fault.InvalidField("/phone", "invalid_phone", "must be a number in E.164 form, such as +4930123456, or empty")
 	}

@@ -64,7 +64,7 @@ func (s *Service) Address(ctx context.Context, storefront backends.StorefrontID,
 // AddAddress keeps a new address; the first one becomes the default.
 // ErrTooManyAddresses at the limit, which holds for requests side by side too.
 func (s *Service) AddAddress(ctx context.Context, storefront backends.StorefrontID, customer string, f AddressFields) (a *Address, err error) {
-	if err := f.check(); err != nil {
+	if err := f.Check(); err != nil {
 		return nil, err
 	}
 	id := ids.New()
@@ -92,7 +92,7 @@ func (s *Service) AddAddress(ctx context.Context, storefront backends.Storefront
 // SetAddress replaces the address of the version that was read; ErrStale when it
 // has changed since.
 func (s *Service) SetAddress(ctx context.Context, storefront backends.StorefrontID, customer, id string, version int64, f AddressFields) (a *Address, err error) {
-	if err := f.check(); err != nil {
+	if err := f.Check(); err != nil {
 		return nil, err
 	}
 	err = s.store.Update(ctx, storefront, func(_ context.Context, tx backends.Tx) error {

@@ -62,7 +62,7 @@ var (
 )
 
 func (p Profile) check() error {
-	if err := checkPhone(p.Phone); err != nil {
+	if err := CheckPhone(p.Phone); err != nil {
 		return err
 	}
 	if p.Locale != "" && !localeForm.MatchString(p.Locale) {

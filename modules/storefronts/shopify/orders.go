@@ -18,6 +18,7 @@ type Order struct {
 	Shipping          int64
 	Tax               int64
 	Discount          int64
+	DiscountCode      string
 	Total             int64
 	Refunded          int64
 	FinancialStatus   string
@@ -27,25 +28,34 @@ type Order struct {
 	FulfilledAt       *int64
 	CancelledAt       *int64
 	BillTo, ShipTo    OrderAddress
+	ShippingMethod    string
+	PaymentMethod     string
+	PaymentReference  string
 	Note              string
+	Tags              string
 	Source            string
 	Lines             []OrderLine
 }
 
 // OrderAddress is the copy of an address that an order keeps.
 type OrderAddress struct {
-	Name, Street, City, PostalCode, Province, Country, Phone string
+	Name, Company, Street, City, PostalCode, Province, Country, Phone string
 }
 
 // OrderLine is one thing that was ordered. Position counts from 1.
 type OrderLine struct {
-	Line     int
-	Position int
-	Title    string
-	SKU      string
-	Quantity int64 // 0: it was taken off the order
-	Price    int64 // of one
-	Discount int64
+	Line              int
+	Position          int
+	Title             string
+	SKU               string
+	Vendor            string
+	Quantity          int64 // 0: it was taken off the order
+	Price             int64 // of one
+	CompareAtPrice    *int64
+	Discount          int64
+	RequiresShipping  bool
+	Taxable           bool
+	FulfillmentStatus string
 }
 
 // Orders reads an order export. The first row of an order says everything about
@@ -92,7 +102,9 @@ func (s *sheet) order() (*Order, error) {
 		Line: s.line, ID: s.neededCode("Id"), Email: s.word("Email"), Currency: s.needed("Currency"),
 		FinancialStatus: s.needed("Financial Status"), FulfillmentStatus: s.word("Fulfillment Status"),
 		PaidAt: s.instant("Paid at"), FulfilledAt: s.instant("Fulfilled at"), CancelledAt: s.instant("Cancelled at"),
-		BillTo: s.orderAddress("Billing "), ShipTo: s.orderAddress("Shipping "), Note: s.text("Notes"), Source: s.word("Source"),
+		BillTo: s.orderAddress("Billing "), ShipTo: s.orderAddress("Shipping "), Note: s.text("Notes"), Tags: s.word("Tags"), Source: s.word("Source"),
+		DiscountCode: s.word("Discount Code"), ShippingMethod: s.word("Shipping Method"), PaymentMethod: s.word("Payment Method"),
+		PaymentReference: s.code("Payment Reference"),
 	}
 	if found := numberForm.FindStringSubmatch(s.needed("Name")); found != nil {
 		o.Number, _ = strconv.ParseInt(found[1], 10, 64) // 15 digits fit
@@ -115,7 +127,7 @@ func (s *sheet) order() (*Order, error) {
 
 func (s *sheet) orderAddress(prefix string) OrderAddress {
 	return OrderAddress{
-		Name: s.word(prefix + "Name"), Street: s.word(prefix + "Street"), City: s.word(prefix + "City"), PostalCode: s.code(prefix + "Zip"),
+		Name: s.word(prefix + "Name"), Company: s.word(prefix + "Company"), Street: s.word(prefix + "Street"), City: s.word(prefix + "City"), PostalCode: s.code(prefix + "Zip"),
 		Province: s.word(prefix + "Province"), Country: s.word(prefix + "Country"), Phone: s.code(prefix + "Phone"),
 	}
 }
@@ -128,8 +140,10 @@ func (s *sheet) orderLine(o *Order) error {
 	}
 	scale, _ := scaleOf(o.Currency)
 	l := OrderLine{
-		Line: s.line, Position: len(o.Lines) + 1, Title: s.needed("Lineitem name"), SKU: s.code("Lineitem sku"),
-		Price: s.money("Lineitem price", scale), Discount: s.money("Lineitem discount", scale),
+		Line: s.line, Position: len(o.Lines) + 1, Title: s.needed("Lineitem name"), SKU: s.code("Lineitem sku"), Vendor: s.word("Vendor"),
+		Price: s.money("Lineitem price", scale), Discount: s.money("Lineitem discount", scale), CompareAtPrice: s.moneyIfAny("Lineitem compare at price", scale),
+		RequiresShipping: s.truth("Lineitem requires shipping", true), Taxable: s.truth("Lineitem taxable", true),
+		FulfillmentStatus: s.word("Lineitem fulfillment status"),
 	}
 	s.present("Lineitem price", s.text("Lineitem price"))
 	if n := s.number("Lineitem quantity"); n == nil || *n < 0 {

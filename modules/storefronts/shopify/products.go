@@ -16,21 +16,30 @@ type Product struct {
 	Kind        string
 	Tags        string
 	Published   bool
+	Options     []string // what variants differ in, such as "Size"; none for a product with one variant
+	Images      []string // URLs
 	Variants    []Variant
 }
 
 // Variant is one that can be bought. Position counts from 1.
 type Variant struct {
-	Line           int
-	Position       int
-	Title          string // its options' values, "" for the only one
-	SKU            string
-	Barcode        string
-	Price          int64 // minor units
-	CompareAtPrice *int64
-	Inventory      *int64 // nil: not counted
-	Grams          int64
+	Line             int
+	Position         int
+	Options          []string // its values of the product's options
+	Image            string   // URL or ""
+	SKU              string
+	Barcode          string
+	Price            int64 // minor units
+	CompareAtPrice   *int64
+	Inventory        *int64 // nil: not counted
+	Backorder        bool   // more may be sold than is there
+	RequiresShipping bool
+	Taxable          bool
+	Grams            int64
 }
+
+// Title tells the variant from the others of its product; "" for the only one.
+func (v *Variant) Title() string { return strings.Join(v.Options, " / ") }
 
 // Products reads a product export, whose prices are in that currency. An error
 // ends the sequence.
@@ -71,11 +80,23 @@ func (s *sheet) product(scale int) (*Product, error) {
 		Line: s.line, Handle: s.neededCode("Handle"), Title: s.needed("Title"), Description: s.text("Body (HTML)"), Vendor: s.word("Vendor"),
 		Kind: s.word("Type"), Tags: s.word("Tags"), Published: s.truth("Published", true),
 	}
+	for _, n := range []string{"1", "2", "3"} {
+		if name := s.word("Option" + n + " Name"); name != "" && s.word("Option"+n+" Value") != noOptions {
+			p.Options = append(p.Options, name)
+		}
+	}
 	return p, s.more(p, scale)
 }
 
-// more reads a row's variant. A row without one has a further picture.
+// more reads a row's picture and variant; it may have one alone.
 func (s *sheet) more(p *Product, scale int) error {
+	if image := s.word("Image Src"); image != "" {
+		if len(p.Images) == MaxImages {
+			s.fail("Handle", "the product has more than %d pictures", MaxImages)
+			return s.judge()
+		}
+		p.Images = append(p.Images, image)
+	}
 	if s.text("Option1 Value") == "" && s.text("Variant Price") == "" && s.text("Variant SKU") == "" {
 		return s.judge()
 	}
@@ -84,14 +105,12 @@ func (s *sheet) more(p *Product, scale int) error {
 		return s.judge()
 	}
 	v := Variant{
-		Line: s.line, Position: len(p.Variants) + 1, Title: s.options(), SKU: s.code("Variant SKU"), Barcode: s.code("Variant Barcode"),
-		Price: s.money("Variant Price", scale), Grams: s.grams("Variant Grams"),
+		Line: s.line, Position: len(p.Variants) + 1, Options: s.options(), Image: s.word("Variant Image"), SKU: s.code("Variant SKU"),
+		Barcode: s.code("Variant Barcode"), Price: s.money("Variant Price", scale), CompareAtPrice: s.moneyIfAny("Variant Compare At Price", scale),
+		Grams: s.grams("Variant Grams"), Backorder: s.word("Variant Inventory Policy") == "continue",
+		RequiresShipping: s.truth("Variant Requires Shipping", true), Taxable: s.truth("Variant Taxable", true),
 	}
 	s.present("Variant Price", s.text("Variant Price"))
-	if s.text("Variant Compare At Price") != "" {
-		before := s.money("Variant Compare At Price", scale)
-		v.CompareAtPrice = &before
-	}
 	if n := s.number("Variant Inventory Qty"); s.text("Variant Inventory Tracker") != "" {
 		v.Inventory = n
 	}
@@ -99,14 +118,16 @@ func (s *sheet) more(p *Product, scale int) error {
 	return s.judge()
 }
 
-// options are the values that tell a variant from the others. A product without
-// options has a variant that the export calls Default Title.
-func (s *sheet) options() string {
-	var values []string
+// noOptions is the value that the export gives the one variant of a product
+// without options.
+const noOptions = "Default Title"
+
+// options are the values that tell a variant from the others.
+func (s *sheet) options() (values []string) {
 	for _, column := range []string{"Option1 Value", "Option2 Value", "Option3 Value"} {
-		if value := s.word(column); value != "" && value != "Default Title" {
+		if value := s.word(column); value != "" && value != noOptions {
 			values = append(values, value)
 		}
 	}
-	return strings.Join(values, " / ")
+	return values
 }

@@ -30,5 +30,6 @@ func (e *Error) Error() string {
 const (
 	MaxRecord   = 1 << 20 // bytes of one row
 	MaxVariants = 2048    // of one product
+	MaxImages   = 2048    // of one product
 	MaxLines    = 1000    // of one order
 )

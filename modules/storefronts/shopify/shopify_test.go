@@ -94,44 +94,57 @@ const (
 
 func TestProductRows(t *testing.T) {
 	t.Parallel()
-	got, err := readProducts(productHead +
-		"kite,Kite,<p>Flies</p>,Wind & Co,Toy,\"air, toy\",true,Red,S,K-1,250.5,shopify,-2,12.5,15,https://example.com/1.jpg\n" +
-		"kite,,,,,,,Blue,,,,,7,0.99,,\n" +
-		"kite,,,,,,,,,,,,,,,https://example.com/2.jpg\n" +
-		"ball,Ball,,,,,false,Default Title,,,,,,3,,\n")
+	const more = "Option1 Name,Option2 Name,Variant Inventory Policy,Variant Requires Shipping,Variant Taxable,Variant Image,"
+	got, err := readProducts(more + productHead +
+		"Colour,Size,continue,false,false,https://example.com/r.jpg,kite,Kite,<p>Flies</p>,Wind & Co,Toy,\"air, toy\",true,Red,S,K-1,250.5,shopify,-2,12.5,15,https://example.com/1.jpg\n" +
+		",,deny,true,true,,kite,,,,,,,Blue,,,,,7,0.99,,\n" +
+		",,,,,,kite,,,,,,,,,,,,,,,https://example.com/2.jpg\n" +
+		"Title,,,,,,ball,Ball,,,,,false,Default Title,,,,,,3,,\n")
 	require.NoError(t, err)
 	before, left := int64(1500), int64(-2)
 	require.Equal(t, []*shopify.Product{
 		{
 			Line: 2, Handle: "kite", Title: "Kite", Description: "<p>Flies</p>", Vendor: "Wind & Co", Kind: "Toy", Tags: "air, toy", Published: true,
+			Options: []string{"Colour", "Size"}, Images: []string{"https://example.com/1.jpg", "https://example.com/2.jpg"},
 			Variants: []shopify.Variant{
-				{Line: 2, Position: 1, Title: "Red / S", SKU: "K-1", Price: 1250, CompareAtPrice: &before, Inventory: &left, Grams: 251},
-				{Line: 3, Position: 2, Title: "Blue", Price: 99},
+				{
+					Line: 2, Position: 1, Options: []string{"Red", "S"}, Image: "https://example.com/r.jpg", SKU: "K-1", Price: 1250,
+					CompareAtPrice: &before, Inventory: &left, Backorder: true, Grams: 251,
+				},
+				{Line: 3, Position: 2, Options: []string{"Blue"}, Price: 99, RequiresShipping: true, Taxable: true},
 			},
 		},
-		{Line: 5, Handle: "ball", Title: "Ball", Variants: []shopify.Variant{{Line: 5, Position: 1, Price: 300}}},
+		{Line: 5, Handle: "ball", Title: "Ball", Variants: []shopify.Variant{{Line: 5, Position: 1, Price: 300, RequiresShipping: true, Taxable: true}}},
 	}, got)
+	require.Equal(t, "Red / S", got[0].Variants[0].Title())
+	require.Empty(t, got[1].Variants[0].Title())
 }
 
 func TestOrderRows(t *testing.T) {
 	t.Parallel()
-	got, err := readOrders(orderHead + orderRow +
-		"#1001,ada@example.com,,,,,,,,,2024-01-31 13:45:00 +0100,1,String,2.5,,,,\n" +
-		"#1002,,refunded,,JPY,300,,,300,,2024-02-01 00:00:00 UTC,1,Ball,300,,2024-02-01 09:00:00 -0500,300.00,78\n")
+	const more = "Discount Code,Shipping Method,Payment Method,Payment Reference,Tags,Vendor,Lineitem compare at price,Lineitem requires shipping,Lineitem taxable,Lineitem fulfillment status,"
+	got, err := readOrders(more + orderHead + "SPRING,Standard,Card,'0042,gift,Wind & Co,12,true,true,fulfilled," + orderRow +
+		",,,,,,,false,false,pending,#1001,ada@example.com,,,,,,,,,2024-01-31 13:45:00 +0100,1,String,2.5,,,,\n" +
+		",,,,,,,,,,#1002,,refunded,,JPY,300,,,300,,2024-02-01 00:00:00 UTC,1,Ball,300,,2024-02-01 09:00:00 -0500,300.00,78\n")
 	require.NoError(t, err)
-	paid, cancelled := int64(1706705100_000000), int64(1706796000_000000)
+	paid, cancelled, before := int64(1706705100_000000), int64(1706796000_000000), int64(1200)
 	require.Equal(t, []*shopify.Order{
 		{
 			Line: 2, ID: "77", Number: 1001, Email: "ada@example.com", Currency: "EUR", Subtotal: 2000, Shipping: 499, Tax: 150, Total: 2649,
 			FinancialStatus: "paid", CreatedAt: paid, PaidAt: &paid, ShipTo: shopify.OrderAddress{PostalCode: "02108"},
+			DiscountCode: "SPRING", ShippingMethod: "Standard", PaymentMethod: "Card", PaymentReference: "0042", Tags: "gift",
 			Lines: []shopify.OrderLine{
-				{Line: 2, Position: 1, Title: "Kite", Quantity: 2, Price: 1000},
-				{Line: 3, Position: 2, Title: "String", Quantity: 1, Price: 250},
+				{
+					Line: 2, Position: 1, Title: "Kite", Vendor: "Wind & Co", Quantity: 2, Price: 1000, CompareAtPrice: &before,
+					RequiresShipping: true, Taxable: true, FulfillmentStatus: "fulfilled",
+				},
+				{Line: 3, Position: 2, Title: "String", Quantity: 1, Price: 250, FulfillmentStatus: "pending"},
 			},
 		},
 		{
 			Line: 4, ID: "78", Number: 1002, Currency: "JPY", Subtotal: 300, Total: 300, Refunded: 300, FinancialStatus: "refunded",
-			CreatedAt: 1706745600_000000, CancelledAt: &cancelled, Lines: []shopify.OrderLine{{Line: 4, Position: 1, Title: "Ball", Quantity: 1, Price: 300}},
+			CreatedAt: 1706745600_000000, CancelledAt: &cancelled,
+			Lines: []shopify.OrderLine{{Line: 4, Position: 1, Title: "Ball", Quantity: 1, Price: 300, RequiresShipping: true, Taxable: true}},
 		},
 	}, got)
 }

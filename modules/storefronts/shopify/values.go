@@ -33,6 +33,15 @@ func (s *sheet) money(column string, scale int) int64 {
 	return amount
 }
 
+// moneyIfAny is money, and nil when the value is empty.
+func (s *sheet) moneyIfAny(column string, scale int) *int64 {
+	if s.text(column) == "" {
+		return nil
+	}
+	amount := s.money(column, scale)
+	return &amount
+}
+
 // decimal reads a decimal number as an integer of that many decimals, exactly:
 // digits past them must be zeros.
 func decimal(value string, scale int) (int64, bool) {

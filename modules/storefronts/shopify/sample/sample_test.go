@@ -89,8 +89,8 @@ func TestRoundTrip(t *testing.T) {
 			got.Products.Variants += len(one.Variants)
 			for _, v := range one.Variants {
 				name := one.Title
-				if v.Title != "" {
-					name += " - " + v.Title
+				if v.Title() != "" {
+					name += " - " + v.Title()
 				}
 				require.NotContains(t, names, name)
 				names[name] = v.Price
