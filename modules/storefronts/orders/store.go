@@ -38,3 +38,57 @@ var (
 
 // Tables are the package's tenant tables.
 func Tables() []*backends.Table { return []*backends.Table{ordersTable, linesTable, countersTable} }
+
+var (
+	insertOrder = backends.Write(ordersTable, `INSERT INTO orders (storefront_id, id, external_id, number, customer_id, email, email_key, currency, subtotal,
+		shipping, tax, discount, discount_code, total, refunded, financial_status, fulfillment_status, placed_at, paid_at, fulfilled_at, cancelled_at,
+		shipping_address, billing_address, shipping_method, payment_method, payment_reference, note, tags, source, created_at, updated_at, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29,
+		$30, $30, 1)`)
+	insertLine = backends.Write(linesTable, `INSERT INTO order_lines (storefront_id, id, order_id, position, variant_id, title, sku, vendor, quantity, price,
+		compare_at_price, discount, requires_shipping, taxable, fulfillment_status)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`)
+	raiseNumber = backends.Write(countersTable, `INSERT INTO counters (storefront_id, id, value) VALUES ($1, 'order_number', $2)
+		ON CONFLICT (storefront_id, id) DO UPDATE SET value = excluded.value WHERE counters.value < excluded.value`)
+)
+
+// Insert adds orders that were made elsewhere, with their lines, in a few round
+// trips however many they are; orders to come get numbers above theirs. A number or
+// external id that is taken is a backends.UniqueError of "orders_number" or
+// "orders_external".
+func Insert(tx backends.Tx, added []Order) error {
+	if len(added) == 0 {
+		return nil
+	}
+	greatest := int64(0)
+	for i := range added {
+		greatest = max(greatest, added[i].Number)
+	}
+	if _, err := tx.Exec(raiseNumber, greatest); err != nil {
+		return err
+	}
+	return insert(tx, added)
+}
+
+func insert(tx backends.Tx, added []Order) error {
+	rows, lines := make([][]any, 0, len(added)), [][]any(nil)
+	for i := range added {
+		o := &added[i]
+		rows = append(rows, []any{
+			o.ID, o.ExternalID, o.Number, o.CustomerID, o.Email, o.EmailKey, o.Currency, o.Subtotal, o.Shipping, o.Tax, o.Discount, o.DiscountCode,
+			o.Total, o.Refunded, o.FinancialStatus, o.FulfillmentStatus, o.PlacedAt, o.PaidAt, o.FulfilledAt, o.CancelledAt, o.ShippingAddress.Text(),
+			o.BillingAddress.Text(), o.ShippingMethod, o.PaymentMethod, o.PaymentReference, o.Note, o.Tags, o.Source, tx.Now().UnixMicro(),
+		})
+		for _, l := range o.Lines {
+			lines = append(lines, []any{
+				l.ID, o.ID, l.Position, l.VariantID, l.Title, l.SKU, l.Vendor, l.Quantity, l.Price, l.CompareAtPrice, l.Discount, l.RequiresShipping,
+				l.Taxable, l.FulfillmentStatus,
+			})
+		}
+	}
+	if _, err := tx.ExecMany(insertOrder, rows); err != nil {
+		return err
+	}
+	_, err := tx.ExecMany(insertLine, lines)
+	return err
+}

@@ -1,6 +1,10 @@
 package products
 
-import "smartseller/backends"
+import (
+	"fmt"
+
+	"smartseller/backends"
+)
 
 var (
 	productsTable = &backends.Table{
@@ -27,3 +31,38 @@ var (
 
 // Tables are the package's tenant tables.
 func Tables() []*backends.Table { return []*backends.Table{productsTable, variantsTable} }
+
+var (
+	insertProduct = backends.Write(productsTable, `INSERT INTO products (storefront_id, id, handle, title, description, vendor, kind, tags, options, images,
+		published, created_at, updated_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, 1)`)
+	insertVariant = backends.Write(variantsTable, `INSERT INTO product_variants (storefront_id, id, product_id, position, title, options, image, sku, barcode,
+		price, compare_at_price, currency, inventory, backorder, requires_shipping, taxable, weight_grams, created_at, updated_at, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18, 1)`)
+)
+
+// Insert adds new products with their variants, in a few round trips however many
+// they are. A handle that is taken is a backends.UniqueError of "products_handle".
+func Insert(tx backends.Tx, added []Product) error {
+	now := tx.Now().UnixMicro()
+	rows, variants := make([][]any, 0, len(added)), [][]any(nil)
+	for i := range added {
+		p := &added[i]
+		if len(p.Variants) > MaxVariants {
+			return fmt.Errorf("product %s has %d variants, %d are the most", p.Handle, len(p.Variants), MaxVariants)
+		}
+		rows = append(rows, []any{
+			p.ID, p.Handle, p.Title, p.Description, p.Vendor, p.Kind, p.Tags, p.Options.Text(), p.Images.Text(), p.Published, now,
+		})
+		for _, v := range p.Variants {
+			variants = append(variants, []any{
+				v.ID, p.ID, v.Position, v.Title, v.Options.Text(), v.Image, v.SKU, v.Barcode, v.Price, v.CompareAtPrice, v.Currency, v.Inventory,
+				v.Backorder, v.RequiresShipping, v.Taxable, v.WeightGrams, now,
+			})
+		}
+	}
+	if _, err := tx.ExecMany(insertProduct, rows); err != nil {
+		return err
+	}
+	_, err := tx.ExecMany(insertVariant, variants)
+	return err
+}
