@@ -47,39 +47,86 @@ func newShared(t *testing.T) *shared {
 	return &shared{backend: b, catalog: catalog, admin: admin, app: app}
 }
 
-// storefront makes one with a row in every table that moves.
+// storefront makes one with rows in every table that moves.
 func (s *shared) storefront(t *testing.T) backends.StorefrontID {
 	t.Helper()
-	ctx := context.Background()
-	p := backends.Place{Backend: "shared", Storefront: backends.StorefrontID(ids.New()), Epoch: 1}
-	require.NoError(t, s.backend.Create(ctx, p))
-	store, err := s.backend.Open(ctx, p)
-	require.NoError(t, err)
-	require.NoError(t, store.Found(ctx, 1))
-	token := backends.Token{Move: ids.New(), Gen: 1}
-	require.NoError(t, store.Enlist(ctx, token))
-	for _, table := range s.catalog.Moving() {
-		k := backends.Key{Table: table.Name, ID: ids.New()}
-		require.NoError(t, store.Apply(ctx, token, backends.Batch{Keys: []backends.Key{k}, Rows: map[backends.Key]backends.Row{k: sample(table, k.ID)}}))
-	}
-	return p.Storefront
+	id := s.founded(t)
+	s.fill(t, id)
+	return id
 }
 
-func sample(table *backends.Table, id string) backends.Row {
+// founded makes an empty one.
+func (s *shared) founded(t *testing.T) backends.StorefrontID {
+	t.Helper()
+	id := backends.StorefrontID(ids.New())
+	require.NoError(t, s.backend.Create(context.Background(), place(id)))
+	require.NoError(t, s.open(t, id).Found(context.Background(), 1))
+	return id
+}
+
+func place(id backends.StorefrontID) backends.Place {
+	return backends.Place{Backend: "shared", Storefront: id, Epoch: 1}
+}
+
+func (s *shared) open(t *testing.T, id backends.StorefrontID) backends.Store {
+	t.Helper()
+	store, err := s.backend.Open(context.Background(), place(id))
+	require.NoError(t, err)
+	return store
+}
+
+// samples is how many rows fill puts into each table.
+const samples = 2
+
+func (s *shared) fill(t *testing.T, id backends.StorefrontID) {
+	t.Helper()
+	store, token := s.open(t, id), backends.Token{Move: ids.New(), Gen: 1}
+	require.NoError(t, store.Enlist(context.Background(), token))
+	for _, table := range s.catalog.Moving() {
+		b := backends.Batch{Rows: map[backends.Key]backends.Row{}}
+		for n := range int64(samples) {
+			k := backends.Key{Table: table.Name, ID: ids.New()}
+			b.Keys, b.Rows[k] = append(b.Keys, k), sample(table, k.ID, n)
+		}
+		require.NoError(t, store.Apply(context.Background(), token, b))
+	}
+}
+
+// sample is a row whose numbers are n and whose texts differ from another row's.
+func sample(table *backends.Table, id string, n int64) backends.Row {
 	row := backends.Row{id}
 	for _, c := range table.Columns[1:] {
 		switch {
 		case c.Name == "status":
 			row = append(row, "active")
 		case c.Type == backends.Integer:
-			row = append(row, int64(1))
+			row = append(row, n)
 		case c.Type == backends.Bytes:
-			row = append(row, []byte("x"))
+			row = append(row, []byte(id))
 		default:
-			row = append(row, "x")
+			row = append(row, id)
 		}
 	}
 	return row
+}
+
+// digest is that of all rows of a storefront.
+func (s *shared) digest(t *testing.T, id backends.StorefrontID) (sum backends.Digest) {
+	t.Helper()
+	require.NoError(t, s.open(t, id).Read(context.Background(), func(r backends.Reader) error {
+		for _, table := range s.catalog.Moving() {
+			rows, _, err := r.Scan(table, "", "", samples+1)
+			require.NoError(t, err)
+			require.Len(t, rows, samples, table.Name)
+			for _, row := range rows {
+				one, _, err := backends.DigestOf(table, row, nil)
+				require.NoError(t, err)
+				sum.Add(one)
+			}
+		}
+		return nil
+	}))
+	return sum
 }
 
 // TestRowLevelSecurityAlone runs what a module that forgot its WHERE would run:
@@ -101,14 +148,14 @@ func TestRowLevelSecurityAlone(t *testing.T) {
 		require.NoError(t, entered(func(tx *sql.Tx) error {
 			var n, foreign int
 			require.NoError(t, tx.QueryRow(`SELECT count(*), count(*) FILTER (WHERE storefront_id <> $1) FROM `+table.Name, string(mine)).Scan(&n, &foreign))
-			require.Equal(t, 1, n, table.Name)
+			require.Equal(t, samples, n, table.Name)
 			require.Zero(t, foreign, table.Name)
 			for _, text := range []string{`UPDATE ` + table.Name + ` SET id = id`, `DELETE FROM ` + table.Name} {
 				result, err := tx.Exec(text)
 				require.NoError(t, err)
 				changed, err := result.RowsAffected()
 				require.NoError(t, err)
-				require.EqualValues(t, 1, changed, "%s: its own row alone", text)
+				require.EqualValues(t, samples, changed, "%s: its own rows alone", text)
 			}
 			return nil
 		}), table.Name)

@@ -15,16 +15,22 @@ func TestStatementsThatBreakTheContract(t *testing.T) {
 	for name, declare := range map[string]func(){
 		"no storefront":            func() { Read(`SELECT name FROM shoes WHERE id = $2`) },
 		"storefront in one of two": func() { Read(`SELECT s.name FROM shoes s JOIN laces l ON l.shoe = s.id WHERE s.storefront_id = $1`) },
-		"another number":           func() { Read(`SELECT name FROM shoes WHERE storefront_id = $2 AND id = $1`) },
-		"all columns":              func() { Read(`SELECT * FROM shoes WHERE storefront_id = $1`) },
-		"two statements":           func() { Read(`SELECT name FROM shoes WHERE storefront_id = $1; SELECT 1`) },
-		"a Read that writes":       func() { Read(`DELETE FROM shoes WHERE storefront_id = $1`) },
-		"another table":            func() { Write(shoes, `DELETE FROM laces WHERE storefront_id = $1`) },
-		"no table":                 func() { Write(nil, `DELETE FROM shoes WHERE storefront_id = $1`) },
-		"a Write that reads":       func() { Write(shoes, `SELECT name FROM shoes WHERE storefront_id = $1`) },
-		"changes the id":           func() { Write(shoes, `UPDATE shoes SET name = $2, id = $3 WHERE storefront_id = $1`) },
-		"changes the storefront":   func() { Write(shoes, `UPDATE shoes SET storefront_id = $1 WHERE storefront_id = $1`) },
-		"inserts elsewhere":        func() { Write(shoes, `INSERT INTO shoes (id, storefront_id) VALUES ($1, $2)`) },
+		"tables with commas":       func() { Read(`SELECT s.name FROM shoes s, laces l WHERE s.storefront_id = $1`) },
+		"a table behind USING":     func() { Write(shoes, `DELETE FROM shoes USING laces WHERE storefront_id = $1`) },
+		"inserts what it selects": func() {
+			Write(shoes, `INSERT INTO shoes (storefront_id, id) SELECT $1, id FROM shoes WHERE storefront_id = $1 AND shoes.storefront_id = $1`)
+		},
+		"the id in a list":       func() { Write(shoes, `UPDATE shoes SET (name, id) = ($2, $3) WHERE storefront_id = $1`) },
+		"another number":         func() { Read(`SELECT name FROM shoes WHERE storefront_id = $2 AND id = $1`) },
+		"all columns":            func() { Read(`SELECT * FROM shoes WHERE storefront_id = $1`) },
+		"two statements":         func() { Read(`SELECT name FROM shoes WHERE storefront_id = $1; SELECT 1`) },
+		"a Read that writes":     func() { Read(`DELETE FROM shoes WHERE storefront_id = $1`) },
+		"another table":          func() { Write(shoes, `DELETE FROM laces WHERE storefront_id = $1`) },
+		"no table":               func() { Write(nil, `DELETE FROM shoes WHERE storefront_id = $1`) },
+		"a Write that reads":     func() { Write(shoes, `SELECT name FROM shoes WHERE storefront_id = $1`) },
+		"changes the id":         func() { Write(shoes, `UPDATE shoes SET name = $2, id = $3 WHERE storefront_id = $1`) },
+		"changes the storefront": func() { Write(shoes, `UPDATE shoes SET storefront_id = $1 WHERE storefront_id = $1`) },
+		"inserts elsewhere":      func() { Write(shoes, `INSERT INTO shoes (id, storefront_id) VALUES ($1, $2)`) },
 	} {
 		require.Panics(t, declare, name)
 	}

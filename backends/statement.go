@@ -91,11 +91,12 @@ func declare(kind StatementKind, table *Table, text string) *Statement {
 }
 
 var (
-	namesTable = regexp.MustCompile(`(?i)\b(?:FROM|JOIN|INTO)\s+[a-z_]+|^UPDATE\s+[a-z_]+`)
+	namesTable = regexp.MustCompile(`(?i)\b(?:FROM|JOIN|INTO|USING)\s+[a-z_]+|^UPDATE\s+[a-z_]+`)
+	tableList  = regexp.MustCompile(`(?i)\b(?:FROM|USING)\s+[a-z_]+(?:\s+(?:AS\s+)?[a-z_]+)?\s*,`)
 	bindsOne   = regexp.MustCompile(`(?i)\bstorefront_id = \$1\b`)
 	insertHead = regexp.MustCompile(`(?i)^INSERT INTO ([a-z_]+) \(storefront_id, .*?\) VALUES \(\$1, `)
 	writeHead  = regexp.MustCompile(`(?i)^(?:INSERT INTO|UPDATE|DELETE FROM) ([a-z_]+) `)
-	setsKey    = regexp.MustCompile(`(?i)\bSET\s+(?:[^;]*,\s*)?(?:id|storefront_id)\s*=`)
+	setsKey    = regexp.MustCompile(`(?i)\bSET\s+(?:[^;]*,\s*)?(?:id|storefront_id)\s*=|\bSET\s*\(`)
 	allColumns = regexp.MustCompile(`(?i)\bSELECT \*|, \*|\.\*|\bRETURNING \*`)
 	returning  = regexp.MustCompile(`(?i)\bRETURNING\b`)
 	whereWord  = regexp.MustCompile(`(?i)\bWHERE\b|\bRETURNING\b`)
@@ -114,6 +115,9 @@ func (s *Statement) check() error {
 	if strings.Contains(s.text, ";") || allColumns.MatchString(s.text) {
 		return fmt.Errorf("must be one statement and name its columns: no ; and no SELECT *")
 	}
+	if tableList.MatchString(s.text) {
+		return fmt.Errorf("lists tables with commas: say JOIN, so that each is seen to be bound")
+	}
 	head := writeHead.FindStringSubmatch(s.text)
 	if s.Kind != WriteStatement {
 		if head != nil {
@@ -123,6 +127,9 @@ func (s *Statement) check() error {
 	}
 	if s.Table == nil || head == nil || head[1] != s.Table.Name {
 		return fmt.Errorf("must be INSERT INTO, UPDATE or DELETE FROM the table it declares")
+	}
+	if strings.HasPrefix(strings.ToUpper(s.text), "INSERT") && !insertHead.MatchString(s.text) {
+		return fmt.Errorf("must be INSERT INTO table (storefront_id, ...) VALUES ($1, ...): a distributed Postgres refuses INSERT ... SELECT")
 	}
 	if i := strings.Index(strings.ToUpper(s.text), " SET "); i >= 0 {
 		set := s.text[i:]
