@@ -12,22 +12,33 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
-	kongyaml "github.com/alecthomas/kong-yaml"
 
 	"smartseller/platform/fault"
 )
 
-// commands is the command line. Every flag is also SMARTSELLER_<NAME>, and a key
-// of the configuration file.
+// commands is the command line. Flags that are settings are also SMARTSELLER_<NAME>
+// and a key of the configuration file.
 type commands struct {
-	Config kong.ConfigFlag `help:"YAML or JSON file with settings." placeholder:"FILE"`
+	ConfigFile string `name:"config" placeholder:"FILE" help:"YAML or JSON file with settings ($SMARTSELLER_CONFIG)."`
 
 	Serve      serveCommand      `cmd:"" help:"Serve until told to stop."`
 	Storefront storefrontCommand `cmd:"" help:"Create, list and show storefronts."`
 	Backend    backendCommand    `cmd:"" help:"Add, list, check and remove backends."`
 	Move       moveCommand       `cmd:"" help:"Move storefronts from one backend to another, live."`
 	Where      whereCommand      `cmd:"" help:"Say where a storefront was at a time. Example: smartseller where demo --at 2026-03-01T12:00:00Z"`
+	Config     configCommand     `cmd:"" help:"Show the settings."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
+}
+
+// BeforeResolve reads the settings that are not flags.
+func (c *commands) BeforeResolve(parsed *kong.Context, l *layers) error {
+	path := ""
+	for _, p := range parsed.Path {
+		if p.Flag != nil && p.Flag.Name == "config" {
+			path, _ = parsed.FlagValue(p.Flag).(string)
+		}
+	}
+	return l.read(parsed.Model, os.Environ(), path)
 }
 
 type serveCommand struct{ Settings }
@@ -51,8 +62,9 @@ func Version() string {
 	return "unknown"
 }
 
-// Main runs the program and returns its exit code: 0 done, 64 wrong usage, and
-// otherwise the code of the error's kind (see platform/fault). A first SIGTERM or
+// Main runs the program and returns its exit code: 0 done, 64 wrong usage, 78 a
+// setting in the file or the environment that is not acceptable, and otherwise the
+// code of the error's kind (see platform/fault). A first SIGTERM or
 // SIGINT stops gracefully, a second one at once.
 func Main(args []string, out, errs io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -60,10 +72,11 @@ func Main(args []string, out, errs io.Writer) int {
 	defer stop()
 
 	var c commands
+	l := newLayers()
 	exited := -1
 	parser, err := kong.New(&c, kong.Name("smartseller"),
 		kong.Description("Many storefronts, each in a backend of its choice, moved from one to another while they serve."),
-		kong.DefaultEnvars("SMARTSELLER"), kong.Configuration(kongyaml.Loader),
+		kong.Resolvers(l), kong.Bind(l), kong.ValueFormatter(helpOf),
 		kong.UsageOnError(), kong.Writers(out, errs), kong.Exit(func(code int) { exited = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(out, (*io.Writer)(nil)))
 	if err != nil {
@@ -76,6 +89,9 @@ func Main(args []string, out, errs io.Writer) int {
 	}
 	if err != nil {
 		fmt.Fprintln(errs, "smartseller:", err)
+		if wrong := new(errSettings); errors.As(err, &wrong) {
+			return 78
+		}
 		return 64
 	}
 	if err := parsed.Run(); err != nil {

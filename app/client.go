@@ -17,9 +17,8 @@ import (
 
 // remote is how a command reaches the running server.
 type remote struct {
-	URL       string `name:"url" default:"http://127.0.0.1:8080" help:"The server."`
-	Token     string `help:"An admin's token; empty: read it from the token file."`
-	TokenFile string `default:"data/admin.token" type:"path" help:"File with an admin's token."`
+	connection
+	dataFolder
 }
 
 // call sends a request and decodes the answer into out, unless that is nil. A
@@ -42,9 +41,9 @@ func (r *remote) call(ctx context.Context, method, path string, in, out any) err
 }
 
 func (r *remote) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
-	token, err := readToken(r.Token, r.TokenFile)
+	token, err := readToken(r.Token, r.tokenFile())
 	if err != nil {
-		return nil, fault.New(fault.Unauthorized, "no_token", "No admin token: set SMARTSELLER_TOKEN, or run the command where %s is.", r.TokenFile).Because(err)
+		return nil, fault.New(fault.Unauthorized, "no_token", "No admin token: set SMARTSELLER_TOKEN, or run the command where %s is.", r.tokenFile()).Because(err)
 	}
 	var body io.Reader
 	if in != nil {
@@ -54,7 +53,7 @@ func (r *remote) send(ctx context.Context, method, path string, in any) (*http.R
 		}
 		body = bytes.NewReader(text)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(r.URL, "/")+path, body)
+	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(string(r.URL), "/")+path, body)
 	if err != nil {
 		return nil, err
 	}

@@ -1,29 +1,58 @@
 package app
 
 import (
+	"encoding/hex"
+	"errors"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+
+	"smartseller/platform/control"
+	"smartseller/platform/crypto"
 )
 
-// Settings are what `serve` can be told: default < file < environment < flag.
+// A field tagged `setting` can also stand in the configuration file and in a
+// SMARTSELLER_ variable; `setting:"secret"` is read from a file too (the name with
+// _file behind it), and never shown. See layers.
+
+// Settings are what `serve` can be told.
 type Settings struct {
-	Listen    string `default:"127.0.0.1:8080" help:"Address to serve on."`
-	Data      string `default:"data" type:"path" help:"Folder for the control database, the key and the SQLite backends of the first start."`
-	Control   string `default:"" help:"DSN of the control database; empty: SQLite in the data folder." placeholder:"postgres://..."`
-	MaxStores int    `default:"500" help:"How many storefronts of one backend are kept open."`
-	LogLevel  string `default:"info" enum:"debug,info,warn,error" help:"Least severe level that is logged."`
+	dataFolder
+	controlDatabase
+	Listen    address   `setting:"" default:"127.0.0.1:8080" help:"Address to serve on, HOST:PORT."`
+	MasterKey masterKey `setting:"secret" placeholder:"HEX" help:"Key that seals what the control database keeps secret, the same for all instances; none: data/master.key, made at the first start."`
+	MaxStores count     `setting:"" default:"500" help:"How many storefronts of one backend are kept open."`
+	LogLevel  string    `setting:"" default:"info" enum:"debug,info,warn,error" help:"Least severe level that is logged: debug, info, warn or error."`
 }
 
-func (s Settings) controlDSN() string {
-	if s.Control != "" {
-		return s.Control
+// dataFolder is where an installation keeps what is its own.
+type dataFolder struct {
+	Data string `setting:"" default:"data" type:"path" help:"Folder of the installation: control database, keys, admin's token, first SQLite backends."`
+}
+
+func (d dataFolder) keyFile() string   { return filepath.Join(d.Data, "master.key") }
+func (d dataFolder) tokenFile() string { return filepath.Join(d.Data, "admin.token") }
+
+// controlDatabase says where the control database is.
+type controlDatabase struct {
+	Control controlDSN `setting:"secret" placeholder:"DSN" help:"Control database, postgres://... with an sslmode or sqlite:PATH; none: SQLite in the data folder."`
+}
+
+func (c controlDatabase) dsn(d dataFolder) string {
+	if c.Control != "" {
+		return string(c.Control)
 	}
-	return "sqlite:" + filepath.Join(s.Data, "control.db")
+	return "sqlite:" + filepath.Join(d.Data, "control.db")
 }
 
-func (s Settings) keyFile() string   { return filepath.Join(s.Data, "master.key") }
-func (s Settings) tokenFile() string { return filepath.Join(s.Data, "admin.token") }
+// connection is how commands find the running server.
+type connection struct {
+	URL   serverURL `name:"url" setting:"" default:"http://127.0.0.1:8080" help:"The server."`
+	Token string    `setting:"secret" help:"An admin's token; none: read from admin.token in the data folder."`
+}
 
 // readToken finds the admin's token for the commands: given, or in the data folder.
 func readToken(given, file string) (string, error) {
@@ -32,4 +61,80 @@ func readToken(given, file string) (string, error) {
 	}
 	text, err := os.ReadFile(file)
 	return strings.TrimSpace(string(text)), err
+}
+
+// The types of values, each of which knows what it may be. Their errors never
+// repeat the value: it may be secret.
+type (
+	address    string
+	count      int
+	serverURL  string
+	controlDSN string
+	masterKey  string
+)
+
+// UnmarshalText wants HOST:PORT.
+func (a *address) UnmarshalText(text []byte) error {
+	_, port, err := net.SplitHostPort(string(text))
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return errors.New("must be HOST:PORT, such as 127.0.0.1:8080")
+	}
+	*a = address(text)
+	return nil
+}
+
+// UnmarshalText wants a whole number above zero.
+func (c *count) UnmarshalText(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 1 {
+		return errors.New("must be a whole number, 1 or more")
+	}
+	*c = count(n)
+	return nil
+}
+
+// UnmarshalText wants http://HOST or https://HOST.
+func (u *serverURL) UnmarshalText(text []byte) error {
+	parsed, err := url.Parse(string(text))
+	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" {
+		return errors.New("must be http://HOST:PORT or https://HOST:PORT")
+	}
+	*u = serverURL(text)
+	return nil
+}
+
+// UnmarshalText wants a DSN that the control database understands, or nothing.
+func (d *controlDSN) UnmarshalText(text []byte) error {
+	*d = controlDSN(text)
+	if len(text) == 0 {
+		return nil
+	}
+	return control.CheckDSN(string(text))
+}
+
+// UnmarshalText wants a key in hexadecimal, or nothing.
+func (k *masterKey) UnmarshalText(text []byte) error {
+	*k = masterKey(text)
+	if key, err := hex.DecodeString(string(text)); len(text) > 0 && (err != nil || len(key) != crypto.MasterKeySize) {
+		return errors.New("must be 64 hexadecimal digits")
+	}
+	return nil
+}
+
+// keyring opens the master key: given, or in the data folder, where it is made if need be.
+func (s Settings) keyring() (*crypto.Keyring, error) {
+	if s.MasterKey == "" {
+		if err := os.MkdirAll(s.Data, 0o700); err != nil {
+			return nil, err
+		}
+		return crypto.LoadOrCreate(s.keyFile())
+	}
+	key, err := hex.DecodeString(string(s.MasterKey))
+	if err != nil {
+		return nil, err
+	}
+	return crypto.New(key)
 }

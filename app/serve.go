@@ -43,7 +43,7 @@ func serve(ctx context.Context, s Settings, out io.Writer) error {
 	if err := program.Start(starting); err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", s.Listen)
+	listener, err := net.Listen("tcp", string(s.Listen))
 	if err == nil {
 		fmt.Fprintf(out, "SmartSeller serves on http://%s\n  API: http://%s/docs\n  A move to try: smartseller move start demo files-2\n", listener.Addr(), listener.Addr())
 		err = server.Serve(ctx, listener, grace)
@@ -77,16 +77,13 @@ func newLog(s Settings) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})), nil
 }
 
-func openKeys(s Settings) (*crypto.Keyring, error) {
+func openKeys(s Settings) (*crypto.Keyring, error) { return s.keyring() }
+
+func openControl(lc fx.Lifecycle, s Settings) (*control.DB, error) {
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return nil, err
 	}
-	return crypto.LoadOrCreate(s.keyFile())
-}
-
-// openControl takes the keys only so that the data folder is there.
-func openControl(lc fx.Lifecycle, s Settings, _ *crypto.Keyring) (*control.DB, error) {
-	db, err := control.Open(context.Background(), s.controlDSN())
+	db, err := control.Open(context.Background(), s.dsn(s.dataFolder))
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +108,7 @@ func newDirectory(lc fx.Lifecycle, db *control.DB, keys *crypto.Keyring, catalog
 }
 
 func newStores(lc fx.Lifecycle, s Settings, d *backends.Directory) *backends.Stores {
-	stores := backends.NewStores(d, s.MaxStores)
+	stores := backends.NewStores(d, int(s.MaxStores))
 	lc.Append(fx.Hook{OnStop: func(context.Context) error { return stores.Close() }})
 	return stores
 }

@@ -62,14 +62,26 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 	return db, nil
 }
 
+// CheckDSN says what is wrong with a DSN, without connecting or repeating it.
+func CheckDSN(dsn string) error {
+	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok && path != "" {
+		return nil
+	}
+	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
+		_, err := database.PostgresDSN(dsn)
+		return err
+	}
+	return errors.New("must be sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=MODE")
+}
+
 func open(dsn string) (*DB, error) {
+	if err := CheckDSN(dsn); err != nil {
+		return nil, err
+	}
 	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
 		return openSQLite(path)
 	}
-	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
-		return openPostgres(dsn)
-	}
-	return nil, errors.New("the DSN must be sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=MODE")
+	return openPostgres(dsn)
 }
 
 func openSQLite(path string) (*DB, error) {
@@ -89,20 +101,11 @@ func openSQLite(path string) (*DB, error) {
 }
 
 func openPostgres(dsn string) (*DB, error) {
-	u, err := url.Parse(dsn)
+	dsn, err := database.PostgresDSN(dsn)
 	if err != nil {
-		return nil, errors.New("the DSN is not a URL")
+		return nil, err
 	}
-	q := u.Query()
-	if q.Get("sslmode") == "" {
-		return nil, errors.New("the DSN must say sslmode (verify-full, require, disable)")
-	}
-	q.Set("binary_parameters", "yes")
-	if q.Get("connect_timeout") == "" {
-		q.Set("connect_timeout", "5")
-	}
-	u.RawQuery = q.Encode()
-	pool, err := sqlx.Open("postgres", u.String())
+	pool, err := sqlx.Open("postgres", dsn)
 	if err != nil {
 		return nil, errors.New("the DSN is not understood")
 	}

@@ -24,7 +24,7 @@ import (
 // Variable names the environment variable with the superuser's URL of a server
 // that all test processes share. Its roles and databases are then shared too:
 // names must come from Database, Role or Name.
-const Variable = "SMARTSELLER_TEST_POSTGRES"
+const Variable = "TEST_POSTGRES"
 
 // shared is the process's server: started by the first test that needs one,
 // stopped by Main, or by the kernel when the process ends without.

@@ -2,7 +2,7 @@
 //
 //	withpostgres go test ./...
 //
-// The command finds the superuser's URL in SMARTSELLER_TEST_POSTGRES and a
+// The command finds the superuser's URL in TEST_POSTGRES and a
 // temporary folder in TMPDIR. When it has ended, or when this process is told to
 // end, nothing is left: no server, no process that the command started, however
 // detached, and no temporary file. The exit code is the command's.

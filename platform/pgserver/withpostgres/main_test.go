@@ -55,7 +55,7 @@ func requireGone(t *testing.T, pid string) {
 
 func TestExitCodeAndEnvironmentAreTheCommands(t *testing.T) {
 	t.Parallel()
-	cmd, tmp := withPostgres(t, `echo "$SMARTSELLER_TEST_POSTGRES"; touch "$TMPDIR/rubbish"; exit 3`)
+	cmd, tmp := withPostgres(t, `echo "$TEST_POSTGRES"; touch "$TMPDIR/rubbish"; exit 3`)
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit)
