@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -149,6 +150,8 @@ func TestAddressErrors(t *testing.T) {
 		{"another owner", "POST", "demo/addresses", token, with("customer_id", "x"), nil, 422, "invalid_input", "/customer_id"},
 		{"no If-Match", "PUT", "demo/addresses/" + a.ID, token, place("X"), nil, 428, "if_match_required", ""},
 		{"stale", "PUT", "demo/addresses/" + a.ID, token, place("X"), []string{"If-Match", `"v9"`}, 412, "changed_meanwhile", ""},
+		{"another customer's as default", "POST", "demo/addresses/" + a.ID + "/default", foreign, nil, nil, 404, "address_not_found", ""},
+		{"long key", "POST", "demo/addresses", token, place("X"), []string{"Idempotency-Key", strings.Repeat("k", 256)}, 422, "invalid_input", "header.Idempotency-Key"},
 	} {
 		var answer address
 		status, _ := p.askInto(t, &answer, c.method, c.path, c.token, c.body, c.header...)
@@ -164,4 +167,49 @@ func TestAddressErrors(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	require.Equal(t, "Köln", a.City)
 	require.Equal(t, `"v2"`, header.Get("ETag"))
+}
+
+func TestDefaultAddress(t *testing.T) {
+	t.Parallel()
+	p := install(t)
+	_, s, _ := p.ask(t, "POST", "demo/auth/register", "", credentials())
+	token := s.Session.Access
+	var first, second address
+	_, _ = p.askInto(t, &first, "POST", "demo/addresses", token, place("Berlin"))
+	_, _ = p.askInto(t, &second, "POST", "demo/addresses", token, place("Bonn"))
+	for range 2 { // repeating it changes nothing
+		status, _ := p.askInto(t, nil, "POST", "demo/addresses/"+second.ID+"/default", token, nil)
+		require.Equal(t, http.StatusNoContent, status)
+	}
+	all := p.addresses(t, token)
+	require.Equal(t, []address{
+		{ID: first.ID, City: "Berlin", Version: 2}, {ID: second.ID, City: "Bonn", Default: true, Version: 2},
+	}, all)
+	status, header := p.askInto(t, nil, "GET", "demo/addresses/"+second.ID, token, nil, "If-None-Match", `"v2"`)
+	require.Equal(t, http.StatusNotModified, status)
+	require.Equal(t, `"v2"`, header.Get("ETag"))
+}
+
+// TestAddAddressAgain: with a key a repeat makes nothing, until what it made is gone.
+func TestAddAddressAgain(t *testing.T) {
+	t.Parallel()
+	p := install(t)
+	_, s, _ := p.ask(t, "POST", "demo/auth/register", "", credentials())
+	token, key := s.Session.Access, []string{"Idempotency-Key", "k-1"}
+	var first, again, other address
+	status, _ := p.askInto(t, &first, "POST", "demo/addresses", token, place("Berlin"), key...)
+	require.Equal(t, http.StatusCreated, status)
+	status, header := p.askInto(t, &again, "POST", "demo/addresses", token, place("Berlin"), key...)
+	require.Equal(t, http.StatusCreated, status)
+	require.Equal(t, first, again)
+	require.Equal(t, "/api/storefront/demo/addresses/"+first.ID, header.Get("Location"))
+	require.Len(t, p.addresses(t, token), 1)
+	status, _ = p.askInto(t, &other, "POST", "demo/addresses", token, place("Bonn"), key...)
+	require.Equal(t, http.StatusUnprocessableEntity, status)
+	require.Equal(t, "idempotency_key_reused", other.Code)
+	status, _ = p.askInto(t, nil, "DELETE", "demo/addresses/"+first.ID, token, nil)
+	require.Equal(t, http.StatusNoContent, status)
+	status, _ = p.askInto(t, &other, "POST", "demo/addresses", token, place("Berlin"), key...)
+	require.Equal(t, http.StatusGone, status)
+	require.Equal(t, "made_and_deleted", other.Code)
 }

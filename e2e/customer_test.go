@@ -52,7 +52,7 @@ func (p *program) askInto(t *testing.T, out any, method, path, token string, bod
 	response, err := p.contract.client().Do(request)
 	require.NoError(t, err)
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusNoContent {
+	if response.StatusCode != http.StatusNoContent && response.StatusCode != http.StatusNotModified {
 		require.NoError(t, json.NewDecoder(response.Body).Decode(out))
 	}
 	return response.StatusCode, response.Header
@@ -156,6 +156,14 @@ func TestCustomerErrors(t *testing.T) {
 		require.Equal(t, c.code, answer.Code, c.name)
 	}
 
+	// The current version is not sent again, and a refused change tells it.
+	status, _, header := p.ask(t, "GET", "demo/profile", access, nil, "If-None-Match", `"v1"`)
+	require.Equal(t, http.StatusNotModified, status)
+	require.Equal(t, `"v1"`, header.Get("ETag"))
+	status, _, header = p.ask(t, "PUT", "demo/profile", access, profile, "If-Match", `"v7"`)
+	require.Equal(t, http.StatusPreconditionFailed, status)
+	require.Equal(t, `"v1"`, header.Get("ETag"))
+
 	// A refresh token is good once; shortly after, a repeat converges on the same pair.
 	status, first, _ := p.ask(t, "POST", "demo/auth/refresh", "", map[string]any{"refresh_token": refresh})
 	require.Equal(t, http.StatusOK, status)
@@ -171,7 +179,6 @@ func TestCustomerErrors(t *testing.T) {
 
 	// Guessing slows down, for accounts that do not exist as well.
 	guess := map[string]any{"email": "ghost@example.com", "password": "a guess a guess"}
-	var header http.Header
 	for range 6 {
 		status, _, _ = p.ask(t, "POST", "demo/auth/login", "", guess)
 		require.Equal(t, http.StatusUnauthorized, status)
@@ -179,4 +186,32 @@ func TestCustomerErrors(t *testing.T) {
 	status, _, header = p.ask(t, "POST", "demo/auth/login", "", guess)
 	require.Equal(t, http.StatusTooManyRequests, status)
 	require.NotEmpty(t, header.Get("Retry-After"))
+}
+
+// TestRegisterAgain: who got no answer asks again, and is let in to the same account.
+func TestRegisterAgain(t *testing.T) {
+	t.Parallel()
+	p := install(t)
+	key := []string{"Idempotency-Key", "first-try"}
+	status, first, _ := p.ask(t, "POST", "demo/auth/register", "", credentials(), key...)
+	require.Equal(t, http.StatusCreated, status)
+	status, again, _ := p.ask(t, "POST", "demo/auth/register", "", credentials(), key...)
+	require.Equal(t, http.StatusCreated, status, again.Code)
+	require.Equal(t, first.Customer.ID, again.Customer.ID)
+	require.NotEqual(t, first.Session.Access, again.Session.Access, "tokens are not kept")
+	for _, s := range []session{first, again} {
+		status, _, _ = p.ask(t, "GET", "demo/profile", s.Session.Access, nil)
+		require.Equal(t, http.StatusOK, status)
+	}
+	wrong := credentials()
+	wrong["password"] = "another password"
+	status, answer, _ := p.ask(t, "POST", "demo/auth/register", "", wrong, key...)
+	require.Equal(t, http.StatusUnauthorized, status)
+	require.Equal(t, "invalid_credentials", answer.Code)
+	status, answer, _ = p.ask(t, "POST", "demo/auth/register", "", map[string]any{"email": "eve@example.com", "password": password}, key...)
+	require.Equal(t, http.StatusUnprocessableEntity, status)
+	require.Equal(t, "idempotency_key_reused", answer.Code)
+	status, answer, _ = p.ask(t, "POST", "demo/auth/register", "", credentials(), "Idempotency-Key", "another-key")
+	require.Equal(t, http.StatusConflict, status)
+	require.Equal(t, "email_taken", answer.Code)
 }

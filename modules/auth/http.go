@@ -29,6 +29,7 @@ func (in *From) client() Client { return Client{UserAgent: in.UserAgent, Address
 
 type registerInput struct {
 	From
+	httpx.Repeatable
 	Body struct {
 		Email     string `json:"email" maxLength:"254"`
 		Password  string `json:"password" maxLength:"512"`
@@ -101,10 +102,12 @@ func Routes(server *httpx.Server, admins *Service, s *Sessions) {
 			MaxBodyBytes: smallBody, Errors: append(more, usual...),
 		}
 	}
-	httpx.Register(server, operation("register", "Make an account and come in", http.StatusCreated, http.StatusConflict),
+	httpx.Register(server, operation("register", "Make an account and come in", http.StatusCreated, http.StatusConflict, http.StatusGone),
 		func(ctx context.Context, in *registerInput) (*grantedOutput, error) {
 			b := in.Body
-			return outputOf(s.Register(ctx, in.Slug, Registration{Email: b.Email, Password: b.Password, FirstName: b.FirstName, LastName: b.LastName, Marketing: b.Marketing}, in.client()))
+			return outputOf(s.Register(ctx, in.Slug, Registration{
+				Email: b.Email, Password: b.Password, FirstName: b.FirstName, LastName: b.LastName, Marketing: b.Marketing, Key: in.IdempotencyKey,
+			}, in.client()))
 		})
 	httpx.Register(server, operation("login", "Come in by password", http.StatusOK),
 		func(ctx context.Context, in *loginInput) (*grantedOutput, error) {

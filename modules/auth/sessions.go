@@ -37,13 +37,14 @@ type Sessions struct {
 	passwords *passwords
 	signers   *signers
 	limits    *limits
+	keys      *crypto.Keyring
 }
 
 // NewSessions makes the service.
 func NewSessions(store backends.TenantStore, shops *storefronts.Service, db *control.DB, keys *crypto.Keyring) (*Sessions, error) {
 	p, err := newPasswords()
 	return &Sessions{
-		store: store, shops: shops, passwords: p, limits: newLimits(db, keys),
+		store: store, shops: shops, passwords: p, limits: newLimits(db, keys), keys: keys,
 		signers: &signers{db: db, keys: keys, known: map[backends.StorefrontID]*signingKey{}},
 	}, err
 }
@@ -94,9 +95,17 @@ func (s *Sessions) storefront(ctx context.Context, slug string) (backends.Storef
 type Registration struct {
 	Email, Password, FirstName, LastName string
 	Marketing                            bool
+	Key                                  string // names the request, if it comes again; or ""
 }
 
-// Register makes an account and lets its owner in.
+// request is how a registration is known again. It leaves out the password: that
+// is verified instead.
+func (r Registration) request(keys *crypto.Keyring, emailKey string, from Client) (*customers.Request, error) {
+	return customers.NewRequest(keys, from.Address, "register", r.Key, []any{emailKey, r.FirstName, r.LastName, r.Marketing})
+}
+
+// Register makes an account and lets its owner in. A request with a key that made
+// the account before lets its owner in as a login does.
 func (s *Sessions) Register(ctx context.Context, slug string, r Registration, from Client) (*Granted, error) {
 	key, err := customers.EmailKey(r.Email)
 	if err != nil {
@@ -114,21 +123,35 @@ func (s *Sessions) Register(ctx context.Context, slug string, r Registration, fr
 		return nil, err
 	}
 	c := &customers.Customer{ID: ids.New(), Email: r.Email, EmailKey: key, PasswordHash: &hash, FirstName: r.FirstName, LastName: r.LastName, Marketing: r.Marketing}
-	session := newSession(c.ID, from)
-	err = s.store.Update(ctx, shop, func(_ context.Context, tx backends.Tx) error {
-		if err := customers.Insert(tx, c); err != nil {
-			return err
-		}
-		if err := errors.Join(insertSession(tx, session), audit(tx, c.ID, "registered", from)); err != nil {
-			return err
-		}
-		c, err = customers.ByID(tx, c.ID)
-		return err
-	})
+	request, err := r.request(s.keys, key, from)
 	if err != nil {
 		return nil, err
 	}
-	return s.grant(ctx, shop, c, session)
+	session := newSession(c.ID, from)
+	made := c
+	err = s.store.Update(ctx, shop, func(_ context.Context, tx backends.Tx) error {
+		id, err := customers.Once(tx, request, c.ID, func() error {
+			if err := customers.Insert(tx, c); err != nil {
+				return err
+			}
+			return errors.Join(insertSession(tx, session), audit(tx, c.ID, "registered", from))
+		})
+		if err != nil {
+			return err
+		}
+		made, err = customers.ByID(tx, id)
+		return err
+	})
+	switch {
+	case errors.Is(err, customers.ErrNotFound):
+		return nil, customers.ErrMadeGone
+	case err != nil:
+		return nil, err
+	case made.ID != c.ID:
+		again := func(tx backends.Tx) (*customers.Customer, error) { return customers.ByID(tx, made.ID) }
+		return s.comeIn(ctx, shop, made.EmailKey, again, r.Password, from)
+	}
+	return s.grant(ctx, shop, made, session)
 }
 
 // Login lets a customer in by password. Unknown, disabled and passwordless
@@ -142,11 +165,21 @@ func (s *Sessions) Login(ctx context.Context, slug, email, password string, from
 	if err != nil {
 		return nil, err
 	}
+	account := func(tx backends.Tx) (*customers.Customer, error) { return customers.ByEmailKey(tx, key) }
+	return s.comeIn(ctx, shop, key, account, password, from)
+}
+
+// lookUp finds an account; customers.ErrNotFound when there is none.
+type lookUp func(tx backends.Tx) (*customers.Customer, error)
+
+// comeIn verifies an account's password, within the limits of guessing at its
+// address, and begins a session.
+func (s *Sessions) comeIn(ctx context.Context, shop backends.StorefrontID, key string, account lookUp, password string, from Client) (*Granted, error) {
 	limit := s.limits.key(shop, key)
 	if err := s.limits.check(ctx, limit); err != nil {
 		return nil, err
 	}
-	c, err := s.find(ctx, shop, key)
+	c, err := s.find(ctx, shop, account)
 	if err != nil {
 		return nil, err
 	}
@@ -177,9 +210,9 @@ func (s *Sessions) Login(ctx context.Context, slug, email, password string, from
 }
 
 // find reads an account; one that does not exist is empty, not an error.
-func (s *Sessions) find(ctx context.Context, shop backends.StorefrontID, key string) (c *customers.Customer, err error) {
+func (s *Sessions) find(ctx context.Context, shop backends.StorefrontID, account lookUp) (c *customers.Customer, err error) {
 	err = s.store.View(ctx, shop, func(_ context.Context, tx backends.Tx) error {
-		c, err = customers.ByEmailKey(tx, key)
+		c, err = account(tx)
 		return err
 	})
 	if errors.Is(err, customers.ErrNotFound) {

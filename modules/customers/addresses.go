@@ -42,7 +42,6 @@ type AddressFields struct {
 var (
 	ErrNoAddress        = fault.New(fault.NotFound, "address_not_found", "There is no such address.")
 	ErrTooManyAddresses = fault.New(fault.Conflict, "limit_reached", "A customer keeps at most %d addresses: delete one first.", MaxAddresses)
-	ErrCursor           = fault.New(fault.Malformed, "invalid_cursor", "The cursor is not one that this list gave out: begin again without one.")
 )
 
 // Check says which value of an address is not acceptable, as a *fault.Error.

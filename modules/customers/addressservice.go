@@ -3,53 +3,29 @@ package customers
 import (
 	"context"
 	"database/sql"
-	"encoding/base64"
 	"errors"
 
 	"smartseller/backends"
 	"smartseller/platform/ids"
+	"smartseller/platform/page"
 )
 
 // Addresses returns up to limit of a customer's addresses, oldest first, and the
-// cursor of the next page; "" when there is none. ErrCursor for a cursor of
+// cursor of the next page; "" when there is none. page.ErrCursor for a cursor of
 // another list.
-func (s *Service) Addresses(ctx context.Context, storefront backends.StorefrontID, customer, cursor string, limit int) (page []Address, next string, err error) {
-	after, err := s.openCursor(storefront, customer, cursor)
-	if err != nil {
+func (s *Service) Addresses(ctx context.Context, storefront backends.StorefrontID, customer, cursor string, limit int) (found []Address, next string, err error) {
+	list, after := page.List{"addresses", string(storefront), customer}, ""
+	if err := s.cursors.Open(list, cursor, &after); err != nil {
 		return nil, "", err
 	}
 	err = s.store.View(ctx, storefront, func(_ context.Context, tx backends.Tx) error {
-		return tx.Select(&page, selectAddresses, customer, after, limit+1)
+		return tx.Select(&found, selectAddresses, customer, after, limit+1)
 	})
-	if err == nil && len(page) > limit {
-		page = page[:limit]
-		next = s.sealCursor(storefront, customer, page[limit-1].ID)
+	if err == nil && len(found) > limit {
+		found = found[:limit]
+		next, err = s.cursors.Seal(list, found[limit-1].ID)
 	}
-	return page, next, err
-}
-
-// A cursor is sealed to its list: nobody can make one or use another customer's.
-func cursorOf(storefront backends.StorefrontID, customer string) []byte {
-	return []byte("cursor/addresses/" + string(storefront) + "/" + customer)
-}
-
-func (s *Service) sealCursor(storefront backends.StorefrontID, customer, id string) string {
-	return base64.RawURLEncoding.EncodeToString(s.keys.Seal([]byte(id), cursorOf(storefront, customer)))
-}
-
-func (s *Service) openCursor(storefront backends.StorefrontID, customer, cursor string) (string, error) {
-	if cursor == "" {
-		return "", nil
-	}
-	sealed, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil {
-		return "", ErrCursor.Because(err)
-	}
-	id, err := s.keys.Open(sealed, cursorOf(storefront, customer))
-	if err != nil {
-		return "", ErrCursor.Because(err)
-	}
-	return string(id), nil
+	return found, next, err
 }
 
 // Address reads one; ErrNoAddress also for another customer's.
@@ -61,36 +37,51 @@ func (s *Service) Address(ctx context.Context, storefront backends.StorefrontID,
 	return a, err
 }
 
-// AddAddress keeps a new address; the first one becomes the default.
-// ErrTooManyAddresses at the limit, which holds for requests side by side too.
-func (s *Service) AddAddress(ctx context.Context, storefront backends.StorefrontID, customer string, f AddressFields) (a *Address, err error) {
+// AddAddress keeps a new address; the first one becomes the default. With a key, a
+// request that comes again answers with the address that it made: ErrKeyReused when
+// it asks for another one, ErrMadeGone when that was deleted. ErrTooManyAddresses at
+// the limit, which holds for requests side by side too.
+func (s *Service) AddAddress(ctx context.Context, storefront backends.StorefrontID, customer, key string, f AddressFields) (a *Address, err error) {
 	if err := f.Check(); err != nil {
+		return nil, err
+	}
+	request, err := NewRequest(s.keys, customer, "add-address", key, f)
+	if err != nil {
 		return nil, err
 	}
 	id := ids.New()
 	err = s.store.Update(ctx, storefront, func(_ context.Context, tx backends.Tx) error {
-		if err := holdCustomer(tx, customer); err != nil {
+		made, err := Once(tx, request, id, func() error { return addAddress(tx, customer, id, f) })
+		if err != nil {
 			return err
 		}
-		var n int64
-		if err := tx.Get(&n, countAddresses, customer); err != nil {
-			return err
+		a, err = findAddress(tx, customer, made)
+		if errors.Is(err, ErrNoAddress) {
+			return ErrMadeGone
 		}
-		if n >= MaxAddresses {
-			return ErrTooManyAddresses
-		}
-		if _, err := tx.Exec(insertAddress, id, customer, f.FirstName, f.LastName, f.Company, f.Line1, f.Line2, f.City, f.Province, f.PostalCode,
-			f.Country, f.Phone, n == 0, tx.Now().UnixMicro()); err != nil {
-			return err
-		}
-		a, err = findAddress(tx, customer, id)
 		return err
 	})
 	return a, err
 }
 
-// SetAddress replaces the address of the version that was read; ErrStale when it
-// has changed since.
+func addAddress(tx backends.Tx, customer, id string, f AddressFields) error {
+	if err := holdCustomer(tx, customer); err != nil {
+		return err
+	}
+	var n int64
+	if err := tx.Get(&n, countAddresses, customer); err != nil {
+		return err
+	}
+	if n >= MaxAddresses {
+		return ErrTooManyAddresses
+	}
+	_, err := tx.Exec(insertAddress, id, customer, f.FirstName, f.LastName, f.Company, f.Line1, f.Line2, f.City, f.Province, f.PostalCode,
+		f.Country, f.Phone, n == 0, tx.Now().UnixMicro())
+	return err
+}
+
+// SetAddress replaces the address of the version that was read. When it has changed
+// since: ErrStale, and the address as it is now.
 func (s *Service) SetAddress(ctx context.Context, storefront backends.StorefrontID, customer, id string, version int64, f AddressFields) (a *Address, err error) {
 	if err := f.Check(); err != nil {
 		return nil, err
@@ -107,6 +98,25 @@ func (s *Service) SetAddress(ctx context.Context, storefront backends.Storefront
 		return err
 	})
 	return a, err
+}
+
+// SetDefaultAddress makes an address the default instead of the one that was.
+func (s *Service) SetDefaultAddress(ctx context.Context, storefront backends.StorefrontID, customer, id string) error {
+	return s.store.Update(ctx, storefront, func(_ context.Context, tx backends.Tx) error {
+		if err := holdCustomer(tx, customer); err != nil {
+			return err
+		}
+		a, err := findAddress(tx, customer, id)
+		if err != nil || a.Default {
+			return err
+		}
+		now := tx.Now().UnixMicro()
+		if _, err := tx.Exec(demoteDefault, customer, now); err != nil { // first: never two of them
+			return err
+		}
+		_, err = tx.Exec(promote, customer, id, now)
+		return err
+	})
 }
 
 // DeleteAddress forgets an address. When it was the default, the newest one that

@@ -31,6 +31,10 @@ var (
 		province = $10, postal_code = $11, country = $12, phone = $13, updated_at = $14, version = version + 1
 		WHERE storefront_id = $1 AND customer_id = $2 AND id = $3 AND version = $15`)
 	deleteAddress = backends.Write(addressesTable, `DELETE FROM addresses WHERE storefront_id = $1 AND customer_id = $2 AND id = $3 RETURNING is_default`)
+	demoteDefault = backends.Write(addressesTable, `UPDATE addresses SET is_default = 0, updated_at = $3, version = version + 1
+		WHERE storefront_id = $1 AND customer_id = $2 AND is_default = 1`)
+	promote = backends.Write(addressesTable, `UPDATE addresses SET is_default = 1, updated_at = $4, version = version + 1
+		WHERE storefront_id = $1 AND customer_id = $2 AND id = $3`)
 	promoteNewest = backends.Write(addressesTable, `UPDATE addresses SET is_default = 1, updated_at = $3, version = version + 1 WHERE storefront_id = $1
 		AND id = (SELECT id FROM addresses WHERE storefront_id = $1 AND customer_id = $2 ORDER BY id DESC LIMIT 1)`)
 )

@@ -37,7 +37,6 @@ var (
 	ErrEmailTaken = fault.New(fault.Conflict, "email_taken", "There is already an account with this e-mail address: log in instead.")
 	ErrNotFound   = fault.New(fault.NotFound, "customer_not_found", "There is no such customer.")
 	ErrStale      = fault.New(fault.Precondition, "changed_meanwhile", "It was changed in the meantime: read it again and repeat the change.")
-	ErrNoMatch    = fault.New(fault.PreconditionRequired, "if_match_required", "Send the ETag that was read as If-Match, so that no other change is overwritten.")
 )
 
 // EmailKey is the form of an address by which accounts are told apart: an

@@ -2,7 +2,7 @@ package customers
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -27,29 +27,22 @@ type profileBody struct {
 }
 
 type profileOutput struct {
-	ETag string `header:"ETag"`
+	httpx.Tagged
 	Body profileBody
 }
 
-func outputOf(c *Customer) *profileOutput {
-	return &profileOutput{ETag: etag(c.Version), Body: profileBody{
+// profileOf answers with a profile; a refusal tells the version that is there now.
+func profileOf(c *Customer, err error) (*profileOutput, error) {
+	if errors.Is(err, ErrStale) {
+		return nil, httpx.Refused(err, c.Version)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &profileOutput{Tagged: httpx.Tag(c.Version), Body: profileBody{
 		ID: c.ID, Email: c.Email, EmailVerified: c.EmailVerifiedAt != nil, FirstName: c.FirstName, LastName: c.LastName, Phone: c.Phone,
 		Locale: c.Locale, Marketing: c.Marketing, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, Version: c.Version,
-	}}
-}
-
-func etag(version int64) string { return fmt.Sprintf(`"v%d"`, version) }
-
-// versionOf is the version that an If-Match header names. An ETag that was never
-// ours cannot match.
-func versionOf(ifMatch string) (version int64, err error) {
-	if ifMatch == "" {
-		return 0, ErrNoMatch
-	}
-	if _, err := fmt.Sscanf(ifMatch, `"v%d"`, &version); err != nil || etag(version) != ifMatch {
-		return 0, ErrStale
-	}
-	return version, nil
+	}}, nil
 }
 
 // SlugInput names the storefront. It is exported because huma fills embedded fields
@@ -58,10 +51,15 @@ type SlugInput struct {
 	Slug string `path:"slug" maxLength:"63"`
 }
 
+type getProfileInput struct {
+	SlugInput
+	httpx.Revalidation
+}
+
 type putProfileInput struct {
 	SlugInput
-	IfMatch string `header:"If-Match" doc:"The ETag of the profile that was read"`
-	Body    struct {
+	httpx.Precondition
+	Body struct {
 		FirstName string `json:"first_name" maxLength:"100"`
 		LastName  string `json:"last_name" maxLength:"100"`
 		Phone     string `json:"phone" maxLength:"16"`
@@ -76,29 +74,21 @@ func Routes(server *httpx.Server, s *Service) {
 	httpx.Register(server, huma.Operation{
 		OperationID: "get-profile", Method: http.MethodGet, Path: path, Summary: "Read one's own profile",
 		Security: httpx.Customer, Errors: []int{http.StatusNotFound, http.StatusForbidden},
-	}, func(ctx context.Context, _ *SlugInput) (*profileOutput, error) {
+	}, func(ctx context.Context, _ *getProfileInput) (*profileOutput, error) {
 		who := identity.CustomerOf(ctx)
-		c, err := s.Profile(ctx, backends.StorefrontID(who.Storefront), who.ID)
-		if err != nil {
-			return nil, err
-		}
-		return outputOf(c), nil
+		return profileOf(s.Profile(ctx, backends.StorefrontID(who.Storefront), who.ID))
 	})
 	httpx.Register(server, huma.Operation{
 		OperationID: "put-profile", Method: http.MethodPut, Path: path, Summary: "Replace one's own profile", Security: httpx.Customer,
 		Errors: []int{http.StatusNotFound, http.StatusForbidden, http.StatusPreconditionFailed, http.StatusPreconditionRequired},
 	}, func(ctx context.Context, in *putProfileInput) (*profileOutput, error) {
-		version, err := versionOf(in.IfMatch)
+		version, err := in.Version()
 		if err != nil {
 			return nil, err
 		}
 		who, b := identity.CustomerOf(ctx), in.Body
-		c, err := s.SetProfile(ctx, backends.StorefrontID(who.Storefront), who.ID, version,
-			Profile{FirstName: b.FirstName, LastName: b.LastName, Phone: b.Phone, Locale: b.Locale, Marketing: b.Marketing})
-		if err != nil {
-			return nil, err
-		}
-		return outputOf(c), nil
+		return profileOf(s.SetProfile(ctx, backends.StorefrontID(who.Storefront), who.ID, version,
+			Profile{FirstName: b.FirstName, LastName: b.LastName, Phone: b.Phone, Locale: b.Locale, Marketing: b.Marketing}))
 	})
 	addressRoutes(server, s)
 }
@@ -142,14 +132,25 @@ func addressBodyOf(a *Address) addressBody {
 }
 
 type addressOutput struct {
-	ETag     string `header:"ETag"`
+	httpx.Tagged
 	Location string `header:"Location" doc:"Where a new address is"`
 	Body     addressBody
 }
 
+// addressOf answers with an address; a refusal tells the version that is there now.
+func addressOf(a *Address, err error) (*addressOutput, error) {
+	if errors.Is(err, ErrStale) {
+		return nil, httpx.Refused(err, a.Version)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &addressOutput{Tagged: httpx.Tag(a.Version), Body: addressBodyOf(a)}, nil
+}
+
 type listAddressesInput struct {
 	SlugInput
-	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before"`
+	Cursor string `query:"cursor" maxLength:"300" doc:"next_cursor of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
 }
 
@@ -162,6 +163,7 @@ type listAddressesOutput struct {
 
 type addAddressInput struct {
 	SlugInput
+	httpx.Repeatable
 	Body addressFields
 }
 
@@ -170,11 +172,17 @@ type addressInput struct {
 	ID string `path:"id" maxLength:"64"`
 }
 
+type getAddressInput struct {
+	SlugInput
+	httpx.Revalidation
+	ID string `path:"id" maxLength:"64"`
+}
+
 type putAddressInput struct {
 	SlugInput
-	ID      string `path:"id" maxLength:"64"`
-	IfMatch string `header:"If-Match" doc:"The ETag of the address that was read"`
-	Body    addressFields
+	httpx.Precondition
+	ID   string `path:"id" maxLength:"64"`
+	Body addressFields
 }
 
 func addressRoutes(server *httpx.Server, s *Service) {
@@ -196,36 +204,33 @@ func addressRoutes(server *httpx.Server, s *Service) {
 			}
 			return out, err
 		})
-	httpx.Register(server, operation("add-address", http.MethodPost, path, "Add an address", http.StatusCreated, http.StatusConflict),
+	httpx.Register(server, operation("add-address", http.MethodPost, path, "Add an address", http.StatusCreated, http.StatusConflict, http.StatusGone),
 		func(ctx context.Context, in *addAddressInput) (*addressOutput, error) {
 			who := identity.CustomerOf(ctx)
-			a, err := s.AddAddress(ctx, backends.StorefrontID(who.Storefront), who.ID, AddressFields(in.Body))
-			if err != nil {
-				return nil, err
+			out, err := addressOf(s.AddAddress(ctx, backends.StorefrontID(who.Storefront), who.ID, in.IdempotencyKey, AddressFields(in.Body)))
+			if err == nil {
+				out.Location = "/api/storefront/" + in.Slug + "/addresses/" + out.Body.ID
 			}
-			return &addressOutput{ETag: etag(a.Version), Location: "/api/storefront/" + in.Slug + "/addresses/" + a.ID, Body: addressBodyOf(a)}, nil
+			return out, err
 		})
 	httpx.Register(server, operation("get-address", http.MethodGet, path+"/{id}", "Read one address", http.StatusOK),
-		func(ctx context.Context, in *addressInput) (*addressOutput, error) {
+		func(ctx context.Context, in *getAddressInput) (*addressOutput, error) {
 			who := identity.CustomerOf(ctx)
-			a, err := s.Address(ctx, backends.StorefrontID(who.Storefront), who.ID, in.ID)
-			if err != nil {
-				return nil, err
-			}
-			return &addressOutput{ETag: etag(a.Version), Body: addressBodyOf(a)}, nil
+			return addressOf(s.Address(ctx, backends.StorefrontID(who.Storefront), who.ID, in.ID))
 		})
 	httpx.Register(server, operation("put-address", http.MethodPut, path+"/{id}", "Replace an address", http.StatusOK, http.StatusPreconditionFailed, http.StatusPreconditionRequired),
 		func(ctx context.Context, in *putAddressInput) (*addressOutput, error) {
-			version, err := versionOf(in.IfMatch)
+			version, err := in.Version()
 			if err != nil {
 				return nil, err
 			}
 			who := identity.CustomerOf(ctx)
-			a, err := s.SetAddress(ctx, backends.StorefrontID(who.Storefront), who.ID, in.ID, version, AddressFields(in.Body))
-			if err != nil {
-				return nil, err
-			}
-			return &addressOutput{ETag: etag(a.Version), Body: addressBodyOf(a)}, nil
+			return addressOf(s.SetAddress(ctx, backends.StorefrontID(who.Storefront), who.ID, in.ID, version, AddressFields(in.Body)))
+		})
+	httpx.Register(server, operation("default-address", http.MethodPost, path+"/{id}/default", "Make an address the default", http.StatusNoContent),
+		func(ctx context.Context, in *addressInput) (*struct{}, error) {
+			who := identity.CustomerOf(ctx)
+			return nil, s.SetDefaultAddress(ctx, backends.StorefrontID(who.Storefront), who.ID, in.ID)
 		})
 	httpx.Register(server, operation("delete-address", http.MethodDelete, path+"/{id}", "Delete an address", http.StatusNoContent),
 		func(ctx context.Context, in *addressInput) (*struct{}, error) {

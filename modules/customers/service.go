@@ -7,19 +7,23 @@ import (
 	"unicode"
 
 	"smartseller/backends"
+	"smartseller/platform/clock"
 	"smartseller/platform/crypto"
 	"smartseller/platform/fault"
+	"smartseller/platform/page"
 )
 
 // Service is what a customer does with their own account. Safe for concurrent use.
 type Service struct {
-	store backends.TenantStore
-	keys  *crypto.Keyring
+	store   backends.TenantStore
+	keys    *crypto.Keyring
+	cursors *page.Cursors
 }
 
-// NewService makes the service; the keys seal the cursors of its lists.
+// NewService makes the service; the keys seal the cursors of its lists and name the
+// requests that come again.
 func NewService(store backends.TenantStore, keys *crypto.Keyring) *Service {
-	return &Service{store: store, keys: keys}
+	return &Service{store: store, keys: keys, cursors: page.NewCursors(keys, clock.System)}
 }
 
 // Profile is what a customer may write of themselves.
@@ -37,8 +41,8 @@ func (s *Service) Profile(ctx context.Context, storefront backends.StorefrontID,
 	return c, err
 }
 
-// SetProfile replaces the profile of the version that was read; ErrStale when it
-// has changed since.
+// SetProfile replaces the profile of the version that was read. When it has changed
+// since: ErrStale, and the customer as they are now.
 func (s *Service) SetProfile(ctx context.Context, storefront backends.StorefrontID, id string, version int64, p Profile) (c *Customer, err error) {
 	if err := p.check(); err != nil {
 		return nil, err

@@ -203,12 +203,18 @@ func Register[I, O any](s *Server, op huma.Operation, handle func(context.Contex
 		usual = append(usual, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	op.Errors = append(op.Errors, usual...)
+	if _, ok := any(new(I)).(interface{ holds(tag string) bool }); ok {
+		op.Responses = map[string]*huma.Response{"304": {Description: "Not modified: the version at hand is the current one"}}
+	}
 	slices.Sort(op.Errors)
 	op.Errors = slices.Compact(op.Errors)
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {
 			return nil, problemOf(ctx, s.log, err)
+		}
+		if same, ok := revalidated(in, out); ok {
+			return nil, same
 		}
 		return out, nil
 	})

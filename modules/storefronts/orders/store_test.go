@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
-	"smartseller/backends/sqlite/sqlitetest"
+	"smartseller/backends/tenanttest"
 	"smartseller/modules/customers"
 	"smartseller/modules/storefronts/products"
 	"smartseller/platform/ids"
@@ -23,7 +23,7 @@ func imported(external string, number int64) Order {
 
 func TestInsertKeepsNumbersAndExternalIDsUnique(t *testing.T) {
 	t.Parallel()
-	store := sqlitetest.New(t, slices.Concat(customers.Tables(), products.Tables(), Tables())...)
+	store := tenanttest.SQLite(t, slices.Concat(customers.Tables(), products.Tables(), Tables())...)
 	shop := store.Storefront(t)
 	insert := func(added ...Order) error {
 		return store.Update(context.Background(), shop, func(_ context.Context, tx backends.Tx) error { return Insert(tx, added) })

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
-	"smartseller/backends/sqlite/sqlitetest"
+	"smartseller/backends/tenanttest"
 	"smartseller/platform/ids"
 )
 
@@ -24,7 +24,7 @@ func shirt(handle string, variants int) Product {
 
 func TestInsertWantsFreeHandles(t *testing.T) {
 	t.Parallel()
-	store := sqlitetest.New(t, Tables()...)
+	store := tenanttest.SQLite(t, Tables()...)
 	shop := store.Storefront(t)
 	insert := func(added ...Product) error {
 		return store.Update(context.Background(), shop, func(_ context.Context, tx backends.Tx) error { return Insert(tx, added) })

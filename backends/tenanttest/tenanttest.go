@@ -1,5 +1,5 @@
-// Package sqlitetest keeps storefronts in files of their own for one test.
-package sqlitetest
+// Package tenanttest gives tests of modules a real tenant store of their own.
+package tenanttest
 
 import (
 	"context"
@@ -8,8 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
+	"smartseller/backends/sharedpostgres"
 	"smartseller/backends/sqlite"
 	"smartseller/platform/ids"
+	"smartseller/platform/pgserver/pgtest"
 )
 
 // Store is a backends.TenantStore of storefronts that never move.
@@ -20,12 +22,24 @@ type Store struct {
 
 var _ backends.TenantStore = (*Store)(nil)
 
-// New makes a store with these tables; the test closes it.
-func New(t testing.TB, tables ...*backends.Table) *Store {
+// SQLite keeps each storefront in a file of its own.
+func SQLite(t testing.TB, tables ...*backends.Table) *Store {
+	return open(t, sqlite.Opener, backends.Config{Name: "tenants", Kind: backends.SQLite, Path: t.TempDir()}, tables)
+}
+
+// Postgres keeps all storefronts in one shared database; the package's TestMain must
+// be pgtest.Main.
+func Postgres(t testing.TB, tables ...*backends.Table) *Store {
+	admin := pgtest.Database(t)
+	cfg := backends.Config{Name: "tenants", Kind: backends.SharedPostgres, AdminDSN: admin, DSN: pgtest.Role(t, admin, "")}
+	return open(t, sharedpostgres.Opener, cfg, tables)
+}
+
+func open(t testing.TB, opener func(*backends.Catalog) backends.Opener, cfg backends.Config, tables []*backends.Table) *Store {
 	t.Helper()
 	catalog, err := backends.NewCatalog(tables...)
 	require.NoError(t, err)
-	b, err := sqlite.Opener(catalog)(backends.Config{Name: "files", Kind: backends.SQLite, Path: t.TempDir()})
+	b, err := opener(catalog)(cfg)
 	require.NoError(t, err)
 	s := &Store{backend: b, places: map[backends.StorefrontID]backends.Store{}}
 	t.Cleanup(func() {
@@ -41,7 +55,7 @@ func New(t testing.TB, tables ...*backends.Table) *Store {
 func (s *Store) Storefront(t testing.TB) backends.StorefrontID {
 	t.Helper()
 	ctx := context.Background()
-	p := backends.Place{Backend: "files", Storefront: backends.StorefrontID(ids.New()), Epoch: 1}
+	p := backends.Place{Backend: "tenants", Storefront: backends.StorefrontID(ids.New()), Epoch: 1}
 	require.NoError(t, s.backend.Create(ctx, p))
 	place, err := s.backend.Open(ctx, p)
 	require.NoError(t, err)
