@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"smartseller/platform/control"
 	"smartseller/platform/crypto"
@@ -25,6 +26,7 @@ type Settings struct {
 	Listen    address   `setting:"" default:"127.0.0.1:8080" help:"Address to serve on, HOST:PORT."`
 	MasterKey masterKey `setting:"secret" placeholder:"HEX" help:"Key that seals what the control database keeps secret, the same for all instances; none: data/master.key, made at the first start."`
 	MaxStores count     `setting:"" default:"500" help:"How many storefronts of one backend are kept open."`
+	MoveLease lease     `setting:"" default:"10s" help:"How long a move whose instance died waits for another one, unless the storefront is sealed; 1s or more."`
 	LogLevel  string    `setting:"" default:"info" enum:"debug,info,warn,error" help:"Least severe level that is logged: debug, info, warn or error."`
 }
 
@@ -71,6 +73,7 @@ type (
 	serverURL  string
 	controlDSN string
 	masterKey  string
+	lease      time.Duration
 )
 
 // UnmarshalText wants HOST:PORT.
@@ -95,6 +98,19 @@ func (c *count) UnmarshalText(text []byte) error {
 	*c = count(n)
 	return nil
 }
+
+// UnmarshalText wants a duration that a busy instance does not miss while it lives.
+func (l *lease) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d < time.Second {
+		return errors.New("must be a duration of 1s or more, such as 10s")
+	}
+	*l = lease(d)
+	return nil
+}
+
+// MarshalText is the form that UnmarshalText takes.
+func (l lease) MarshalText() ([]byte, error) { return []byte(time.Duration(l).String()), nil }
 
 // UnmarshalText wants http://HOST or https://HOST.
 func (u *serverURL) UnmarshalText(text []byte) error {

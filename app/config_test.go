@@ -23,7 +23,7 @@ func TestSettings(t *testing.T) {
 		code      int
 		says      []string
 	}{
-		"defaults": {says: []string{"listen: 127.0.0.1:8080 # default\n", "max_stores: 500 # default\n", `control: "" # default` + "\n", "log_level: info # default\n"}},
+		"defaults": {says: []string{"listen: 127.0.0.1:8080 # default\n", "max_stores: 500 # default\n", "move_lease: 10s # default\n", `control: "" # default` + "\n", "log_level: info # default\n"}},
 		"a file beats defaults": {
 			files: map[string]string{"s.yaml": "# ours\nlisten: 127.0.0.1:1\nlog_level: warn\n"}, args: []string{"--config", "FOLDER/s.yaml"},
 			says: []string{"listen: 127.0.0.1:1 # FOLDER/s.yaml:2\n", "log_level: warn # FOLDER/s.yaml:3\n", "max_stores: 500 # default\n"},
@@ -71,6 +71,7 @@ func TestSettings(t *testing.T) {
 		"an option that is no setting":  {variables: []string{"MANUAL=true"}, code: 78, says: []string{"SMARTSELLER_MANUAL"}},
 		"a file for what is no secret":  {variables: []string{"LISTEN_FILE=x"}, code: 78, says: []string{"SMARTSELLER_LISTEN_FILE: there is no setting listen_file"}},
 		"a bad value in the file":       {files: map[string]string{"s.yaml": "max_stores: many"}, args: []string{"--config=FOLDER/s.yaml"}, code: 78, says: []string{"FOLDER/s.yaml:1: max_stores: must be a whole number"}},
+		"a lease that is too short":     {files: map[string]string{"s.yaml": "move_lease: 1ms"}, args: []string{"--config=FOLDER/s.yaml"}, code: 78, says: []string{"FOLDER/s.yaml:1: move_lease: must be a duration of 1s or more"}},
 		"a value that is too small":     {files: map[string]string{"s.json": `{"max_stores": 0}`}, args: []string{"--config=FOLDER/s.json"}, code: 78, says: []string{"max_stores: must be a whole number, 1 or more"}},
 		"a bad value in a variable":     {variables: []string{"LOG_LEVEL=loud"}, code: 78, says: []string{"SMARTSELLER_LOG_LEVEL: log_level: must be one of debug, info, warn, error"}},
 		"an empty variable":             {variables: []string{"LISTEN="}, code: 78, says: []string{"SMARTSELLER_LISTEN: listen: must be HOST:PORT"}},

@@ -56,7 +56,7 @@ func serve(ctx context.Context, s Settings, out io.Writer) error {
 // Wiring is the list of what the program is made of.
 func Wiring(s Settings) fx.Option {
 	return fx.Options(
-		fx.Supply(s),
+		fx.Supply(s, migration.Lease(s.MoveLease)),
 		fx.WithLogger(func(log *slog.Logger) fxevent.Logger {
 			l := &fxevent.SlogLogger{Logger: log}
 			l.UseLogLevel(slog.LevelDebug)

@@ -72,13 +72,14 @@ func (d *Dialect) Enter(ctx context.Context, e sqlstore.Entry) (*sqlstore.Sessio
 }
 
 // Begin implements sqlstore.Dialect. An exclusive transaction takes the lock that
-// writers share. Its process may stop at any point: half a second of idleness ends it.
+// writers share. Its process may stop at any point, with the fence's row locked: half a
+// second of idleness ends a transaction that changes something.
 func (d *Dialect) Begin(ctx context.Context, storefront backends.StorefrontID, m sqlstore.Mode, wait time.Duration) (*sqlstore.Session, error) {
 	switch m {
 	case sqlstore.Snapshot:
 		return begin(ctx, d.Pools.Owner, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 	case sqlstore.Change:
-		return begin(ctx, d.Pools.Owner, "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '10s'")
+		return begin(ctx, d.Pools.Owner, "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = 500")
 	}
 	id := pq.QuoteLiteral(string(storefront))
 	s, err := begin(ctx, d.Pools.Owner, fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = %d; "+

@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"go.uber.org/fx"
 
@@ -14,6 +15,10 @@ import (
 // Module wires the package.
 var Module = fx.Module("migration", fx.Provide(provideRunner, NewService), fx.Invoke(Routes))
 
+// Lease is how long a move whose instance died waits for another one; see
+// RunnerOptions.Lease.
+type Lease time.Duration
+
 type runnerIn struct {
 	fx.In
 	Lifecycle fx.Lifecycle
@@ -23,12 +28,13 @@ type runnerIn struct {
 	Router    *backends.Router
 	Keys      *crypto.Keyring
 	Log       *slog.Logger
+	Lease     Lease
 	Gates     []Gate `group:"gates"`
 }
 
 func provideRunner(in runnerIn) *Runner {
 	r := NewRunner(RunnerOptions{
-		DB: in.DB, Directory: in.Directory, Stores: in.Stores, Router: in.Router, Keys: in.Keys, Log: in.Log, Gates: in.Gates,
+		DB: in.DB, Directory: in.Directory, Stores: in.Stores, Router: in.Router, Keys: in.Keys, Log: in.Log, Gates: in.Gates, Lease: time.Duration(in.Lease),
 	})
 	in.Lifecycle.Append(fx.Hook{
 		OnStart: func(context.Context) error {

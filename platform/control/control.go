@@ -203,7 +203,9 @@ type tx struct {
 func (t *tx) readClock() error {
 	text := "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)"
 	if t.postgres {
-		text = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+		// A process that is stopped in a transaction must not hold a move's row for
+		// long: others finish what it began.
+		text = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM set_config('idle_in_transaction_session_timeout', '500', true)"
 	}
 	return t.tx.GetContext(t.ctx, &t.now, text)
 }
