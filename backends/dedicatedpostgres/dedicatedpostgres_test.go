@@ -1,6 +1,10 @@
 package dedicatedpostgres_test
 
 import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,13 +25,20 @@ func TestConformance(t *testing.T) {
 
 func BenchmarkTransaction(b *testing.B) { storetest.Benchmark(b, newBackend) }
 
-func newBackend(t testing.TB, catalog *backends.Catalog) backends.Backend {
+func newBackend(t testing.TB, catalog *backends.Catalog) storetest.Subject {
 	keys, err := crypto.New(make([]byte, 32))
 	require.NoError(t, err)
 	b, err := dedicatedpostgres.Opener(catalog, keys)(backends.Config{
 		Name: "dedicated", Kind: backends.DedicatedPostgres, AdminDSN: pgtest.ServerDSN(t),
 	})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, b.Close()) })
-	return b
+	server, err := sql.Open("postgres", pgtest.ServerDSN(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, errors.Join(server.Close(), b.Close())) })
+	return storetest.Subject{Backend: b, Unended: func(t testing.TB, p backends.Place) (n int) {
+		require.NoError(t, server.QueryRowContext(context.Background(),
+			`SELECT count(*) FROM pg_stat_activity WHERE datname LIKE $1 AND state LIKE 'idle in transaction%'`,
+			"ss_"+strings.ReplaceAll(string(p.Storefront), "-", "")+"%").Scan(&n))
+		return n
+	}}
 }

@@ -24,7 +24,7 @@ func (s *Store) change(ctx context.Context, wait time.Duration, fn func(m *mover
 	if wait > 0 {
 		mode = Exclusive
 	}
-	return retry(ctx, func() (error, bool) {
+	return s.retry(ctx, func() (error, bool) {
 		err := s.move(ctx, mode, wait, fn)
 		return err, Retryable(err)
 	})

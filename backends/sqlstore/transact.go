@@ -12,7 +12,8 @@ import (
 )
 
 // maxTries bounds how often one transaction is run: with the pauses between
-// them it gives up after about a third of a second of conflicts.
+// them it gives up after about a third of a second of conflicts. A conflict that
+// is waited for long, such as a locked file, has fewer tries.
 const maxTries = 10
 
 // insideKey marks the context of a transaction's function.
@@ -29,22 +30,23 @@ func (s *Store) Update(ctx context.Context, epoch int64, fn func(context.Context
 }
 
 func (s *Store) enter(ctx context.Context, e Entry, fn func(context.Context, backends.Tx) error) error {
-	return retry(ctx, func() (error, bool) { return s.attempt(ctx, e, fn) })
+	return s.retry(ctx, func() (error, bool) { return s.attempt(ctx, e, fn) })
 }
 
-// retry runs once until it succeeds, fails for good or has had its tries. Whether
-// a failure deserves another try is not read from err alone: a function may
-// return its own error for a statement that met a conflict.
-func retry(ctx context.Context, once func() (err error, again bool)) error {
+// retry runs once until it succeeds, fails for good or has had its tries or its
+// time. Whether a failure deserves another try is not read from err alone: a
+// function may return its own error for a statement that met a conflict.
+func (s *Store) retry(ctx context.Context, once func() (err error, again bool)) error {
 	if ctx.Value(insideKey{}) != nil {
 		return backends.ErrNested
 	}
+	began := time.Now()
 	for try := 1; ; try++ {
 		err, again := once()
 		if err == nil || !again || ctx.Err() != nil {
 			return err
 		}
-		if try == maxTries {
+		if try == maxTries || time.Since(began) > s.timeout {
 			if errors.Is(err, backends.ErrUnreachable) {
 				return err
 			}

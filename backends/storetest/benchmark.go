@@ -14,7 +14,7 @@ import (
 // side by side, each on a row of its own.
 func Benchmark(b *testing.B, maker Maker) {
 	catalog := Catalog(b)
-	h := &home{backend: maker(b, catalog), catalog: catalog}
+	h := &home{Subject: maker(b, catalog), catalog: catalog}
 	s := h.storefront(b)
 	const rows = 64
 	for i := range rows {

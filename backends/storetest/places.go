@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
-	"smartseller/platform/ids"
 )
 
 var placeCases = map[string]func(*testing.T, *home){
@@ -19,25 +18,25 @@ var placeCases = map[string]func(*testing.T, *home){
 
 func lifecycleRepeats(t *testing.T, h *home) {
 	ctx := context.Background()
-	p := backends.Place{Backend: h.backend.Name(), Storefront: backends.StorefrontID(ids.New()), Epoch: 3}
+	p := h.newPlace(3)
 	for range 2 {
-		require.NoError(t, h.backend.Create(ctx, p))
-		require.NoError(t, h.backend.Upgrade(ctx, p))
+		require.NoError(t, h.Backend.Create(ctx, p))
+		require.NoError(t, h.Backend.Upgrade(ctx, p))
 	}
-	version, err := h.backend.SchemaVersion(ctx, p)
+	version, err := h.Backend.SchemaVersion(ctx, p)
 	require.NoError(t, err)
 	require.Positive(t, version)
 	for range 2 {
-		require.NoError(t, h.backend.Destroy(ctx, p))
+		require.NoError(t, h.Backend.Destroy(ctx, p))
 	}
 }
 
 // missingPlace: where every place is its own file or database it must be told; a
 // shared database has a place for everyone, with no fence in it.
 func missingPlace(t *testing.T, h *home) {
-	p := backends.Place{Backend: h.backend.Name(), Storefront: backends.StorefrontID(ids.New()), Epoch: 1}
-	s, err := h.backend.Open(context.Background(), p)
-	if h.backend.Kind() != backends.SharedPostgres {
+	p := h.newPlace(epoch)
+	s, err := h.Backend.Open(context.Background(), p)
+	if h.Backend.Kind() != backends.SharedPostgres {
 		require.ErrorIs(t, err, backends.ErrNoPlace)
 		return
 	}
@@ -48,11 +47,11 @@ func missingPlace(t *testing.T, h *home) {
 
 func answersForItself(t *testing.T, h *home) {
 	ctx := context.Background()
-	require.NoError(t, h.backend.Ping(ctx))
-	for _, f := range h.backend.Check(ctx) {
+	require.NoError(t, h.Backend.Ping(ctx))
+	for _, f := range h.Backend.Check(ctx) {
 		require.Empty(t, f.Problem, f.Check)
 	}
-	free, err := h.backend.Free(ctx)
+	free, err := h.Backend.Free(ctx)
 	require.NoError(t, err)
 	require.NotZero(t, free)
 	s := h.storefront(t)

@@ -15,7 +15,15 @@ import (
 
 // Maker makes an empty backend of the kind under test for this catalog. It is
 // called once per group of cases and cleans up after itself.
-type Maker func(t testing.TB, catalog *backends.Catalog) backends.Backend
+type Maker func(t testing.TB, catalog *backends.Catalog) Subject
+
+// Subject is a backend under test, and the way to look at it from behind.
+type Subject struct {
+	Backend backends.Backend
+	// Unended counts the transactions on a place's database that nobody ended,
+	// as the engine sees them.
+	Unended func(t testing.TB, p backends.Place) int
+}
 
 // The suite uses three tables of the real schema: one with a unique key, one
 // with every type and NULLs, and one that is nothing but a key and a number.
@@ -58,10 +66,12 @@ func Catalog(t testing.TB) *backends.Catalog {
 	return c
 }
 
-// Run runs the whole suite.
+// Run runs the whole suite. What a case leaves behind must be invisible to, and
+// safe from, another storefront of the same backend.
 func Run(t *testing.T, maker Maker) {
 	for name, group := range map[string]map[string]func(*testing.T, *home){
 		"transactions": transactionCases,
+		"endings":      endingCases,
 		"isolation":    isolationCases,
 		"fence":        fenceCases,
 		"capture":      captureCases,
@@ -71,12 +81,16 @@ func Run(t *testing.T, maker Maker) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			catalog := Catalog(t)
-			h := &home{backend: maker(t, catalog), catalog: catalog}
+			h := home{Subject: maker(t, catalog), catalog: catalog}
+			stranger := h.storefront(t)
 			t.Run("cases", func(t *testing.T) { // ends when all parallel cases have
 				for name, run := range group {
 					t.Run(name, func(t *testing.T) {
 						t.Parallel()
-						run(t, h)
+						h := h
+						h.opened = nil
+						run(t, &h)
+						findsNothing(t, stranger, &h)
 					})
 				}
 			})
@@ -84,10 +98,11 @@ func Run(t *testing.T, maker Maker) {
 	}
 }
 
-// home is the backend under test.
+// home is the backend under test, and what a case has opened on it.
 type home struct {
-	backend backends.Backend
+	Subject
 	catalog *backends.Catalog
+	opened  []backends.Store
 }
 
 const epoch = 1
@@ -95,16 +110,22 @@ const epoch = 1
 // place makes an empty, open-able place that nobody has founded.
 func (h *home) place(t testing.TB) backends.Store {
 	t.Helper()
-	p := backends.Place{Backend: h.backend.Name(), Storefront: backends.StorefrontID(ids.New()), Epoch: epoch}
-	require.NoError(t, h.backend.Create(context.Background(), p))
+	p := h.newPlace(epoch)
+	require.NoError(t, h.Backend.Create(context.Background(), p))
 	return h.open(t, p)
+}
+
+// newPlace names a place of a new storefront.
+func (h *home) newPlace(epoch int64) backends.Place {
+	return backends.Place{Backend: h.Backend.Name(), Storefront: backends.StorefrontID(ids.New()), Epoch: epoch}
 }
 
 func (h *home) open(t testing.TB, p backends.Place) backends.Store {
 	t.Helper()
-	s, err := h.backend.Open(context.Background(), p)
+	s, err := h.Backend.Open(context.Background(), p)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	h.opened = append(h.opened, s)
 	return s
 }
 
