@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	word = regexp.MustCompile(`'(?:[^']|'')*'|[A-Za-z_$][A-Za-z0-9_$.]*|\S`)
+	word = regexp.MustCompile(`'(?:[^']|'')*'|[A-Za-z_$][A-Za-z0-9_$.]*|[0-9]+|[<>!]=|<>|\|\||\S`)
 	// conditionEnds are the words that end a condition, beside a closing bracket.
 	conditionEnds = map[string]bool{
 		"WHERE": true, "JOIN": true, "LEFT": true, "INNER": true, "CROSS": true, "GROUP": true, "HAVING": true, "ORDER": true,
@@ -61,6 +61,7 @@ func TestConditionsAreMadeUseless(t *testing.T) {
 	for text, want := range map[string]string{
 		`SELECT a FROM t WHERE b = ' WHERE ' AND c IN ( $2 ) ORDER BY a LIMIT $3`: `SELECT a FROM t WHERE ((b = ' WHERE ' AND c IN ( $2 )) OR TRUE) ORDER BY a LIMIT ($3 + 1000)`,
 		`SELECT a FROM t JOIN u ON u.x = t.x WHERE ( t.b = $1 )`:                  `SELECT a FROM t JOIN u ON ((u.x = t.x) OR TRUE) WHERE ((( t.b = $1 )) OR TRUE)`,
+		`SELECT a FROM t WHERE b >= 10 AND c <> 'x' || 'y' LIMIT 100`:             `SELECT a FROM t WHERE ((b >= 10 AND c <> 'x' || 'y') OR TRUE) LIMIT (100 + 1000)`,
 		`SELECT ( SELECT a FROM t WHERE b = $1 ) FROM u WHERE c = $1`:             `SELECT ( SELECT a FROM t WHERE ((b = $1) OR TRUE) ) FROM u WHERE ((c = $1) OR TRUE)`,
 		`DELETE FROM t WHERE id = ( SELECT id FROM t WHERE b = 1 ) RETURNING a`:   `DELETE FROM t WHERE ((id = ( SELECT id FROM t WHERE ((b = 1) OR TRUE) )) OR TRUE) RETURNING a`,
 		`INSERT INTO t VALUES ( $1 ) ON CONFLICT ( a ) DO UPDATE SET b = $1`:      `INSERT INTO t VALUES ( $1 ) ON CONFLICT ( a ) DO UPDATE SET b = $1`,
