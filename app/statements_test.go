@@ -91,38 +91,42 @@ func arguments(text string) []any {
 	return args
 }
 
+// everyKind is a backend of each kind with the program's whole catalog; the files
+// are in folder.
+func everyKind(t *testing.T, folder string, shared *shared) []backends.Backend {
+	t.Helper()
+	catalog, err := newCatalog()
+	require.NoError(t, err)
+	files, err := sqlite.Opener(catalog)(backends.Config{Name: "files", Kind: backends.SQLite, Path: folder})
+	require.NoError(t, err)
+	keys, err := crypto.New(make([]byte, 32))
+	require.NoError(t, err)
+	own, err := dedicatedpostgres.Opener(catalog, keys)(backends.Config{
+		Name: "own", Kind: backends.DedicatedPostgres, AdminDSN: pgtest.ServerDSN(t),
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, errors.Join(files.Close(), own.Close())) })
+	return []backends.Backend{files, own, shared.backend}
+}
+
 // openPlaces makes a place of every kind and opens it from behind.
 func openPlaces(t *testing.T) map[backends.Kind]*sql.DB {
 	t.Helper()
 	ctx := context.Background()
-	catalog, err := newCatalog()
-	require.NoError(t, err)
 	p := backends.Place{Storefront: backends.StorefrontID(ids.New()), Epoch: 1}
-
-	folder := t.TempDir()
-	files, err := sqlite.Opener(catalog)(backends.Config{Name: "files", Kind: backends.SQLite, Path: folder})
-	require.NoError(t, err)
-	require.NoError(t, files.Create(ctx, p))
+	folder, shared := t.TempDir(), newShared(t)
+	for _, b := range everyKind(t, folder, shared) {
+		require.NoError(t, b.Create(ctx, p))
+		t.Cleanup(func() { require.NoError(t, b.Destroy(ctx, p)) })
+	}
 	file, err := database.OpenSQLite(ctx, filepath.Join(folder, string(p.Storefront), "1.db"), database.SQLiteOptions{})
 	require.NoError(t, err)
-
-	keys, err := crypto.New(make([]byte, 32))
-	require.NoError(t, err)
-	server := pgtest.ServerDSN(t)
-	own, err := dedicatedpostgres.Opener(catalog, keys)(backends.Config{Name: "own", Kind: backends.DedicatedPostgres, AdminDSN: server})
-	require.NoError(t, err)
-	require.NoError(t, own.Create(ctx, p))
-	u, err := url.Parse(server)
+	u, err := url.Parse(pgtest.ServerDSN(t))
 	require.NoError(t, err)
 	u.Path = "/ss_" + strings.ReplaceAll(string(p.Storefront), "-", "") + "_1"
 	dedicated, err := sql.Open("postgres", u.String())
 	require.NoError(t, err)
-
-	shared := newShared(t)
-	require.NoError(t, shared.backend.Create(ctx, p))
-	t.Cleanup(func() {
-		require.NoError(t, errors.Join(file.Close(), dedicated.Close(), own.Destroy(ctx, p), own.Close()))
-	})
+	t.Cleanup(func() { require.NoError(t, errors.Join(file.Close(), dedicated.Close())) })
 	return map[backends.Kind]*sql.DB{
 		backends.SQLite: file.Writer, backends.DedicatedPostgres: dedicated, backends.SharedPostgres: shared.admin,
 	}
