@@ -25,10 +25,7 @@ const (
 	refreshGrace = 30 * time.Second
 )
 
-var (
-	errCredentials = fault.New(fault.Unauthorized, "invalid_credentials", "E-mail address and password do not match.")
-	errSuspended   = fault.New(fault.Forbidden, "storefront_suspended", "The storefront is suspended.")
-)
+var errCredentials = fault.New(fault.Unauthorized, "invalid_credentials", "E-mail address and password do not match.")
 
 // Sessions lets customers in and out. Safe for concurrent use.
 type Sessions struct {
@@ -81,14 +78,8 @@ type Granted struct {
 
 // storefront finds who is asked; a suspended one lets nobody in.
 func (s *Sessions) storefront(ctx context.Context, slug string) (backends.StorefrontID, error) {
-	found, err := s.shops.Serving(ctx, slug)
-	switch {
-	case err != nil:
-		return "", err
-	case found.Status != "active":
-		return "", errSuspended
-	}
-	return found.ID, nil
+	found, err := s.shops.Open(ctx, slug)
+	return found.ID, err
 }
 
 // Registration is what a new customer tells.

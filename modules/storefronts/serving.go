@@ -78,3 +78,12 @@ func (s *Service) Serving(ctx context.Context, slug string) (Storefront, error) 
 	}
 	return found, err
 }
+
+// Open finds a storefront as Serving does; ErrSuspended when it serves nobody.
+func (s *Service) Open(ctx context.Context, slug string) (Storefront, error) {
+	found, err := s.Serving(ctx, slug)
+	if err == nil && found.Status != "active" {
+		return Storefront{}, ErrSuspended
+	}
+	return found, err
+}

@@ -26,6 +26,7 @@ type Storefront struct {
 
 // Errors of operations.
 var (
+	ErrSuspended = fault.New(fault.Forbidden, "storefront_suspended", "The storefront is suspended.")
 	ErrSlugTaken = fault.New(fault.Conflict, "slug_taken", "Another storefront has this slug: choose another one.")
 )
 

@@ -5,7 +5,12 @@ package products
 import (
 	"encoding/json"
 	"fmt"
+
+	"smartseller/platform/fault"
 )
+
+// ErrNotFound is the answer to a product that does not exist or is not published.
+var ErrNotFound = fault.New(fault.NotFound, "product_not_found", "There is no such product.")
 
 // Product is something that a storefront sells, in one or more variants.
 type Product struct {
