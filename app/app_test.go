@@ -5,9 +5,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/fx"
+
+	"smartseller/platform/httpx"
 )
 
 func TestWiringIsComplete(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, fx.ValidateApp(Wiring(Settings{LogLevel: "info"})))
+	require.NoError(t, fx.ValidateApp(Wiring(Settings{LogLevel: "info"}), fx.Populate(new(*httpx.Server), new(*firstStart))))
 }

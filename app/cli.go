@@ -76,7 +76,7 @@ func Main(args []string, out, errs io.Writer) int {
 	exited := -1
 	parser, err := kong.New(&c, kong.Name("smartseller"),
 		kong.Description("Many storefronts, each in a backend of its choice, moved from one to another while they serve."),
-		kong.Resolvers(l), kong.Bind(l), kong.ValueFormatter(helpOf),
+		kong.Resolvers(l), kong.Bind(l), kong.ValueFormatter(helpOf), kong.Vars{"url": defaultURL, "data": defaultData},
 		kong.UsageOnError(), kong.Writers(out, errs), kong.Exit(func(code int) { exited = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(out, (*io.Writer)(nil)))
 	if err != nil {

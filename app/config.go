@@ -13,11 +13,18 @@ import (
 
 	"smartseller/platform/control"
 	"smartseller/platform/crypto"
+	"smartseller/platform/fault"
 )
 
 // A field tagged `setting` can also stand in the configuration file and in a
 // SMARTSELLER_ variable; `setting:"secret"` is read from a file too (the name with
 // _file behind it), and never shown. See layers.
+
+// What is assumed unless told otherwise, in the tags as ${url} and ${data}.
+const (
+	defaultURL  = "http://127.0.0.1:8080"
+	defaultData = "data"
+)
 
 // Settings are what `serve` can be told.
 type Settings struct {
@@ -32,7 +39,7 @@ type Settings struct {
 
 // dataFolder is where an installation keeps what is its own.
 type dataFolder struct {
-	Data string `setting:"" default:"data" type:"path" help:"Folder of the installation: control database, keys, admin's token, first SQLite backends."`
+	Data string `setting:"" default:"${data}" type:"path" help:"Folder of the installation: control database, keys, admin's token, first SQLite backends."`
 }
 
 func (d dataFolder) keyFile() string   { return filepath.Join(d.Data, "master.key") }
@@ -52,7 +59,7 @@ func (c controlDatabase) dsn(d dataFolder) string {
 
 // connection is how commands find the running server.
 type connection struct {
-	URL   serverURL `name:"url" setting:"" default:"http://127.0.0.1:8080" help:"The server."`
+	URL   serverURL `name:"url" setting:"" default:"${url}" help:"The server."`
 	Token string    `setting:"secret" help:"An admin's token; none: read from admin.token in the data folder."`
 }
 
@@ -144,7 +151,7 @@ func (k *masterKey) UnmarshalText(text []byte) error {
 func (s Settings) keyring() (*crypto.Keyring, error) {
 	if s.MasterKey == "" {
 		if err := os.MkdirAll(s.Data, 0o700); err != nil {
-			return nil, err
+			return nil, unusableFolder(s.Data, err)
 		}
 		return crypto.LoadOrCreate(s.keyFile())
 	}
@@ -153,4 +160,8 @@ func (s Settings) keyring() (*crypto.Keyring, error) {
 		return nil, err
 	}
 	return crypto.New(key)
+}
+
+func unusableFolder(path string, err error) error {
+	return fault.New(fault.Unavailable, "unusable_folder", "The data folder %s cannot be made (%v): choose another one by --data.", path, err).Because(err)
 }

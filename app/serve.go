@@ -3,15 +3,14 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
+	"go.uber.org/dig"
 	"go.uber.org/fx"
 	"go.uber.org/fx/fxevent"
 
@@ -28,6 +27,7 @@ import (
 	"smartseller/modules/storefronts/products"
 	"smartseller/platform/control"
 	"smartseller/platform/crypto"
+	"smartseller/platform/fault"
 	"smartseller/platform/httpx"
 )
 
@@ -37,20 +37,31 @@ const grace = 20 * time.Second
 // serve runs the program until ctx ends.
 func serve(ctx context.Context, s Settings, out io.Writer) error {
 	var server *httpx.Server
-	program := fx.New(Wiring(s), fx.Populate(&server))
+	var first *firstStart
+	program := fx.New(Wiring(s), fx.Populate(&server, &first))
+	if err := program.Err(); err != nil {
+		return dig.RootCause(err) // without the wiring's own words
+	}
 	starting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if err := program.Start(starting); err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", string(s.Listen))
-	if err == nil {
-		fmt.Fprintf(out, "SmartSeller serves on http://%s\n  API: http://%s/docs\n  A move to try: smartseller move start demo files-2\n", listener.Addr(), listener.Addr())
-		err = server.Serve(ctx, listener, grace)
-	}
+	err := serveOn(ctx, s.Listen, server, first, out)
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	return errors.Join(err, program.Stop(stopping))
+}
+
+func serveOn(ctx context.Context, at address, server *httpx.Server, first *firstStart, out io.Writer) error {
+	listener, err := net.Listen("tcp", string(at))
+	if err != nil {
+		return fault.New(fault.Unavailable, "cannot_listen", "Cannot serve on %s (%v): choose another address by --listen.", at, err).Because(err)
+	}
+	if err := first.welcome(ctx, out, listener.Addr()); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	return server.Serve(ctx, listener, grace)
 }
 
 // Wiring is the list of what the program is made of.
@@ -60,12 +71,13 @@ func Wiring(s Settings) fx.Option {
 		fx.WithLogger(func(log *slog.Logger) fxevent.Logger {
 			l := &fxevent.SlogLogger{Logger: log}
 			l.UseLogLevel(slog.LevelDebug)
+			l.UseErrorLevel(slog.LevelDebug) // serve returns them, and Main says them in words for people
 			return l
 		}),
 		fx.Provide(newLog, openKeys, openControl, newCatalog, newDirectory, newStores, newRouter, newServer),
 		fx.Provide(fx.Annotate(authenticationGate, fx.ResultTags(`group:"gates"`))),
 		auth.Module, customers.Module, storefronts.Module, products.Module, migration.Module,
-		fx.Invoke(firstStart),
+		fx.Provide(newFirstStart),
 	)
 }
 
@@ -81,7 +93,7 @@ func openKeys(s Settings) (*crypto.Keyring, error) { return s.keyring() }
 
 func openControl(lc fx.Lifecycle, s Settings) (*control.DB, error) {
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
-		return nil, err
+		return nil, unusableFolder(s.Data, err)
 	}
 	db, err := control.Open(context.Background(), s.dsn(s.dataFolder))
 	if err != nil {
@@ -126,23 +138,4 @@ func authenticationGate() migration.Gate {
 
 func newServer(log *slog.Logger) *httpx.Server {
 	return httpx.New(httpx.Options{Version: Version(), Log: log})
-}
-
-// firstStart makes a new installation useful: an admin for the commands, two
-// backends and a storefront, so that a move works right away.
-func firstStart(lc fx.Lifecycle, s Settings, admins *auth.Service, shops *storefronts.Service) {
-	lc.Append(fx.Hook{OnStart: func(ctx context.Context) error {
-		made, err := admins.Bootstrap(ctx, "admin@localhost", s.tokenFile())
-		if err != nil || !made {
-			return err
-		}
-		for _, name := range []string{"files-1", "files-2"} {
-			cfg := backends.Config{Name: name, Kind: backends.SQLite, Path: filepath.Join(s.Data, name)}
-			if err := shops.AddBackend(ctx, cfg); err != nil {
-				return err
-			}
-		}
-		_, err = shops.Create(ctx, storefronts.NewStorefront{Slug: "demo", Name: "Demo", Currency: "EUR", TimeZone: "UTC", Backend: "files-1"})
-		return err
-	}})
 }

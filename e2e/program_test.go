@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -61,27 +60,35 @@ type program struct {
 
 func install(t *testing.T) *program {
 	t.Helper()
-	binary, err := build()
-	require.NoError(t, err)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	p := &program{binary: binary, folder: t.TempDir(), address: l.Addr().String()}
-	require.NoError(t, l.Close())
-	p.contract = newContract(t, p.address)
+	p := prepare(t)
 	p.serve(t)
-	t.Cleanup(func() { p.kill() })
 	return p
 }
 
 // serve starts the process and waits until it answers.
 func (p *program) serve(t *testing.T) {
 	t.Helper()
+	p.launch(t)
+	p.answers(t)
+}
+
+// launch starts the process.
+func (p *program) launch(t *testing.T) {
+	t.Helper()
+	out, err := os.Create(filepath.Join(p.folder, "out"))
+	require.NoError(t, err)
+	defer out.Close()
 	p.process = exec.Command(p.binary, "serve", "--listen", p.address)
 	p.process.Dir = p.folder
 	p.process.Env = append(os.Environ(), p.environment...)
-	p.process.Stderr = &p.log
+	p.process.Stdout, p.process.Stderr = out, &p.log
 	p.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	require.NoError(t, p.process.Start())
+}
+
+// answers waits until the process does.
+func (p *program) answers(t *testing.T) {
+	t.Helper()
 	require.Eventually(t, func() bool {
 		response, err := http.Get("http://" + p.address + "/openapi.json")
 		if err != nil {

@@ -47,9 +47,11 @@ type Tx interface {
 type DB struct {
 	write, read *sqlx.DB // the same pool on Postgres
 	postgres    bool
+	path        string // of the file; "" on Postgres
 }
 
-// Open opens the control database and migrates it. The DSN is sqlite:PATH or a
+// Open opens the control database and migrates it; several processes may do so at
+// once. The DSN is sqlite:PATH or a
 // postgres:// URL with an explicit sslmode.
 func Open(ctx context.Context, dsn string) (*DB, error) {
 	db, err := open(dsn)
@@ -97,7 +99,7 @@ func openSQLite(path string) (*DB, error) {
 	}
 	writer.SetMaxOpenConns(1)
 	reader.SetMaxOpenConns(4)
-	return &DB{write: writer, read: reader}, nil
+	return &DB{write: writer, read: reader, path: path}, nil
 }
 
 func openPostgres(dsn string) (*DB, error) {
@@ -124,7 +126,9 @@ func (db *DB) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return database.Migrate(ctx, db.write.DB, dialect, files)
+	return db.Alone(ctx, "migrate", func(ctx context.Context) error {
+		return database.MigrateAlone(ctx, db.write.DB, dialect, files)
+	})
 }
 
 // Ping says whether the control database answers.

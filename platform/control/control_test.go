@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"path/filepath"
 	"sync"
 	"testing"
 
@@ -81,25 +80,6 @@ func TestRollbackAndErrors(t *testing.T) {
 		return err
 	})
 	require.ErrorIs(t, err, control.ErrUnique)
-}
-
-func TestSeveralInstancesOpenAtOnce(t *testing.T) {
-	t.Parallel()
-	path := "sqlite:" + filepath.Join(t.TempDir(), "control.db")
-	var wg sync.WaitGroup
-	for range 6 {
-		wg.Go(func() {
-			db, err := control.Open(context.Background(), path)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			if err := db.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
 }
 
 func TestUnknownDSN(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 // and the others wait; on SQLite, whose writers exclude each other, the one that
 // lost the race sees the winner's version when it looks again.
 func Migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, migrations fs.FS) error {
-	provider, err := newProvider(db, dialect, migrations)
+	provider, err := newProvider(db, dialect, migrations, dialect == goose.DialectPostgres)
 	if err != nil {
 		return err
 	}
@@ -39,9 +39,22 @@ func Migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, migrations 
 	}
 }
 
+// MigrateAlone is Migrate for a caller who keeps all others out: it leaves nothing
+// locked when the process is killed.
+func MigrateAlone(ctx context.Context, db *sql.DB, dialect goose.Dialect, migrations fs.FS) error {
+	provider, err := newProvider(db, dialect, migrations, false)
+	if err != nil {
+		return err
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate the schema: %w", err)
+	}
+	return nil
+}
+
 // Version is the schema version a database is at; 0 when it has none yet.
 func Version(ctx context.Context, db *sql.DB, dialect goose.Dialect, migrations fs.FS) (current, newest int64, err error) {
-	provider, err := newProvider(db, dialect, migrations)
+	provider, err := newProvider(db, dialect, migrations, false)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -52,9 +65,9 @@ func Version(ctx context.Context, db *sql.DB, dialect goose.Dialect, migrations 
 	return current, newest, nil
 }
 
-func newProvider(db *sql.DB, dialect goose.Dialect, migrations fs.FS) (*goose.Provider, error) {
+func newProvider(db *sql.DB, dialect goose.Dialect, migrations fs.FS, locking bool) (*goose.Provider, error) {
 	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
-	if dialect == goose.DialectPostgres {
+	if locking {
 		locker, err := lock.NewPostgresTableLocker(lock.WithTableLockTimeout(100*time.Millisecond, 600))
 		if err != nil {
 			return nil, err

@@ -1,0 +1,141 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/platform/failpoint"
+)
+
+// prepare is install without a start.
+func prepare(t *testing.T) *program {
+	t.Helper()
+	binary, err := build()
+	require.NoError(t, err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p := &program{binary: binary, folder: t.TempDir(), address: l.Addr().String()}
+	require.NoError(t, l.Close())
+	p.contract = newContract(t, p.address)
+	t.Cleanup(func() {
+		if p.process != nil {
+			p.kill()
+		}
+	})
+	return p
+}
+
+// said is what the last start printed. It is all there when the server answers.
+func (p *program) said(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.folder, "out"))
+	require.NoError(t, err)
+	return string(text)
+}
+
+// paste runs a printed line as a person would, in a shell.
+func (p *program) paste(t *testing.T, line string) []byte {
+	t.Helper()
+	c := exec.Command("sh", "-ec", line)
+	c.Dir = p.folder
+	out, err := c.CombinedOutput()
+	require.NoError(t, err, "%s: %s", line, out)
+	return out
+}
+
+var (
+	printedLogin = regexp.MustCompile(`(?m)^ *(curl .*auth/login.*)$`)
+	printedMove  = regexp.MustCompile(`(?m)^.*: (.* move start demo files-.*)$`)
+)
+
+// requireComplete holds an installation against what a first start promises.
+func requireComplete(t *testing.T, p *program) (move string) {
+	t.Helper()
+	said := p.said(t)
+	login := printedLogin.FindStringSubmatch(said)
+	require.Len(t, login, 2, said)
+	var in session
+	require.NoError(t, json.Unmarshal(p.paste(t, login[1]), &in))
+	require.NotEmpty(t, in.Session.Access)
+	require.Equal(t, "demo@example.com", in.Customer.Email)
+
+	info, err := os.Stat(filepath.Join(p.folder, "data", "admin.token"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	require.Contains(t, p.must(t, "storefront", "list"), "files-1 (epoch 1)")
+	for _, backend := range []string{"files-1", "files-2"} {
+		require.NotContains(t, p.must(t, "backend", "check", backend), "PROBLEM")
+	}
+	commands := printedMove.FindStringSubmatch(said)
+	require.Len(t, commands, 2, said)
+	return commands[1]
+}
+
+func TestFirstStartSaysWhatToTry(t *testing.T) {
+	t.Parallel()
+	p := prepare(t)
+	p.serve(t)
+	require.Contains(t, p.said(t), "http://"+p.address+"/docs")
+	move := requireComplete(t, p)
+	p.waitFor(t, strings.Fields(string(p.paste(t, move)))[0], "watching")
+	p.kill()
+	p.serve(t)
+	later := p.said(t)
+	require.NotContains(t, later, "password")
+	require.NotContains(t, later, "curl")
+	require.Contains(t, later, "http://"+p.address+"/docs")
+	require.Contains(t, printedMove.FindStringSubmatch(later)[1], "move start demo files-1", "it is on files-2 now")
+}
+
+// TestFirstStartSurvivesKills, one after each step; the next start makes up for it.
+func TestFirstStartSurvivesKills(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"admin", "backends", "storefront", "customer", "welcome"} {
+		t.Run(step, func(t *testing.T) {
+			t.Parallel()
+			p := prepare(t)
+			p.environment = []string{failpoint.Variable + "=first-start-" + step}
+			p.launch(t)
+			require.Error(t, p.process.Wait())
+			status := p.process.ProcessState.Sys().(syscall.WaitStatus)
+			require.Equal(t, syscall.SIGKILL, status.Signal(), "the point was not reached: %s", &p.log)
+			p.environment = nil
+			p.serve(t)
+			requireComplete(t, p)
+		})
+	}
+}
+
+// TestInstancesStartAtOnce on one empty folder: one of them makes the first start,
+// all of them serve it.
+func TestInstancesStartAtOnce(t *testing.T) {
+	t.Parallel()
+	first := prepare(t)
+	all := []*program{first}
+	for range 2 {
+		p := prepare(t)
+		p.environment = []string{"SMARTSELLER_DATA=" + filepath.Join(first.folder, "data")}
+		all = append(all, p)
+	}
+	for _, p := range all {
+		p.launch(t)
+	}
+	for _, p := range all {
+		p.answers(t)
+	}
+	logins := 0
+	for _, p := range all {
+		logins += len(printedLogin.FindAllString(p.said(t), -1))
+		require.Contains(t, first.must(t, "storefront", "list", "--url", "http://"+p.address), "files-1 (epoch 1)")
+	}
+	require.Equal(t, 1, logins, "what is said once")
+}

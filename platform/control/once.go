@@ -1,0 +1,103 @@
+package control
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+)
+
+// Alone runs fn while no other process that shares this control database runs one
+// of the same name; it waits for its turn, at most until ctx ends. The lock ends
+// with the process that holds it, however that ends: on Postgres it is an advisory
+// lock of a transaction (it works through a transaction pooler), on SQLite a lock on
+// a file beside the database. fn may use the database; what it writes is its own
+// transactions', not undone when it fails.
+func (db *DB) Alone(ctx context.Context, name string, fn func(context.Context) error) error {
+	lock := db.lockFile
+	if db.postgres {
+		lock = db.lockAdvisory
+	}
+	release, err := lock(ctx, name)
+	if err != nil {
+		return fmt.Errorf("lock out other processes (%s): %w", name, err)
+	}
+	return errors.Join(fn(ctx), release())
+}
+
+// Once runs fn alone, unless it was done before: in the life of a control database it
+// succeeds once. Killed or failed halfway, fn runs again from its beginning, so it must
+// be able to. did says that this call was the one.
+func (db *DB) Once(ctx context.Context, name string, fn func(context.Context) error) (did bool, err error) {
+	err = db.Alone(ctx, name, func(ctx context.Context) error {
+		done, err := db.done(ctx, name)
+		if err != nil || done {
+			return err
+		}
+		if err := fn(ctx); err != nil {
+			return err
+		}
+		did = true
+		return db.Update(ctx, func(_ context.Context, tx Tx) error {
+			_, err := tx.Exec(`INSERT INTO done_once (name, at) VALUES ($1, $2)`, name, tx.Now())
+			return err
+		})
+	})
+	return did && err == nil, err
+}
+
+func (db *DB) done(ctx context.Context, name string) (done bool, err error) {
+	err = db.View(ctx, func(_ context.Context, tx Tx) error {
+		var at int64
+		err := tx.Get(&at, `SELECT at FROM done_once WHERE name = $1`, name)
+		done = err == nil
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return done, err
+}
+
+func (db *DB) lockAdvisory(ctx context.Context, name string) (release func() error, err error) {
+	tx, err := db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	// A server may be set to end transactions that idle: this one must.
+	_, err = tx.ExecContext(ctx, `SET LOCAL idle_in_transaction_session_timeout = 0`)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, "smartseller/"+name)
+	}
+	if err != nil {
+		return nil, errors.Join(err, tx.Rollback())
+	}
+	return tx.Rollback, nil
+}
+
+// lockFile asks again and again: flock knows no deadline. One file serves all names,
+// since none of them is held for long.
+func (db *DB) lockFile(ctx context.Context, _ string) (release func() error, err error) {
+	file, err := os.OpenFile(db.path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	const look = 20 * time.Millisecond
+	for {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return file.Close, nil // which gives the lock up
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return nil, errors.Join(err, file.Close())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(context.Cause(ctx), file.Close())
+		case <-time.After(look):
+		}
+	}
+}
