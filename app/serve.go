@@ -76,7 +76,7 @@ func Wiring(s Settings) fx.Option {
 		}),
 		fx.Provide(newLog, openKeys, openControl, newCatalog, newDirectory, newStores, newRouter, newServer),
 		fx.Provide(fx.Annotate(authenticationGate, fx.ResultTags(`group:"gates"`))),
-		auth.Module, customers.Module, storefronts.Module, products.Module, migration.Module,
+		auth.Module, customers.Module, storefronts.Module, products.Module, orders.Module, migration.Module,
 		fx.Provide(newFirstStart),
 	)
 }

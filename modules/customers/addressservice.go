@@ -65,7 +65,7 @@ func (s *Service) AddAddress(ctx context.Context, storefront backends.Storefront
 }
 
 func addAddress(tx backends.Tx, customer, id string, f AddressFields) error {
-	if err := holdCustomer(tx, customer); err != nil {
+	if _, err := Hold(tx, customer); err != nil { // changes of the set of addresses queue for it
 		return err
 	}
 	var n int64
@@ -103,7 +103,7 @@ func (s *Service) SetAddress(ctx context.Context, storefront backends.Storefront
 // SetDefaultAddress makes an address the default instead of the one that was.
 func (s *Service) SetDefaultAddress(ctx context.Context, storefront backends.StorefrontID, customer, id string) error {
 	return s.store.Update(ctx, storefront, func(_ context.Context, tx backends.Tx) error {
-		if err := holdCustomer(tx, customer); err != nil {
+		if _, err := Hold(tx, customer); err != nil { // changes of the set of addresses queue for it
 			return err
 		}
 		a, err := findAddress(tx, customer, id)
@@ -123,7 +123,7 @@ func (s *Service) SetDefaultAddress(ctx context.Context, storefront backends.Sto
 // is left becomes it.
 func (s *Service) DeleteAddress(ctx context.Context, storefront backends.StorefrontID, customer, id string) error {
 	return s.store.Update(ctx, storefront, func(_ context.Context, tx backends.Tx) error {
-		if err := holdCustomer(tx, customer); err != nil {
+		if _, err := Hold(tx, customer); err != nil { // changes of the set of addresses queue for it
 			return err
 		}
 		var wasDefault bool

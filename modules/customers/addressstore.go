@@ -19,10 +19,9 @@ var addressesTable = &backends.Table{
 }
 
 var (
-	// The customer's row is what changes of the set of addresses queue for.
-	lockCustomer    = backends.Lock(`SELECT id FROM customers WHERE storefront_id = $1 AND id = $2`)
 	countAddresses  = backends.Read(`SELECT count(*) FROM addresses WHERE storefront_id = $1 AND customer_id = $2`)
 	selectAddress   = backends.Read(`SELECT id, customer_id, first_name, last_name, company, line1, line2, city, province, postal_code, country, phone, is_default, created_at, updated_at, version FROM addresses WHERE storefront_id = $1 AND customer_id = $2 AND id = $3`)
+	selectDefault   = backends.Read(`SELECT id, customer_id, first_name, last_name, company, line1, line2, city, province, postal_code, country, phone, is_default, created_at, updated_at, version FROM addresses WHERE storefront_id = $1 AND customer_id = $2 AND is_default = 1`)
 	selectAddresses = backends.Read(`SELECT id, customer_id, first_name, last_name, company, line1, line2, city, province, postal_code, country, phone, is_default, created_at, updated_at, version FROM addresses WHERE storefront_id = $1 AND customer_id = $2 AND id > $3 ORDER BY id LIMIT $4`)
 	insertAddress   = backends.Write(addressesTable, `INSERT INTO addresses (storefront_id, id, customer_id, first_name, last_name, company, line1, line2, city,
 		province, postal_code, country, phone, is_default, created_at, updated_at, version)
@@ -39,19 +38,22 @@ var (
 		AND id = (SELECT id FROM addresses WHERE storefront_id = $1 AND customer_id = $2 ORDER BY id DESC LIMIT 1)`)
 )
 
-// holdCustomer makes changes of one customer's addresses wait for each other.
-func holdCustomer(tx backends.Tx, customer string) error {
-	var id string
-	err := tx.Get(&id, lockCustomer, customer)
-	if errors.Is(err, sql.ErrNoRows) {
-		return ErrNotFound
+// FindAddress reads one of a customer's addresses, the default for the id "";
+// ErrNoAddress also for another customer's.
+func FindAddress(tx backends.Tx, customer, id string) (*Address, error) {
+	if id == "" {
+		return oneAddress(tx, selectDefault, customer)
 	}
-	return err
+	return findAddress(tx, customer, id)
 }
 
 func findAddress(tx backends.Tx, customer, id string) (*Address, error) {
+	return oneAddress(tx, selectAddress, customer, id)
+}
+
+func oneAddress(tx backends.Tx, by *backends.Statement, args ...any) (*Address, error) {
 	var a Address
-	err := tx.Get(&a, selectAddress, customer, id)
+	err := tx.Get(&a, by, args...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrNoAddress
 	}

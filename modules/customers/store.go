@@ -34,6 +34,8 @@ var (
 		marketing, created_at, updated_at, version FROM customers WHERE storefront_id = $1 AND email_key = $2`)
 	selectByID = backends.Read(`SELECT id, email, email_key, email_verified_at, password_hash, cred, status, first_name, last_name, phone, locale,
 		marketing, created_at, updated_at, version FROM customers WHERE storefront_id = $1 AND id = $2`)
+	lockByID = backends.Lock(`SELECT id, email, email_key, email_verified_at, password_hash, cred, status, first_name, last_name, phone, locale,
+		marketing, created_at, updated_at, version FROM customers WHERE storefront_id = $1 AND id = $2`)
 	updateProfile = backends.Write(customersTable, `UPDATE customers SET first_name = $3, last_name = $4, phone = $5, locale = $6, marketing = $7,
 		updated_at = $8, version = version + 1 WHERE storefront_id = $1 AND id = $2 AND version = $9`)
 )
@@ -63,6 +65,10 @@ func ByEmailKey(tx backends.Tx, key string) (*Customer, error) { return find(tx,
 
 // ByID finds an account; ErrNotFound when there is none.
 func ByID(tx backends.Tx, id string) (*Customer, error) { return find(tx, selectByID, id) }
+
+// Hold finds an account as ByID does and keeps it as it is until the transaction
+// ends, for writes that must not outlive it.
+func Hold(tx backends.Tx, id string) (*Customer, error) { return find(tx, lockByID, id) }
 
 func find(tx backends.Tx, by *backends.Statement, value string) (*Customer, error) {
 	var c Customer

@@ -1,6 +1,11 @@
 package orders
 
-import "smartseller/backends"
+import (
+	"database/sql"
+	"errors"
+
+	"smartseller/backends"
+)
 
 var (
 	ordersTable = &backends.Table{
@@ -50,6 +55,18 @@ var (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`)
 	raiseNumber = backends.Write(countersTable, `INSERT INTO counters (storefront_id, id, value) VALUES ($1, 'order_number', $2)
 		ON CONFLICT (storefront_id, id) DO UPDATE SET value = excluded.value WHERE counters.value < excluded.value`)
+	nextNumber = backends.Write(countersTable, `INSERT INTO counters (storefront_id, id, value) VALUES ($1, 'order_number', 1001)
+		ON CONFLICT (storefront_id, id) DO UPDATE SET value = counters.value + 1 RETURNING value`)
+	selectOrder = backends.Read(`SELECT id, number, customer_id, email, currency, subtotal, shipping, tax, discount, total, refunded, financial_status,
+		fulfillment_status, placed_at, fulfilled_at, cancelled_at, shipping_address, billing_address, note, version
+		FROM orders WHERE storefront_id = $1 AND customer_id = $2 AND id = $3`)
+	selectLines = backends.Read(`SELECT id, order_id, position, variant_id, title, sku, vendor, quantity, price, compare_at_price, discount,
+		requires_shipping, taxable, fulfillment_status FROM order_lines WHERE storefront_id = $1 AND order_id = $2 ORDER BY position`)
+	selectOrders = backends.Read(`SELECT id, number, currency, subtotal, shipping, tax, discount, total, refunded, financial_status,
+		fulfillment_status, placed_at, fulfilled_at, cancelled_at, version FROM orders
+		WHERE storefront_id = $1 AND customer_id = $2 AND (placed_at, id) < ($3, $4) AND placed_at >= $5 AND placed_at < $6
+		AND ($7 = '' OR $7 = CASE WHEN cancelled_at IS NOT NULL THEN 'cancelled' WHEN fulfilled_at IS NOT NULL THEN 'fulfilled' ELSE 'open' END)
+		ORDER BY placed_at DESC, id DESC LIMIT $8`)
 )
 
 // Insert adds orders that were made elsewhere, with their lines, in a few round
@@ -67,11 +84,14 @@ func Insert(tx backends.Tx, added []Order) error {
 	if _, err := tx.Exec(raiseNumber, greatest); err != nil {
 		return err
 	}
-	return insert(tx, added)
+	if err := insertOrders(tx, added); err != nil {
+		return err
+	}
+	return insertLines(tx, added)
 }
 
-func insert(tx backends.Tx, added []Order) error {
-	rows, lines := make([][]any, 0, len(added)), [][]any(nil)
+func insertOrders(tx backends.Tx, added []Order) error {
+	rows := make([][]any, 0, len(added))
 	for i := range added {
 		o := &added[i]
 		rows = append(rows, []any{
@@ -79,6 +99,14 @@ func insert(tx backends.Tx, added []Order) error {
 			o.Total, o.Refunded, o.FinancialStatus, o.FulfillmentStatus, o.PlacedAt, o.PaidAt, o.FulfilledAt, o.CancelledAt, o.ShippingAddress.Text(),
 			o.BillingAddress.Text(), o.ShippingMethod, o.PaymentMethod, o.PaymentReference, o.Note, o.Tags, o.Source, tx.Now().UnixMicro(),
 		})
+	}
+	_, err := tx.ExecMany(insertOrder, rows)
+	return err
+}
+
+func insertLines(tx backends.Tx, of []Order) error {
+	var lines [][]any
+	for _, o := range of {
 		for _, l := range o.Lines {
 			lines = append(lines, []any{
 				l.ID, o.ID, l.Position, l.VariantID, l.Title, l.SKU, l.Vendor, l.Quantity, l.Price, l.CompareAtPrice, l.Discount, l.RequiresShipping,
@@ -86,9 +114,20 @@ func insert(tx backends.Tx, added []Order) error {
 			})
 		}
 	}
-	if _, err := tx.ExecMany(insertOrder, rows); err != nil {
-		return err
-	}
 	_, err := tx.ExecMany(insertLine, lines)
 	return err
+}
+
+// find reads one of a customer's orders with its lines; ErrNotFound also for another
+// customer's.
+func find(tx backends.Tx, customer, id string) (*Order, error) {
+	var o Order
+	err := tx.Get(&o, selectOrder, customer, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &o, tx.Select(&o.Lines, selectLines, id)
 }

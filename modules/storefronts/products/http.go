@@ -24,7 +24,9 @@ type variantBody struct {
 	RequiresShipping bool     `json:"requires_shipping"`
 }
 
-type productBody struct {
+// ProductBody is what every answer says of a product. It is exported because huma
+// describes embedded structs only then.
+type ProductBody struct {
 	ID       string        `json:"id"`
 	Handle   string        `json:"handle"`
 	Title    string        `json:"title"`
@@ -36,8 +38,8 @@ type productBody struct {
 	Variants []variantBody `json:"variants"`
 }
 
-func bodyOf(p *Product) productBody {
-	b := productBody{
+func bodyOf(p *Product) ProductBody {
+	b := ProductBody{
 		ID: p.ID, Handle: p.Handle, Title: p.Title, Vendor: p.Vendor, Kind: p.Kind, Tags: []string{},
 		Options: append([]string{}, p.Options...), Images: append([]string{}, p.Images...), Variants: make([]variantBody, len(p.Variants)),
 	}
@@ -64,7 +66,7 @@ type listProductsInput struct {
 
 type listProductsOutput struct {
 	Body struct {
-		Data       []productBody `json:"data"`
+		Data       []ProductBody `json:"data"`
 		NextCursor string        `json:"next_cursor,omitempty"`
 	}
 }
@@ -76,7 +78,7 @@ type productInput struct {
 
 type productOutput struct {
 	Body struct {
-		productBody
+		ProductBody
 		Description string `json:"description" doc:"HTML, as the seller wrote it: clean it before it is shown"`
 	}
 }
@@ -94,7 +96,7 @@ func Routes(server *httpx.Server, s *Service, shops *storefronts.Service) {
 		}
 		found, next, err := s.List(ctx, shop.ID, in.Cursor, in.Limit)
 		out := &listProductsOutput{}
-		out.Body.Data, out.Body.NextCursor = make([]productBody, len(found)), next
+		out.Body.Data, out.Body.NextCursor = make([]ProductBody, len(found)), next
 		for i := range found {
 			out.Body.Data[i] = bodyOf(&found[i])
 		}
@@ -113,7 +115,7 @@ func Routes(server *httpx.Server, s *Service, shops *storefronts.Service) {
 			return nil, err
 		}
 		out := &productOutput{}
-		out.Body.productBody, out.Body.Description = bodyOf(p), p.Description
+		out.Body.ProductBody, out.Body.Description = bodyOf(p), p.Description
 		return out, nil
 	})
 }

@@ -27,8 +27,8 @@ func NewService(store backends.TenantStore, keys *crypto.Keyring) *Service {
 const mostVariants = 2 * MaxVariants
 
 // List returns up to limit published products with their variants and without their
-// descriptions, in the order in which they were added, and the cursor of the next
-// page; "" when there is none.
+// descriptions, in the order of their handles, and the cursor of the next page; ""
+// when there is none.
 func (s *Service) List(ctx context.Context, storefront backends.StorefrontID, cursor string, limit int) (found []Product, next string, err error) {
 	list, after := page.List{"products", string(storefront)}, ""
 	if err := s.cursors.Open(list, cursor, &after); err != nil {
@@ -49,7 +49,7 @@ func (s *Service) List(ctx context.Context, storefront backends.StorefrontID, cu
 		return err
 	})
 	if err == nil && more {
-		next, err = s.cursors.Seal(list, found[len(found)-1].ID)
+		next, err = s.cursors.Seal(list, found[len(found)-1].Handle)
 	}
 	return found, next, err
 }
@@ -72,8 +72,8 @@ func (s *Service) Find(ctx context.Context, storefront backends.StorefrontID, ha
 	return p, err
 }
 
-// addVariants reads the variants of products, which are in the order of their ids,
-// in one round trip. When there are more than most, whole says how many products,
+// addVariants reads the variants of products, which are in the order of their
+// handles, in one round trip. When there are more than most, whole says how many products,
 // from the first, have all of theirs.
 func addVariants(tx backends.Tx, found []Product, most int) (whole int, err error) {
 	of := make(backends.List, len(found))

@@ -39,11 +39,12 @@ var (
 		price, compare_at_price, currency, inventory, backorder, requires_shipping, taxable, weight_grams, created_at, updated_at, version)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18, 1)`)
 	selectPublished = backends.Read(`SELECT id, handle, title, vendor, kind, tags, options, images FROM products
-		WHERE storefront_id = $1 AND published = 1 AND id > $2 ORDER BY id LIMIT $3`)
+		WHERE storefront_id = $1 AND published = 1 AND handle > $2 ORDER BY handle LIMIT $3`)
 	selectByHandle = backends.Read(`SELECT id, handle, title, description, vendor, kind, tags, options, images FROM products
 		WHERE storefront_id = $1 AND handle = $2 AND published = 1`)
-	selectVariants = backends.Read(`SELECT id, product_id, title, options, image, sku, price, compare_at_price, currency, inventory, backorder,
-		requires_shipping FROM product_variants WHERE storefront_id = $1 AND product_id IN ($2) ORDER BY product_id, position LIMIT $3`)
+	selectVariants = backends.Read(`SELECT v.id, v.product_id, v.title, v.options, v.image, v.sku, v.price, v.compare_at_price, v.currency, v.inventory,
+		v.backorder, v.requires_shipping FROM products p JOIN product_variants v ON v.storefront_id = $1 AND v.product_id = p.id
+		WHERE p.storefront_id = $1 AND p.id IN ($2) ORDER BY p.handle, v.position LIMIT $3`)
 )
 
 // Insert adds new products with their variants, in a few round trips however many

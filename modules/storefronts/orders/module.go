@@ -1,0 +1,6 @@
+package orders
+
+import "go.uber.org/fx"
+
+// Module wires the package.
+var Module = fx.Module("orders", fx.Provide(NewService), fx.Invoke(Routes))
