@@ -29,7 +29,7 @@ type shared struct {
 
 func newShared(t *testing.T) *shared {
 	t.Helper()
-	catalog, err := newCatalog()
+	catalog, err := NewCatalog()
 	require.NoError(t, err)
 	adminDSN := pgtest.Database(t)
 	dsn := pgtest.Role(t, adminDSN, "")

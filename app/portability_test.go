@@ -25,7 +25,7 @@ import (
 func TestRowsAreTheSameEverywhere(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	catalog, err := newCatalog()
+	catalog, err := NewCatalog()
 	require.NoError(t, err)
 	p := backends.Place{Storefront: backends.StorefrontID(ids.New()), Epoch: 1}
 	token := backends.Token{Move: ids.New(), Gen: 1}

@@ -74,7 +74,7 @@ func Wiring(s Settings) fx.Option {
 			l.UseErrorLevel(slog.LevelDebug) // serve returns them, and Main says them in words for people
 			return l
 		}),
-		fx.Provide(newLog, openKeys, openControl, newCatalog, newDirectory, newStores, newRouter, newServer),
+		fx.Provide(newLog, openKeys, openControl, NewCatalog, newDirectory, newStores, newRouter, newServer),
 		fx.Provide(fx.Annotate(authenticationGate, fx.ResultTags(`group:"gates"`))),
 		auth.Module, customers.Module, storefronts.Module, products.Module, orders.Module, migration.Module,
 		fx.Provide(newFirstStart),
@@ -103,8 +103,8 @@ func openControl(lc fx.Lifecycle, s Settings) (*control.DB, error) {
 	return db, nil
 }
 
-// newCatalog joins the tables of all modules.
-func newCatalog() (*backends.Catalog, error) {
+// NewCatalog joins the tables of all modules.
+func NewCatalog() (*backends.Catalog, error) {
 	return backends.NewCatalog(slices.Concat(auth.Tables(), customers.Tables(), migration.Tables(),
 		products.Tables(), orders.Tables(), analytics.Tables())...)
 }

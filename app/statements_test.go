@@ -95,7 +95,7 @@ func arguments(text string) []any {
 // are in folder.
 func everyKind(t *testing.T, folder string, shared *shared) []backends.Backend {
 	t.Helper()
-	catalog, err := newCatalog()
+	catalog, err := NewCatalog()
 	require.NoError(t, err)
 	files, err := sqlite.Opener(catalog)(backends.Config{Name: "files", Kind: backends.SQLite, Path: folder})
 	require.NoError(t, err)

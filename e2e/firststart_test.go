@@ -2,37 +2,15 @@ package e2e
 
 import (
 	"encoding/json"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"smartseller/platform/failpoint"
 )
-
-// prepare is install without a start.
-func prepare(t *testing.T) *program {
-	t.Helper()
-	binary, err := build()
-	require.NoError(t, err)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	p := &program{binary: binary, folder: t.TempDir(), address: l.Addr().String()}
-	require.NoError(t, l.Close())
-	p.contract = newContract(t, p.address)
-	t.Cleanup(func() {
-		if p.process != nil {
-			p.kill()
-		}
-	})
-	return p
-}
 
 // said is what the last start printed. It is all there when the server answers.
 func (p *program) said(t *testing.T) string {
@@ -103,12 +81,9 @@ func TestFirstStartSurvivesKills(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
 			p := prepare(t)
-			p.environment = []string{failpoint.Variable + "=first-start-" + step}
+			p.arm(t, "first-start-"+step)
 			p.launch(t)
-			require.Error(t, p.process.Wait())
-			status := p.process.ProcessState.Sys().(syscall.WaitStatus)
-			require.Equal(t, syscall.SIGKILL, status.Signal(), "the point was not reached: %s", &p.log)
-			p.environment = nil
+			p.diesAt(t, "first-start-"+step)
 			p.serve(t)
 			requireComplete(t, p)
 		})
@@ -122,9 +97,7 @@ func TestInstancesStartAtOnce(t *testing.T) {
 	first := prepare(t)
 	all := []*program{first}
 	for range 2 {
-		p := prepare(t)
-		p.environment = []string{"SMARTSELLER_DATA=" + filepath.Join(first.folder, "data")}
-		all = append(all, p)
+		all = append(all, prepare(t, "SMARTSELLER_DATA="+filepath.Join(first.folder, "data")))
 	}
 	for _, p := range all {
 		p.launch(t)

@@ -7,10 +7,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"smartseller/platform/failpoint"
 	"smartseller/platform/pgserver/pgtest"
 )
 
@@ -54,15 +57,77 @@ type program struct {
 	binary, folder, address string
 	environment             []string // of the next start
 	process                 *exec.Cmd
-	log                     bytes.Buffer
+	ended                   chan struct{} // closed when the process has
+	outcome                 error         // how it ended
+	log                     record
 	contract                *contract
 }
 
-func install(t *testing.T) *program {
+// record keeps what a process writes. Safe for concurrent use.
+type record struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (r *record) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(p)
+}
+
+func (r *record) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.String()
+}
+
+func install(t *testing.T, environment ...string) *program {
 	t.Helper()
-	p := prepare(t)
+	p := prepare(t, environment...)
 	p.serve(t)
 	return p
+}
+
+// prepare is install without a start.
+func prepare(t *testing.T, environment ...string) *program {
+	t.Helper()
+	binary, err := build()
+	require.NoError(t, err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p := &program{binary: binary, folder: t.TempDir(), address: l.Addr().String(), environment: environment}
+	require.NoError(t, l.Close())
+	p.contract = newContract(t, p.address)
+	return p
+}
+
+// inherited is the environment of this process without what is meant for tests: the
+// program refuses settings that it does not know.
+func inherited(more ...string) []string {
+	kept := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "SMARTSELLER_") })
+	return append(kept, more...)
+}
+
+// controlDSN says where the control database is.
+func (p *program) controlDSN() string {
+	for _, s := range p.environment {
+		if dsn, ok := strings.CutPrefix(s, "SMARTSELLER_CONTROL="); ok {
+			return dsn
+		}
+	}
+	return "sqlite:" + filepath.Join(p.folder, "data", "control.db")
+}
+
+// arm says at which point the process is to end, or to "stop POINT": see failpoint.
+func (p *program) arm(t *testing.T, point string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(p.points()+".new", []byte(point), 0o600))
+	require.NoError(t, os.Rename(p.points()+".new", p.points()))
+}
+
+// points is the file of the failpoints, one per process also where they share a folder.
+func (p *program) points() string {
+	return filepath.Join(p.folder, "point-"+strings.ReplaceAll(p.address, ":", "-"))
 }
 
 // serve starts the process and waits until it answers.
@@ -70,6 +135,7 @@ func (p *program) serve(t *testing.T) {
 	t.Helper()
 	p.launch(t)
 	p.answers(t)
+	require.False(t, p.dead(), "the server does not stay: %s", &p.log)
 }
 
 // launch starts the process.
@@ -78,29 +144,70 @@ func (p *program) launch(t *testing.T) {
 	out, err := os.Create(filepath.Join(p.folder, "out"))
 	require.NoError(t, err)
 	defer out.Close()
-	p.process = exec.Command(p.binary, "serve", "--listen", p.address)
-	p.process.Dir = p.folder
-	p.process.Env = append(os.Environ(), p.environment...)
-	p.process.Stdout, p.process.Stderr = out, &p.log
-	p.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	require.NoError(t, p.process.Start())
+	process := exec.Command(p.binary, "serve", "--listen", p.address)
+	process.Dir = p.folder
+	process.Env = append(inherited(p.environment...), failpoint.Variable+"="+p.points())
+	process.Stdout, process.Stderr = out, &p.log
+	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	require.NoError(t, process.Start())
+	p.process, p.ended = process, make(chan struct{})
+	t.Cleanup(p.kill)
+	go func() {
+		p.outcome = process.Wait()
+		close(p.ended)
+	}()
 }
 
-// answers waits until the process does.
+// answers waits until the process does, or is dead.
 func (p *program) answers(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		response, err := http.Get("http://" + p.address + "/openapi.json")
 		if err != nil {
-			return false
+			return p.dead()
 		}
 		return response.Body.Close() == nil && response.StatusCode == http.StatusOK
 	}, patience, glance, "the server does not answer: %s", &p.log)
 }
 
+// kill ends the process at once, unless it has ended by itself.
 func (p *program) kill() {
-	_ = p.process.Process.Kill() // it may have ended by itself
-	_ = p.process.Wait()
+	_ = p.process.Process.Kill() // an error says that it has ended
+	<-p.ended
+}
+
+// stop ends the process as an operator would, and expects it to end well.
+func (p *program) stop(t *testing.T) {
+	t.Helper()
+	require.NoError(t, p.process.Process.Signal(syscall.SIGTERM))
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		require.Fail(t, "the server does not stop", "%s", &p.log)
+	}
+	require.NoError(t, p.outcome, "a graceful stop exits with 0: %s", &p.log)
+}
+
+func (p *program) dead() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// diesAt waits until the process has killed itself at a point.
+func (p *program) diesAt(t *testing.T, point string) {
+	t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		require.Fail(t, "the point was not reached", "%s: %s", point, &p.log)
+	}
+	var exit *exec.ExitError
+	require.ErrorAs(t, p.outcome, &exit, "%s: %s", point, &p.log)
+	require.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(), "%s: %s", point, &p.log)
 }
 
 // command runs a command of the binary and returns what it printed and its exit code.
@@ -110,7 +217,7 @@ func (p *program) command(t *testing.T, args ...string) (string, int) {
 	defer cancel()
 	c := exec.CommandContext(ctx, p.binary, args...)
 	c.Dir = p.folder
-	c.Env = append(os.Environ(), "SMARTSELLER_URL=http://"+p.address)
+	c.Env = inherited("SMARTSELLER_URL=http://" + p.address)
 	out, err := c.CombinedOutput()
 	if err != nil {
 		require.IsType(t, &exec.ExitError{}, err, "%s", out)
@@ -131,22 +238,6 @@ func (p *program) start(t *testing.T, target string, more ...string) string {
 	return strings.Fields(p.must(t, append([]string{"move", "start", "demo", target}, more...)...))[0]
 }
 
-func (p *program) phase(t *testing.T, move string) string {
-	t.Helper()
-	var m struct{ Phase string }
-	require.NoError(t, json.Unmarshal([]byte(p.must(t, "move", "show", move)), &m))
-	return m.Phase
-}
-
-func (p *program) waitFor(t *testing.T, move, phase string) {
-	t.Helper()
-	var now string
-	require.Eventually(t, func() bool {
-		now = p.phase(t, move)
-		return now == phase
-	}, patience, glance, "waiting for %s: %s", phase, &p.log)
-}
-
 func TestFirstStartMoveAndStop(t *testing.T) {
 	t.Parallel()
 	p := install(t)
@@ -158,8 +249,7 @@ func TestFirstStartMoveAndStop(t *testing.T) {
 	require.Contains(t, p.must(t, "move", "watch", move), `"phase":"completed"`)
 	require.Contains(t, p.must(t, "move", "show", move), `"outcome": "completed"`)
 
-	require.NoError(t, p.process.Process.Signal(syscall.SIGTERM))
-	require.NoError(t, p.process.Wait(), "a graceful stop exits with 0: %s", &p.log)
+	p.stop(t)
 	p.serve(t) // and everything is still there
 	require.Contains(t, p.must(t, "storefront", "list"), "files-2 (epoch 2)")
 }

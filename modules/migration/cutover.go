@@ -281,9 +281,16 @@ func (x *run) finish(ctx context.Context, c crossing) error {
 	if c.from == nil {
 		return nil
 	}
-	return c.from.Change(ctx, x.m.token(), backends.Transition{
+	err = c.from.Change(ctx, x.m.token(), backends.Transition{
 		From: []backends.State{backends.Closed}, To: c.left, Epoch: c.epoch + 1,
 	})
+	if err == nil {
+		return nil
+	}
+	if f, reading := c.from.Fence(ctx); reading != nil || f.State != backends.Absent {
+		return errors.Join(err, reading)
+	}
+	return nil // an owner that died has erased it already
 }
 
 // abort makes a commit impossible first, and opens the old place then.

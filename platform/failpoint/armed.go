@@ -5,27 +5,25 @@ package failpoint
 import (
 	"os"
 	"strings"
-	"sync/atomic"
 	"syscall"
 )
 
-var (
-	point, signal = parse(os.Getenv(Variable))
-	arrived       atomic.Bool
-)
+var file = os.Getenv(Variable)
 
-func parse(setting string) (string, syscall.Signal) {
-	if point, stop := strings.CutPrefix(setting, "stop:"); stop {
-		return point, syscall.SIGSTOP
-	}
-	return setting, syscall.SIGKILL
-}
-
-// Reach ends or stops the process if this is the point that the environment names.
-// Safe for concurrent use.
+// Reach ends or stops the process if this is the point that the file names. Safe for
+// concurrent use.
 func Reach(name string) {
-	if name != point || !arrived.CompareAndSwap(false, true) {
+	if file == "" {
 		return
+	}
+	text, _ := os.ReadFile(file) // none: nothing is to happen
+	point, stop := strings.CutPrefix(string(text), "stop ")
+	if point != name || os.Remove(file) != nil { // somebody else was faster
+		return
+	}
+	signal := syscall.SIGKILL
+	if stop {
+		signal = syscall.SIGSTOP
 	}
 	if err := syscall.Kill(os.Getpid(), signal); err != nil {
 		panic("a process may signal itself: " + err.Error())

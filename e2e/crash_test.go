@@ -1,0 +1,193 @@
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"smartseller/e2e/load"
+)
+
+var wholeMatrix = flag.Bool("crash-matrix", false, "kill the server at every point between all kinds of backends, not at a covering subset")
+
+// deaths are those at these points, when something was asked.
+func deaths(asked, points string) (out []death) {
+	for _, p := range strings.Fields(points) {
+		out = append(out, death{point: p, asked: asked})
+	}
+	return out
+}
+
+// onTheWay are the deaths of a move that is neither undone nor ended, in the order in
+// which they are met: K1 to K16 of the protocol, and the beginning of each phase.
+var onTheWay = slices.Concat(
+	deaths("", "planned preparing K1 K2 copying K3 K4 catching_up verifying"), deaths("pause", "paused"), deaths("", "K5 K6 canary"),
+	deaths("cutover", "K7 cutting_over K8 K9 K10 K11 K12 K13 K14 K15 watching K16"))
+
+// newFile is where a file was made, at a target that is one.
+var newFile = death{point: "K19"}
+
+// atTheEnd are the deaths after a decision that ends the move: K17, which is a rollback
+// at each of K8 to K15, and K18.
+var atTheEnd = [][]death{
+	deaths("finalize", "finalizing erasing K18"),
+	deaths("cancel", "cancelling erasing"),
+	deaths("rollback", "rolling_back K17 K8 K9 K10 K11"),
+	deaths("rollback", "K12 K13 K14 K15 erasing"),
+}
+
+// TestCrashes kills the server at the named points of moves between all kinds of
+// backends, under load, and lets the moves end either way. Without the flag it is a
+// covering subset.
+func TestCrashes(t *testing.T) {
+	t.Parallel()
+	courses := subset()
+	if *wholeMatrix {
+		courses = matrix()
+	}
+	var table passages
+	t.Cleanup(func() { t.Log(table.String()) })
+	for _, c := range courses {
+		name := c.from + " to " + c.to
+		if c.pair {
+			name += ", two instances"
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.run(t, table.add)
+		})
+	}
+}
+
+// subset meets each death once on a way to the end and once on a way that is undone,
+// and each ordered pair of kinds. A way to the end has several deaths.
+func subset() (courses []course) {
+	n := len(kinds)
+	for i := range n * n {
+		c := course{from: kinds[i/n], to: kinds[i%n]}
+		var march, undone []death
+		if c.from != "files" && c.to == "files" {
+			march, undone = []death{newFile}, []death{newFile}
+		}
+		for k, d := range onTheWay {
+			switch k % (n * n) {
+			case i:
+				march = append(march, d)
+			case (i + 4) % (n * n):
+				undone = append(undone, d)
+			}
+		}
+		for _, d := range undone {
+			c.trips = append(c.trips, trip{deaths: []death{d}, undo: true})
+		}
+		if i < len(atTheEnd) {
+			c.trips = append(c.trips, trip{deaths: atTheEnd[i]})
+		}
+		c.trips = append(c.trips, trip{deaths: march})
+		courses = append(courses, c)
+	}
+	one := func(point, asked string, undo, stopped bool) trip {
+		return trip{deaths: []death{{point: point, asked: asked, stopped: stopped}}, undo: undo}
+	}
+	return append(courses,
+		course{from: "files", to: "shared", pair: true, trips: []trip{
+			one("K10", "cutover", true, false), one("K3", "", true, true), one("K12", "cutover", false, true),
+		}},
+		course{from: "dedicated", to: "shared", pair: true, trips: []trip{
+			one("K12", "cutover", true, false), one("K9", "cutover", true, true), one("K13", "cutover", false, false),
+		}})
+}
+
+// matrix is everything: each death alone, once to the end and once undone, between
+// each ordered pair of kinds, by one instance that is started again and by two, of
+// which one dies or stands still.
+func matrix() (courses []course) {
+	for _, from := range kinds {
+		for _, to := range kinds {
+			one, two := course{from: from, to: to}, course{from: from, to: to, pair: true}
+			for _, d := range slices.Concat(onTheWay, slices.Concat(atTheEnd...), []death{newFile}) {
+				if d.point == newFile.point && to != "files" {
+					continue
+				}
+				one.trips = append(one.trips, each(d)...)
+				two.trips = append(two.trips, each(d)...)
+				if d.stopped = true; d.point == "K9" && (from == "files" || to == "files") {
+					continue // whoever stands still with a file locked has it locked
+				}
+				two.trips = append(two.trips, each(d)...)
+			}
+			courses = append(courses, one, two)
+		}
+	}
+	return courses
+}
+
+// each is a death on the way to every end that it may have. A trip that arrives is
+// followed by one back, undisturbed, so that the next one sets out from the same place.
+func each(d death) (trips []trip) {
+	r := trip{deaths: []death{d}}
+	if end := r.decided(); end == "cancelled" || end == "rolled_back" {
+		return []trip{r}
+	}
+	if r.decided() == "" {
+		trips = append(trips, trip{deaths: r.deaths, undo: true})
+	}
+	return append(trips, r, trip{})
+}
+
+// passage is one trip that was made.
+type passage struct {
+	trip
+	from, to string // backends
+	pair     bool
+	ended    string
+	load     load.Report
+	took     time.Duration
+}
+
+// passages is the table of them. Safe for concurrent use.
+type passages struct {
+	mu   sync.Mutex
+	rows []string
+}
+
+func (p *passages) add(seen passage) {
+	var died []string
+	for _, d := range seen.deaths {
+		word := d.point
+		if d.stopped {
+			word = "stopped " + word
+		}
+		if i := len(died); d.asked != "" && (i == 0 || seen.deaths[i-1].asked != d.asked) {
+			word = d.asked + ": " + word
+		}
+		died = append(died, word)
+	}
+	who := "itself"
+	if seen.pair {
+		who = "another"
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rows = append(p.rows, fmt.Sprintf("%s -> %s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s", seen.from, seen.to, strings.Join(died, " "), who, seen.ended,
+		seen.load.Writes, seen.load.Verified, seen.load.Failures, seen.load.Unanswered, seen.load.Longest().Round(time.Millisecond), seen.took.Round(100*time.Millisecond)))
+}
+
+func (p *passages) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	slices.Sort(p.rows)
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nmove\tdied at\tgone on by\tended\twrites\tverified\tfailures\tunanswered\tlongest wait\ttook")
+	for _, row := range p.rows {
+		fmt.Fprintln(w, row)
+	}
+	_ = w.Flush() // into memory
+	return out.String()
+}

@@ -1,0 +1,319 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/e2e/load"
+	"smartseller/platform/control"
+	"smartseller/platform/pgserver/pgtest"
+)
+
+// death is a point at which the server that runs a move dies, by its own hand.
+type death struct {
+	point string
+	// asked is what must be asked of the move so that it gets there: cutover, pause
+	// (and resume), cancel, rollback, finalize; "" when nothing must.
+	asked string
+	// stopped: the server does not die, it stands still until another one has taken
+	// the move over.
+	stopped bool
+}
+
+// trip is one move of the storefront: the deaths on its way, in order, and how it is
+// to end, unless what was asked decides that: at the other place or, undone, where it was.
+type trip struct {
+	deaths []death
+	undo   bool
+}
+
+// decided is how the trip must end because of what was asked; "": see undo.
+func (r trip) decided() string {
+	ends := map[string]string{"cancel": "cancelled", "rollback": "rolled_back", "finalize": "completed"}
+	for _, d := range slices.Backward(r.deaths) {
+		if end := ends[d.asked]; end != "" {
+			return end
+		}
+	}
+	return ""
+}
+
+// course is one installation whose storefront makes trips between two backends,
+// under load all the time.
+type course struct {
+	from, to string // kinds of backends; a trip that arrives at the other place turns them round
+	// pair: two instances share a control database in Postgres, and the second one
+	// takes over. Otherwise the server that died is started again.
+	pair  bool
+	trips []trip
+}
+
+// journey is a course under way.
+type journey struct {
+	course
+	t             *testing.T
+	first, second *program // the first one dies; the second one is there in a pair only
+	id            string   // the storefront's
+	home, away    string   // backends
+	others        map[string]map[string]string
+	load          *load.Load
+}
+
+// run makes the trips of the course, and checks after each that nothing was lost.
+func (c course) run(t *testing.T, report func(passage)) {
+	j := &journey{course: c, t: t, home: c.from + "-1", away: c.to + "-2"}
+	j.begin()
+	for _, r := range c.trips {
+		report(j.make(r))
+	}
+}
+
+func (j *journey) begin() {
+	settings := []string{"SMARTSELLER_MOVE_LEASE=1s", "SMARTSELLER_LOG_LEVEL=warn"}
+	if j.pair { // whose lease only a dead instance may lose
+		settings = []string{"SMARTSELLER_MOVE_LEASE=3s", "SMARTSELLER_LOG_LEVEL=warn", "SMARTSELLER_CONTROL=" + pgtest.Database(j.t)}
+	}
+	j.first = install(j.t, settings...)
+	j.first.addBackends(j.t)
+	if j.pair {
+		j.second = prepare(j.t, settings...)
+		j.second.folder = j.first.folder
+		j.second.serve(j.t)
+	}
+	j.id = j.first.create(j.t, "shop", j.home)
+	var others []string
+	for slug, backend := range map[string]string{"neighbour": j.home, "stranger": j.away} {
+		others = append(others, j.first.create(j.t, slug, backend))
+		j.first.crowd(j.t, slug, func(o *load.Options) { o.Workers, o.Customers = 1, 1 })
+	}
+	j.first.inspect(j.t, func(a *audit) {
+		j.others = map[string]map[string]string{}
+		for _, id := range others {
+			j.others[id] = a.digests(a.at(id).Place)
+		}
+	})
+	j.load = j.survivor().crowd(j.t, "shop", func(o *load.Options) { o.Workers, o.Customers, o.Rate, o.Restarts = 3, 1, 30, !j.pair })
+	j.load.Start(context.Background())
+}
+
+// survivor is the server that goes on, or is started again.
+func (j *journey) survivor() *program {
+	if j.pair {
+		return j.second
+	}
+	return j.first
+}
+
+// make makes one trip and checks it.
+func (j *journey) make(r trip) passage {
+	seen := passage{from: j.home, to: j.away, pair: j.pair, trip: r}
+	began := time.Now()
+	var source, target backends.Place
+	j.first.inspect(j.t, func(a *audit) {
+		at := a.at(j.id)
+		source, target = at.Place, backends.Place{Backend: j.away, Storefront: at.Place.Storefront, Epoch: at.Epoch + 1}
+	})
+	reached(j.t, j.load, 5)
+	move := ""
+	for i, d := range r.deaths {
+		if i > 0 && r.deaths[i-1].asked == d.asked {
+			d.asked = "" // once is enough
+		}
+		move = j.die(d, move, r.undo)
+	}
+	j.revive()
+	if move == "" {
+		move = j.start()
+	}
+	seen.ended = j.end(move, r)
+	left, gone := source, target
+	if seen.ended == "completed" {
+		left, gone = target, source
+		j.home, j.away = j.away, j.home
+	}
+	j.check(left, gone)
+	seen.load, seen.took = j.load.Since(began), time.Since(began)
+	j.load.Start(context.Background())
+	return seen
+}
+
+// die takes the move to a death and returns the move's id, with the server dead.
+func (j *journey) die(d death, move string, early bool) string {
+	if d.asked == "rollback" || d.asked == "finalize" { // the point may lie on the way to the cutover as well
+		j.revive()
+		if move == "" {
+			move = j.start()
+		}
+		j.ask(move, "cutover")
+		j.survivor().waitFor(j.t, move, "watching")
+	}
+	generation := int64(1) // of a move that was claimed once
+	if move != "" {
+		generation = j.generation(move)
+	}
+	j.first.arm(j.t, map[bool]string{true: "stop "}[d.stopped]+d.point)
+	j.revive()
+	if move == "" {
+		move = j.start()
+	}
+	j.ask(move, d.asked)
+	if d.stopped {
+		j.stand(move, generation, early)
+		return move
+	}
+	j.first.diesAt(j.t, d.point)
+	return move
+}
+
+// revive starts the first server again if it is dead. It may die again.
+func (j *journey) revive() {
+	if j.first.dead() {
+		j.first.launch(j.t)
+		j.first.answers(j.t)
+	}
+}
+
+// start starts a move at the first server, which is to run it: the second one stands
+// still until it has been claimed. The first one may die before it answers.
+func (j *journey) start() (id string) {
+	if j.pair {
+		j.signal(j.second, syscall.SIGSTOP)
+		defer j.signal(j.second, syscall.SIGCONT)
+	}
+	j.first.admin(j.t, "POST", "moves", map[string]any{
+		"storefront_id": j.id, "target": j.away, "options": map[string]any{"manual_cutover": true},
+	}, nil)
+	require.Eventually(j.t, func() bool {
+		j.control(func(tx control.Tx) error {
+			return tx.Get(&id, `SELECT id FROM moves WHERE storefront_id = $1 AND ended_at IS NULL`, j.id)
+		})
+		return j.generation(id) > 0
+	}, patience, glance, "nobody claims the move: %s", &j.first.log)
+	return id
+}
+
+func (j *journey) signal(p *program, s syscall.Signal) {
+	require.NoError(j.t, p.process.Process.Signal(s))
+}
+
+// generation is the fencing number of whoever runs the move.
+func (j *journey) generation(move string) (gen int64) {
+	j.control(func(tx control.Tx) error { return tx.Get(&gen, `SELECT gen FROM moves WHERE id = $1`, move) })
+	return gen
+}
+
+func (j *journey) control(look func(tx control.Tx) error) {
+	db, err := control.Open(context.Background(), j.first.controlDSN())
+	require.NoError(j.t, err)
+	err = db.View(context.Background(), func(_ context.Context, tx control.Tx) error { return look(tx) })
+	require.NoError(j.t, errors.Join(err, db.Close()))
+}
+
+// ask asks something of the move. The server may die before it answers, and what is
+// asked may come too late: what matters is how the move ends.
+func (j *journey) ask(move, what string) {
+	p := j.survivor()
+	send := func(what string) {
+		status := p.admin(j.t, "POST", "moves/"+move+"/"+what, nil, nil)
+		require.Contains(j.t, []int{0, http.StatusAccepted, http.StatusConflict}, status, what)
+	}
+	switch what {
+	case "":
+	case "pause":
+		p.waitFor(j.t, move, "verifying")
+		send("pause")
+		p.waitFor(j.t, move, "paused")
+		send("resume")
+	case "cutover": // may have been asked before
+		p.waitFor(j.t, move, "verifying", "cutting_over", "watching")
+		send(what)
+	default:
+		send(what)
+	}
+}
+
+// stand waits until the first server stands still and the second one has taken the
+// move over, and lets the first one go on: early, while the second one works, or once
+// the move has ended (see check).
+func (j *journey) stand(move string, generation int64, early bool) {
+	require.Eventually(j.t, func() bool { return stopped(j.first) }, patience, glance, "the point was not reached: %s", &j.first.log)
+	require.Eventually(j.t, func() bool { return j.generation(move) > generation }, patience, glance, "nobody takes the move over: %s", &j.second.log)
+	if early {
+		j.signal(j.first, syscall.SIGCONT)
+	}
+}
+
+// stopped says that a process stands still.
+func stopped(p *program) bool {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.process.Process.Pid), "stat"))
+	_, state, _ := strings.Cut(string(text), ") ") // behind the name, which may hold anything
+	return err == nil && strings.HasPrefix(state, "T")
+}
+
+// end brings the move to the end that the trip wants and says which it was.
+func (j *journey) end(move string, r trip) string {
+	p := j.survivor()
+	if end := r.decided(); end != "" {
+		return p.waitFor(j.t, move, end).Phase
+	}
+	if r.undo {
+		j.ask(move, "cancel")
+		if m := p.waitFor(j.t, move, "cancelled", "watching"); m.Phase == "cancelled" {
+			return m.Phase
+		}
+		j.ask(move, "rollback")
+		return p.waitFor(j.t, move, "rolled_back").Phase
+	}
+	j.ask(move, "cutover")
+	p.waitFor(j.t, move, "watching")
+	j.inStep()
+	j.ask(move, "finalize")
+	return p.waitFor(j.t, move, "completed").Phase
+}
+
+// inStep wants both places to be equal while the window is open.
+func (j *journey) inStep() {
+	reached(j.t, j.load, 5)
+	j.load.Stop()
+	j.first.inspect(j.t, func(a *audit) { a.requireInStep(j.id) })
+	j.load.Start(context.Background())
+}
+
+// check holds everything against what it must be, once the move has ended: nothing
+// acknowledged is missing, the place where the storefront is is free, the other one gone.
+func (j *journey) check(left, gone backends.Place) {
+	if stopped(j.first) {
+		j.signal(j.first, syscall.SIGCONT)
+	}
+	reached(j.t, j.load, 5)
+	j.load.Stop()
+	require.NoError(j.t, j.load.Verify(context.Background()))
+	if j.pair { // the other instance must know as well where the storefront is
+		l := j.first.crowd(j.t, "shop", func(o *load.Options) { o.Workers, o.Customers, o.Rate = 1, 1, 30 })
+		l.Start(context.Background())
+		reached(j.t, l, 3)
+		l.Stop()
+		require.NoError(j.t, l.Verify(context.Background()))
+	}
+	j.first.inspect(j.t, func(a *audit) {
+		at := a.at(j.id)
+		require.Equal(j.t, left, at.Place)
+		a.requireFree(at)
+		a.requireGone(gone)
+		for id, was := range j.others {
+			require.Equal(j.t, was, a.digests(a.at(id).Place), "another storefront has changed")
+		}
+	})
+}
