@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -62,6 +63,8 @@ func (l *liar) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestLoadNoticesLies(t *testing.T) {
 	t.Parallel()
 	p := install(t)
+	p.stocked(t, "toys", shirt("s", true, 1000, "S", "M"))
+	shortage := `{"code":"out_of_stock","errors":[{"pointer":"/lines/0/quantity","detail":"must be at most %d"}]}`
 	for name, c := range map[string]struct {
 		lie   *liar
 		wants string
@@ -69,12 +72,15 @@ func TestLoadNoticesLies(t *testing.T) {
 		"a write that is acknowledged and lost": {&liar{method: "PUT", suffix: "/profile", status: 200, body: "{}"}, "acknowledged was"},
 		"an address that comes back":            {&liar{method: "DELETE", suffix: "", status: 204}, "acknowledged was \"\""},
 		"a session that outlives its end":       {&liar{method: "POST", suffix: "/auth/logout", status: 204}, "lives again"},
+		"an order that was never taken":         {&liar{method: "POST", suffix: "/orders", status: 201, body: `{"id":"x","number":1,"total":1}`}, "acknowledged was"},
+		"a shelf that was never full":           {&liar{method: "POST", suffix: "/orders", status: 409, body: fmt.Sprintf(shortage, 0)}, "in the beginning"},
+		"a shelf that is still full":            {&liar{method: "POST", suffix: "/orders", status: 409, body: fmt.Sprintf(shortage, 7)}, "although 7 are left"},
 		"a server that gives up":                {&liar{method: "GET", suffix: "/profile", status: 503, body: `{"code":"storefront_busy"}`}, "status 503 storefront_busy"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c.lie.next = http.DefaultTransport
-			l := p.crowd(t, "demo", func(o *load.Options) { o.Client = &http.Client{Transport: c.lie} })
+			l := p.crowd(t, "toys", func(o *load.Options) { o.Client = &http.Client{Transport: c.lie} })
 			l.Start(context.Background())
 			require.Eventually(t, func() bool { return c.lie.lies.Load() > 0 }, patience, glance)
 			l.Stop()
@@ -88,13 +94,15 @@ func TestLoadNoticesLies(t *testing.T) {
 func TestLoadVerifiesAnHonestServer(t *testing.T) {
 	t.Parallel()
 	p := install(t)
-	l := p.crowd(t, "demo", func(o *load.Options) { o.Restarts = true })
+	p.stocked(t, "toys", shirt("s", true, 30, "S", "M", "L")) // the last ones are sold after the restart
+	l := p.crowd(t, "toys", func(o *load.Options) { o.Restarts = true })
 	l.Start(context.Background())
 	reached(t, l, 50)
 	p.kill()
 	require.Eventually(t, func() bool { return l.Report().Unanswered > 5 }, patience, glance)
 	p.serve(t)
 	reached(t, l, 50)
+	require.Eventually(t, func() bool { return l.Report().Refusals > 3 }, patience, glance, "nothing runs out of stock")
 	l.Stop()
 	require.NoError(t, l.Verify(context.Background()))
 	r := l.Report()

@@ -29,6 +29,10 @@ type customer struct {
 
 	addresses collection
 
+	orders  collection
+	details map[string]*fact // of orders, by id
+	pending *pending         // an order without an answer
+
 	writes int // makes every value written a new one
 }
 
@@ -52,7 +56,9 @@ type profile struct {
 	Marketing bool   `json:"marketing"`
 }
 
-func newCustomer(l *Load, email string) *customer { return &customer{load: l, email: email} }
+func newCustomer(l *Load, email string) *customer {
+	return &customer{load: l, email: email, details: map[string]*fact{}}
+}
 
 func canonical(v any) string {
 	text, err := json.Marshal(v)
@@ -216,7 +222,7 @@ func (c *customer) verify(ctx context.Context) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	for _, look := range []func(context.Context) error{c.readProfile, c.listAddresses, c.refresh, c.readProfile, c.login} {
+	for _, look := range []func(context.Context) error{c.readProfile, c.listAddresses, c.listOrders, c.readOrders, c.refresh, c.readProfile, c.login} {
 		if err := look(ctx); err != nil {
 			return // it is in the journal
 		}

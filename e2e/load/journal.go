@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -24,10 +25,17 @@ const (
 	AddAddress    Kind = "add address"
 	ChangeAddress Kind = "change address"
 	DeleteAddress Kind = "delete address"
+
+	ListProducts Kind = "list products"
+	PlaceOrder   Kind = "place order"
+	ListOrders   Kind = "list orders"
+	ReadOrder    Kind = "read order"
 )
 
 // reading kinds change nothing.
-var reading = map[Kind]bool{ReadProfile: true, ListAddresses: true, ReadAddress: true}
+var reading = map[Kind]bool{
+	ReadProfile: true, ListAddresses: true, ReadAddress: true, ListProducts: true, ListOrders: true, ReadOrder: true,
+}
 
 // Record is one request and its answer.
 type Record struct {
@@ -87,6 +95,7 @@ type Report struct {
 	Requests   int
 	Unanswered int // only where restarts are expected
 	Writes     int // that were acknowledged
+	Refusals   int // for a good reason: out of stock
 	Verified   int // comparisons of what is there with what was acknowledged, all of which held
 	Failures   int
 	Failed     []string // the failures in words
@@ -130,6 +139,8 @@ func (j *journal) report(begin, end time.Time) Report {
 			out.Failed = append(out.Failed, fmt.Sprintf("%s of %s: %s", r.Kind, r.Customer, r.Failure))
 		case r.Status == 0:
 			out.Unanswered++
+		case r.Kind == PlaceOrder && r.Status == http.StatusConflict:
+			out.Refusals++
 		case r.written():
 			out.Writes++
 		}

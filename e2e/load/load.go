@@ -29,6 +29,9 @@ type Options struct {
 	// that gets no answer is then no failure, but may or may not have had its
 	// effect, and what is read next decides.
 	Restarts bool
+	// Shared says that others order at this storefront too: what is left of a
+	// variant need then not add up with what this load bought.
+	Shared bool
 }
 
 // Load is the crowd. Start and Stop may be repeated; all else is safe at any time.
@@ -36,6 +39,12 @@ type Load struct {
 	o       Options
 	workers []*worker
 	journal journal
+
+	catalogue  []variant // what can be ordered; empty: nobody orders
+	currency   string
+	stock      *stock
+	numbers    sync.Map // of orders, to their ids
+	activities []activity
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -48,7 +57,7 @@ func New(ctx context.Context, o Options) (*Load, error) {
 	if o.Client == nil {
 		o.Client = newClient(o.Workers)
 	}
-	l := &Load{o: o, stop: func() {}}
+	l := &Load{o: o, stop: func() {}, stock: newStock(), activities: activities}
 	crowd := strings.ToLower(rand.Text()[:8]) // several loads may meet at one storefront
 	for n := range o.Workers {
 		w := &worker{load: l, number: n}
@@ -60,6 +69,12 @@ func New(ctx context.Context, o Options) (*Load, error) {
 			w.customers = append(w.customers, c)
 		}
 		l.workers = append(l.workers, w)
+	}
+	if err := l.browse(ctx, l.workers[0].customers[0]); err != nil {
+		return nil, err
+	}
+	if len(l.catalogue) > 0 {
+		l.activities = append(l.activities[:len(l.activities):len(l.activities)], shopping...)
 	}
 	return l, nil
 }

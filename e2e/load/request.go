@@ -27,11 +27,14 @@ type request struct {
 	path   string // behind the storefront's
 	token  string
 	match  string // If-Match
+	key    string // Idempotency-Key
 	body   any
 	want   []int // statuses
 	object string
 	value  string        // that is written
 	read   func() string // says, once the answer is decoded, what was read
+	// problem is what a refusal that was wanted is decoded into.
+	problem any
 }
 
 // send sends a request and reads the answer into out. The journal gets a record,
@@ -47,9 +50,9 @@ func (l *Load) send(ctx context.Context, c *customer, r request, out any) (statu
 		record.Failure, err = err.Error(), errors.Join(errWrong, err)
 	default:
 		record.Status = answer.StatusCode
-		if err = answer.accept(r.want, out); err != nil {
+		if err = answer.accept(r.want, out, r.problem); err != nil {
 			record.Failure, err = err.Error(), errors.Join(errWrong, err)
-		} else if r.read != nil {
+		} else if r.read != nil && record.Status < http.StatusBadRequest {
 			record.Value = r.read()
 		}
 	}
@@ -95,6 +98,9 @@ func (l *Load) exchange(ctx context.Context, r request) (*answer, error) {
 	if r.match != "" {
 		asked.Header.Set("If-Match", r.match)
 	}
+	if r.key != "" {
+		asked.Header.Set("Idempotency-Key", r.key)
+	}
 	response, err := l.o.Client.Do(asked)
 	if err != nil {
 		return nil, err
@@ -107,8 +113,9 @@ func (l *Load) exchange(ctx context.Context, r request) (*answer, error) {
 	return &answer{response, text}, nil
 }
 
-// accept decodes an answer that was wanted and describes any other.
-func (a *answer) accept(want []int, out any) error {
+// accept decodes an answer that was wanted, which may be a problem, and describes any
+// other.
+func (a *answer) accept(want []int, out, problem any) error {
 	if !slices.Contains(want, a.StatusCode) {
 		var problem struct{ Code, Detail, Instance string }
 		if err := json.Unmarshal(a.text, &problem); err != nil {
@@ -116,7 +123,10 @@ func (a *answer) accept(want []int, out any) error {
 		}
 		return fmt.Errorf("status %d %s: %s (%s)", a.StatusCode, problem.Code, problem.Detail, problem.Instance)
 	}
-	if out == nil || a.StatusCode >= http.StatusBadRequest || len(a.text) == 0 {
+	if a.StatusCode >= http.StatusBadRequest {
+		out = problem
+	}
+	if out == nil || len(a.text) == 0 {
 		return nil
 	}
 	return json.Unmarshal(a.text, out)

@@ -31,6 +31,13 @@ var activities = []activity{
 	{2, (*customer).relogin},
 }
 
+// shopping are the activities at a storefront that sells something.
+var shopping = []activity{
+	{15, (*customer).placeOrder},
+	{5, (*customer).readSomeOrder},
+	{5, (*customer).listOrders},
+}
+
 // run keeps the pace until ctx ends. Requests under way are not cut off.
 func (w *worker) run(ctx context.Context) {
 	every := time.Second * time.Duration(w.load.o.Workers) / time.Duration(w.load.o.Rate)
@@ -47,12 +54,12 @@ func (w *worker) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			w.customers[rand.N(len(w.customers))].do(whole, choose())
+			w.customers[rand.N(len(w.customers))].do(whole, choose(w.load.activities))
 		}
 	}
 }
 
-func choose() activity {
+func choose(activities []activity) activity {
 	total := 0
 	for _, a := range activities {
 		total += a.weight
@@ -81,7 +88,7 @@ func (c *customer) settled(ctx context.Context) bool {
 	if !c.doubt {
 		return true
 	}
-	for _, read := range []func(context.Context) error{c.refresh, c.readProfile, c.listAddresses} {
+	for _, read := range []func(context.Context) error{c.refresh, c.readProfile, c.listAddresses, c.settleOrder, c.listOrders} {
 		if err := read(ctx); err != nil && !errors.Is(err, errDiffers) {
 			return false
 		}
