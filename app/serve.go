@@ -21,6 +21,7 @@ import (
 	"smartseller/modules/auth"
 	"smartseller/modules/customers"
 	"smartseller/modules/migration"
+	"smartseller/modules/monitoring"
 	"smartseller/modules/storefronts"
 	"smartseller/modules/storefronts/analytics"
 	"smartseller/modules/storefronts/orders"
@@ -31,8 +32,13 @@ import (
 	"smartseller/platform/httpx"
 )
 
-// grace is how long requests in flight may take after the program is told to stop.
-const grace = 20 * time.Second
+// After the program is told to stop it goes on answering for notice, so that load
+// balancers and clients that keep connections learn of it before one is closed
+// under a request; requests in flight may then take as long as grace.
+const (
+	notice = time.Second
+	grace  = 20 * time.Second
+)
 
 // serve runs the program until ctx ends.
 func serve(ctx context.Context, s Settings, out io.Writer) error {
@@ -61,7 +67,7 @@ func serveOn(ctx context.Context, at address, server *httpx.Server, first *first
 	if err := first.welcome(ctx, out, listener.Addr()); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	return server.Serve(ctx, listener, grace)
+	return server.Serve(ctx, listener, notice, grace)
 }
 
 // Wiring is the list of what the program is made of.
@@ -76,7 +82,7 @@ func Wiring(s Settings) fx.Option {
 		}),
 		fx.Provide(newLog, openKeys, openControl, NewCatalog, newDirectory, newStores, newRouter, newServer),
 		fx.Provide(fx.Annotate(authenticationGate, fx.ResultTags(`group:"gates"`))),
-		auth.Module, customers.Module, storefronts.Module, products.Module, orders.Module, migration.Module,
+		auth.Module, customers.Module, storefronts.Module, products.Module, orders.Module, migration.Module, monitoring.Module,
 		fx.Provide(newFirstStart),
 	)
 }

@@ -172,6 +172,17 @@ func (d *Directory) Backend(ctx context.Context, name string) (Backend, error) {
 	return b, nil
 }
 
+// connections are those that the places of each open backend share.
+func (d *Directory) connections() map[string]Connections {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := make(map[string]Connections, len(d.open))
+	for name, b := range d.open {
+		out[name] = b.Connections()
+	}
+	return out
+}
+
 // Holding counts the storefronts on each backend that has any.
 func (d *Directory) Holding(ctx context.Context) (map[string]int64, error) {
 	var rows []struct {

@@ -2,6 +2,7 @@ package backends
 
 import (
 	"context"
+	"database/sql"
 	"time"
 )
 
@@ -30,8 +31,31 @@ type Backend interface {
 	// whose places have their own schema takes the place's.
 	SchemaVersion(ctx context.Context, p Place) (int64, error)
 	Upgrade(ctx context.Context, p Place) error
+	// Connections counts those of the pools that places share.
+	Connections() Connections
 	// Close closes every pool; stores that are open must be closed before.
 	Close() error
+}
+
+// Connections are the connections of some pools of a database.
+type Connections struct {
+	InUse, Idle int
+	Most        int // that may be open
+}
+
+// CountConnections adds up what pools say of themselves.
+func CountConnections(pools ...*sql.DB) (c Connections) {
+	for _, p := range pools {
+		s := p.Stats()
+		c.add(Connections{InUse: s.InUse, Idle: s.Idle, Most: s.MaxOpenConnections})
+	}
+	return c
+}
+
+func (c *Connections) add(o Connections) {
+	c.InUse += o.InUse
+	c.Idle += o.Idle
+	c.Most += o.Most
 }
 
 // Finding is one result of a check. An empty Problem means that it is fine.
@@ -227,5 +251,7 @@ type Store interface {
 	// Prepare warms the place before a cutover: pools, statements, and on SQLite
 	// integrity check and WAL truncation.
 	Prepare(ctx context.Context) error
+	// Connections counts those of the pools that belong to this place alone.
+	Connections() Connections
 	Close() error
 }

@@ -174,6 +174,39 @@ func (s *Stores) Open(backend string) int {
 	return s.size[backend]
 }
 
+// Usage is how much of a backend is open.
+type Usage struct {
+	Stores      int // places that are open
+	Busy        int // of them, those that somebody uses
+	Connections     // of all open places and of what they share
+}
+
+// Usage counts what is open of each backend that was used so far.
+func (s *Stores) Usage() map[string]Usage {
+	out := map[string]Usage{}
+	for name, shared := range s.directory.connections() {
+		out[name] = Usage{Connections: shared}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for place, h := range s.open {
+		u := out[place.Backend]
+		u.Stores++
+		if h.users > 0 {
+			u.Busy++
+		}
+		select {
+		case <-h.ready:
+			if h.store != nil {
+				u.add(h.store.Connections())
+			}
+		default: // still opening
+		}
+		out[place.Backend] = u
+	}
+	return out
+}
+
 // Close closes every store that nobody uses; those in use are closed by their
 // last user. An error says that there were some.
 func (s *Stores) Close() error {

@@ -175,7 +175,7 @@ func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, e
 		return nil, err
 	}
 	return sqlstore.New(sqlstore.Options{
-		Place: p, Catalog: b.catalog, Dialect: &postgres.Dialect{Pools: pools, Alone: true}, Close: pools.Close,
+		Place: p, Catalog: b.catalog, Dialect: &postgres.Dialect{Pools: pools, Alone: true}, Pools: []*sql.DB{pools.App, pools.Owner},
 	}), nil
 }
 
@@ -208,6 +208,9 @@ func (b *Backend) Check(ctx context.Context) []backends.Finding {
 
 // Free implements backends.Backend: a database cannot see its server's disk.
 func (b *Backend) Free(context.Context) (int64, error) { return -1, nil }
+
+// Connections implements backends.Backend: the administrator's.
+func (b *Backend) Connections() backends.Connections { return backends.CountConnections(b.admin) }
 
 // Close implements backends.Backend.
 func (b *Backend) Close() error { return b.admin.Close() }

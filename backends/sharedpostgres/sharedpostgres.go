@@ -137,5 +137,10 @@ func (b *Backend) Upgrade(ctx context.Context, _ backends.Place) error {
 	return postgres.Migrate(ctx, b.admin, b.role, b.catalog)
 }
 
+// Connections implements backends.Backend.
+func (b *Backend) Connections() backends.Connections {
+	return backends.CountConnections(b.pools.App, b.pools.Owner, b.admin)
+}
+
 // Close implements backends.Backend.
 func (b *Backend) Close() error { return errors.Join(b.pools.Close(), b.admin.Close()) }

@@ -6,6 +6,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -181,7 +182,7 @@ func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, e
 	return sqlstore.New(sqlstore.Options{
 		Place: p, Catalog: b.catalog,
 		Dialect: &dialect{db: db, catalog: b.catalog},
-		Close:   db.Close,
+		Pools:   []*sql.DB{db.Reader, db.Writer},
 	}), nil
 }
 
@@ -284,6 +285,9 @@ func (b *Backend) Upgrade(ctx context.Context, p backends.Place) error {
 	}
 	return upgrade(ctx, path, false)
 }
+
+// Connections implements backends.Backend: places share none.
+func (b *Backend) Connections() backends.Connections { return backends.Connections{} }
 
 // Close implements backends.Backend: stores own their files.
 func (b *Backend) Close() error { return nil }

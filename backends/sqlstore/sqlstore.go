@@ -4,6 +4,8 @@
 package sqlstore
 
 import (
+	"database/sql"
+	"errors"
 	"time"
 
 	"smartseller/backends"
@@ -19,8 +21,9 @@ type Options struct {
 	// Timeout bounds each wait for a lock and each statement of an application
 	// transaction; 0: 5 s.
 	Timeout time.Duration
-	// Close releases what belongs to this place alone; nil where the pools are shared.
-	Close func() error
+	// Pools belong to this place alone and are closed with it, in this order; none
+	// where places share them.
+	Pools []*sql.DB
 }
 
 // Store is an opened place. Safe for concurrent use.
@@ -30,14 +33,14 @@ type Store struct {
 	dialect Dialect
 	clock   clock.Clock
 	timeout time.Duration
-	close   func() error
+	pools   []*sql.DB
 }
 
 var _ backends.Store = (*Store)(nil)
 
 // New makes the store of a place that exists. It touches no database.
 func New(o Options) *Store {
-	s := &Store{place: o.Place, catalog: o.Catalog, dialect: o.Dialect, clock: o.Clock, timeout: o.Timeout, close: o.Close}
+	s := &Store{place: o.Place, catalog: o.Catalog, dialect: o.Dialect, clock: o.Clock, timeout: o.Timeout, pools: o.Pools}
 	if s.clock == nil {
 		s.clock = clock.System
 	}
@@ -52,8 +55,12 @@ func (s *Store) Place() backends.Place { return s.place }
 
 // Close releases what belongs to this place alone. Transactions under way must have ended.
 func (s *Store) Close() error {
-	if s.close == nil {
-		return nil
+	var errs []error
+	for _, p := range s.pools {
+		errs = append(errs, p.Close())
 	}
-	return s.close()
+	return errors.Join(errs...)
 }
+
+// Connections implements backends.Store.
+func (s *Store) Connections() backends.Connections { return backends.CountConnections(s.pools...) }

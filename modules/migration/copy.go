@@ -209,6 +209,7 @@ func (x *run) copyChunk(ctx context.Context, t *backends.Table, p backends.Progr
 	if err != nil {
 		return p, err
 	}
+	x.metrics.copied.Add(float64(len(rows)))
 	return p, x.hook(ctx, "K4")
 }
 

@@ -219,5 +219,9 @@ func (x *run) end(ctx context.Context, outcome Phase) error {
 	if err != nil {
 		return err
 	}
-	return x.enter(ctx, outcome, func(m *Move) { m.Receipt = string(signed) })
+	if err := x.enter(ctx, outcome, func(m *Move) { m.Receipt = string(signed) }); err != nil {
+		return err
+	}
+	x.metrics.ended.WithLabelValues(string(outcome)).Inc()
+	return nil
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Module wires the package.
-var Module = fx.Module("migration", fx.Provide(provideRunner, NewService), fx.Invoke(Routes))
+var Module = fx.Module("migration", fx.Provide(provideRunner, NewService, fx.Annotate((*Runner).Metrics, fx.ResultTags(`group:"metrics"`))), fx.Invoke(Routes))
 
 // Lease is how long a move whose instance died waits for another one; see
 // RunnerOptions.Lease.

@@ -32,6 +32,7 @@ type Runner struct {
 	keys      *crypto.Keyring
 	gates     []Gate
 	log       *slog.Logger
+	metrics   *metrics
 	instance  string
 	lease     time.Duration
 	cutTries  int64 // of a cutover, before the move is given up
@@ -69,7 +70,7 @@ type RunnerOptions struct {
 // wait too long for a cutover.
 func NewRunner(o RunnerOptions) *Runner {
 	r := &Runner{
-		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook,
+		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook, metrics: newMetrics(o.DB),
 		instance: ids.New(), lease: o.Lease, cutTries: cutTries, woken: make(chan struct{}, 1), running: map[string]bool{},
 	}
 	if r.lease == 0 {

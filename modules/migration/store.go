@@ -122,6 +122,23 @@ func claimable(ctx context.Context, db *control.DB) (ids []string, err error) {
 	return ids, err
 }
 
+// countOpen counts the open moves in each phase.
+func countOpen(ctx context.Context, db *control.DB) (map[Phase]int64, error) {
+	var rows []struct {
+		Phase string `db:"phase"`
+		N     int64  `db:"n"`
+	}
+	err := db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		rows = nil
+		return tx.Select(&rows, `SELECT phase, count(*) AS n FROM moves WHERE ended_at IS NULL GROUP BY phase`)
+	})
+	counts := map[Phase]int64{}
+	for _, r := range rows {
+		counts[Phase(r.Phase)] = r.N
+	}
+	return counts, err
+}
+
 func saveCheckpoint(tx control.Tx, move string, c Checkpoint) error {
 	done := 0
 	if c.Done {

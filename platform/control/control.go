@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net/url"
 	"regexp"
@@ -118,11 +119,7 @@ func openPostgres(dsn string) (*DB, error) {
 }
 
 func (db *DB) migrate(ctx context.Context) error {
-	engine, dialect := migrations.SQLite, goose.DialectSQLite3
-	if db.postgres {
-		engine, dialect = migrations.Postgres, goose.DialectPostgres
-	}
-	files, err := migrations.Control(engine)
+	dialect, files, err := db.migrations()
 	if err != nil {
 		return err
 	}
@@ -131,8 +128,35 @@ func (db *DB) migrate(ctx context.Context) error {
 	})
 }
 
+func (db *DB) migrations() (goose.Dialect, fs.FS, error) {
+	engine, dialect := migrations.SQLite, goose.DialectSQLite3
+	if db.postgres {
+		engine, dialect = migrations.Postgres, goose.DialectPostgres
+	}
+	files, err := migrations.Control(engine)
+	return dialect, files, err
+}
+
+// SchemaVersion is the version that the schema has, and the newest that this
+// program knows.
+func (db *DB) SchemaVersion(ctx context.Context) (current, newest int64, err error) {
+	dialect, files, err := db.migrations()
+	if err != nil {
+		return 0, 0, err
+	}
+	return database.Version(ctx, db.read.DB, dialect, files)
+}
+
 // Ping says whether the control database answers.
 func (db *DB) Ping(ctx context.Context) error { return db.read.PingContext(ctx) }
+
+// Pools are the numbers of the pools, readers and writer apart where they are.
+func (db *DB) Pools() []sql.DBStats {
+	if db.postgres {
+		return []sql.DBStats{db.write.Stats()}
+	}
+	return []sql.DBStats{db.read.Stats(), db.write.Stats()}
+}
 
 // Postgres says whether several instances can share this control database.
 func (db *DB) Postgres() bool { return db.postgres }

@@ -53,7 +53,12 @@ type Server struct {
 	draining atomic.Bool
 	stopping chan struct{} // closed when streams must end
 	auth     map[string]Authenticator
+	observe  Observer
 }
+
+// Observer is told of every request that was answered: its method, the route's
+// template ("" when none matched) and what it took until the answer was written.
+type Observer func(method, route string, status int, took time.Duration)
 
 // Authenticator checks a bearer token and returns the context with who it is, or
 // a *fault.Error. slug is the storefront in the request's path, or "".
@@ -61,7 +66,7 @@ type Authenticator func(ctx context.Context, slug, token string) (context.Contex
 
 // New makes a server with /openapi.json and /docs.
 func New(o Options) *Server {
-	s := &Server{echo: echo.New(), log: o.Log, limit: o.BodyLimit, stopping: make(chan struct{}), auth: map[string]Authenticator{}}
+	s := &Server{echo: echo.New(), log: o.Log, limit: o.BodyLimit, stopping: make(chan struct{}), auth: map[string]Authenticator{}, observe: func(string, string, int, time.Duration) {}}
 	if s.limit == 0 {
 		s.limit = 64 << 10
 	}
@@ -97,6 +102,9 @@ func New(o Options) *Server {
 // Authenticate says how tokens of a security scheme are checked.
 func (s *Server) Authenticate(scheme string, check Authenticator) { s.auth[scheme] = check }
 
+// Observe says who is told of every request. Call it before Serve.
+func (s *Server) Observe(o Observer) { s.observe = o }
+
 // Handler is the whole edge as an http.Handler.
 func (s *Server) Handler() http.Handler { return s.echo }
 
@@ -104,15 +112,18 @@ func (s *Server) Handler() http.Handler { return s.echo }
 // server is told to stop.
 func (s *Server) Ready() bool { return !s.draining.Load() }
 
-// Serve answers until ctx ends, then lets requests in flight finish, at most for
-// grace, having ended the event streams first.
-func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
+// Serve answers until ctx ends. Then it is not ready any more and its event streams
+// end; for as long as notice it still answers, so that balancers learn of it and
+// clients part with their connections; at last requests in flight may finish, at
+// most for grace.
+func (s *Server) Serve(ctx context.Context, l net.Listener, notice, grace time.Duration) error {
+	door, inside := newDoor(l), newVisitors()
 	server := &http.Server{
-		Handler: s.echo, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		Handler: s.echo, ConnState: inside.note, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(l) }()
+	go func() { failed <- server.Serve(door) }()
 	select {
 	case err := <-failed:
 		return err
@@ -120,12 +131,23 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	}
 	s.draining.Store(true)
 	close(s.stopping)
+	select {
+	case err := <-failed:
+		return err
+	case <-time.After(notice):
+	}
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
-	if err := server.Shutdown(stopping); err != nil {
+	if err := shut(door); err != nil {
+		return errors.Join(err, server.Close())
+	}
+	if err := <-failed; !errors.Is(err, net.ErrClosed) {
+		return errors.Join(err, server.Close())
+	}
+	if err := inside.leave(stopping); err != nil {
 		return errors.Join(fmt.Errorf("requests were still under way after %s: %w", grace, err), server.Close())
 	}
-	return nil
+	return server.Close()
 }
 
 // around gives a request its id and its security headers, and turns a panic into
@@ -140,11 +162,20 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
+		if !s.Ready() {
+			h.Set("Connection", "close")
+		}
+		began := time.Now()
 		defer func() {
 			if r := recover(); r != nil {
 				s.log.ErrorContext(ctx, "a handler panicked", "request", id, "panic", r, "stack", string(debug.Stack()))
 				err = fault.New(fault.Internal, "internal", "Something went wrong on our side; the request id finds it in the log.")
 			}
+			if err != nil {
+				s.handleError(err, c)
+				err = nil
+			}
+			s.observe(c.Request().Method, c.Path(), c.Response().Status, time.Since(began))
 		}()
 		return next(c)
 	}
