@@ -22,6 +22,7 @@ type move struct {
 	EndedAt                        *int64 `json:"ended_at"`
 	Stats                          struct {
 		StallMicros int64 `json:"stall_micros"`
+		VerifiedAt  int64 `json:"verified_at"`
 		Gates       map[string]string
 	}
 }

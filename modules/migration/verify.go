@@ -35,14 +35,12 @@ func (x *run) verify(ctx context.Context) error {
 	if err := x.noteVerified(ctx); err != nil {
 		return err
 	}
-	for x.m.Options.ManualCutover && x.intent.Load().(Intent) != WantCutover {
-		if err := x.heed(); err != nil {
-			return err
-		}
-		if err := x.stayInStep(ctx, x.source, x.target); err != nil {
-			return err
-		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+	waited, err := x.awaitCutover(ctx)
+	if err != nil {
+		return err
+	}
+	if waited { // for who knows how long: the copy may have been touched since it was verified
+		if err := x.compareAll(ctx, x.source, x.target); err != nil {
 			return err
 		}
 	}
@@ -50,6 +48,23 @@ func (x *run) verify(ctx context.Context) error {
 		return err
 	}
 	return x.enter(ctx, CuttingOver, answer, func(m *Move) { m.Cut = NotCut })
+}
+
+// awaitCutover stays in step until an operator says cutover, where that is wanted.
+func (x *run) awaitCutover(ctx context.Context) (waited bool, err error) {
+	for x.m.Options.ManualCutover && x.intent.Load().(Intent) != WantCutover {
+		waited = true
+		if err := x.heed(); err != nil {
+			return waited, err
+		}
+		if err := x.stayInStep(ctx, x.source, x.target); err != nil {
+			return waited, err
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return waited, err
+		}
+	}
+	return waited, nil
 }
 
 // stayInStep drains and compares what was drained, so that little is left to do
