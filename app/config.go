@@ -34,6 +34,7 @@ type Settings struct {
 	MasterKey masterKey `setting:"secret" placeholder:"HEX" help:"Key that seals what the control database keeps secret, the same for all instances; none: data/master.key, made at the first start."`
 	MaxStores count     `setting:"" default:"500" help:"How many storefronts of one backend are kept open."`
 	MoveLease lease     `setting:"" default:"10s" help:"How long a move whose instance died waits for another one, unless the storefront is sealed; 1s or more."`
+	ImportMiB count     `name:"import-mib" setting:"" default:"1024" help:"How much one import may upload, in MiB; its files lie in the data folder while they are read."`
 	LogLevel  string    `setting:"" default:"info" enum:"debug,info,warn,error" help:"Least severe level that is logged: debug, info, warn or error."`
 }
 
@@ -43,6 +44,7 @@ type dataFolder struct {
 }
 
 func (d dataFolder) keyFile() string   { return filepath.Join(d.Data, "master.key") }
+func (d dataFolder) spools() string    { return filepath.Join(d.Data, "spool") }
 func (d dataFolder) tokenFile() string { return filepath.Join(d.Data, "admin.token") }
 
 // controlDatabase says where the control database is.

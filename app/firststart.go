@@ -17,6 +17,8 @@ import (
 	"smartseller/modules/auth"
 	"smartseller/modules/customers"
 	"smartseller/modules/storefronts"
+	"smartseller/modules/storefronts/imports"
+	madeup "smartseller/modules/storefronts/shopify/sample"
 	"smartseller/platform/control"
 	"smartseller/platform/crypto"
 	"smartseller/platform/failpoint"
@@ -42,10 +44,13 @@ type firstStart struct {
 	admins   *auth.Service
 	sessions *auth.Sessions
 	shops    *storefronts.Service
+	imports  *imports.Service
 }
 
-func newFirstStart(lc fx.Lifecycle, s Settings, db *control.DB, keys *crypto.Keyring, admins *auth.Service, sessions *auth.Sessions, shops *storefronts.Service) *firstStart {
-	f := &firstStart{settings: s, db: db, keys: keys, admins: admins, sessions: sessions, shops: shops}
+func newFirstStart(lc fx.Lifecycle, s Settings, db *control.DB, keys *crypto.Keyring, admins *auth.Service, sessions *auth.Sessions, shops *storefronts.Service,
+	imports *imports.Service,
+) *firstStart {
+	f := &firstStart{settings: s, db: db, keys: keys, admins: admins, sessions: sessions, shops: shops, imports: imports}
 	lc.Append(fx.Hook{OnStart: f.run})
 	return f
 }
@@ -59,6 +64,7 @@ func (f *firstStart) run(ctx context.Context) error {
 			{"admin", f.makeAdmin},
 			{"backends", f.addBackends},
 			{"storefront", f.createStorefront},
+			{"sample", f.importSample},
 			{"customer", f.registerCustomer},
 		} {
 			if err := step.do(ctx); err != nil {
@@ -103,9 +109,12 @@ func (f *firstStart) backends(ctx context.Context) (there map[string]bool, err e
 }
 
 func (f *firstStart) createStorefront(ctx context.Context) error {
-	_, err := f.shops.Create(ctx, storefronts.NewStorefront{Slug: demoSlug, Name: "Demo", Currency: "EUR", TimeZone: "UTC", Backend: firstBackends[0]})
+	_, err := f.shops.Create(ctx, storefronts.NewStorefront{Slug: demoSlug, Name: "Demo", Currency: madeup.Currency, TimeZone: "UTC", Backend: firstBackends[0]})
 	return unless(err, storefronts.ErrSlugTaken)
 }
+
+// importSample gives the storefront customers, who have no passwords, products and orders.
+func (f *firstStart) importSample(ctx context.Context) error { return f.imports.Sample(ctx, demoSlug) }
 
 func (f *firstStart) registerCustomer(ctx context.Context) error {
 	_, err := f.sessions.Register(ctx, demoSlug, auth.Registration{Email: demoCustomer, Password: f.demoPassword(), FirstName: "Demo", LastName: "Customer"}, auth.Client{})

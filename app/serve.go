@@ -24,6 +24,7 @@ import (
 	"smartseller/modules/monitoring"
 	"smartseller/modules/storefronts"
 	"smartseller/modules/storefronts/analytics"
+	"smartseller/modules/storefronts/imports"
 	"smartseller/modules/storefronts/orders"
 	"smartseller/modules/storefronts/products"
 	"smartseller/platform/control"
@@ -80,9 +81,9 @@ func Wiring(s Settings) fx.Option {
 			l.UseErrorLevel(slog.LevelDebug) // serve returns them, and Main says them in words for people
 			return l
 		}),
-		fx.Provide(newLog, openKeys, openControl, NewCatalog, newDirectory, newStores, newRouter, newServer),
+		fx.Provide(newLog, openKeys, openControl, NewCatalog, newDirectory, newStores, newRouter, newServer, importOptions),
 		fx.Provide(fx.Annotate(authenticationGate, fx.ResultTags(`group:"gates"`))),
-		auth.Module, customers.Module, storefronts.Module, products.Module, orders.Module, migration.Module, monitoring.Module,
+		auth.Module, customers.Module, storefronts.Module, products.Module, orders.Module, imports.Module, migration.Module, monitoring.Module,
 		fx.Provide(newFirstStart),
 	)
 }
@@ -144,4 +145,8 @@ func authenticationGate() migration.Gate {
 
 func newServer(log *slog.Logger) *httpx.Server {
 	return httpx.New(httpx.Options{Version: Version(), Log: log})
+}
+
+func importOptions(s Settings) imports.Options {
+	return imports.Options{Folder: s.spools(), Limit: int64(s.ImportMiB) << 20}
 }

@@ -13,7 +13,7 @@ import (
 
 var (
 	listSizes  = [...]int{1, 8, 64, MaxList}
-	oneRow     = regexp.MustCompile(`(?i)^(INSERT INTO [a-z_]+ \([a-z_, ]+\) VALUES )(\(\$1(?:, (?:\$[0-9]+|[0-9]+|NULL|'[^']*'))+\))(.*)$`)
+	oneRow     = regexp.MustCompile(`(?i)^(INSERT INTO [a-z0-9_]+ \([a-z0-9_, ]+\) VALUES )(\(\$1(?:, (?:\$[0-9]+|[0-9]+|NULL|'[^']*'))+\))(.*)$`)
 	parameters = regexp.MustCompile(`\$([0-9]+)`)
 )
 

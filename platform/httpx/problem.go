@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v4"
@@ -38,7 +39,28 @@ func (p *Problem) GetHeaders() http.Header { return p.header }
 // ContentType implements huma.ContentTypeFilter.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
-type requestKey struct{}
+type (
+	requestKey struct{}
+	logKey     struct{} // of the server that answers the request
+)
+
+// ownErrors makes huma's errors problem documents. That is a setting of the whole
+// program, made once however many servers it has.
+var ownErrors = sync.OnceFunc(func() {
+	huma.NewErrorWithContext = func(c huma.Context, status int, message string, errs ...error) huma.StatusError {
+		if c == nil { // huma asks for an example, to describe it
+			return newProblem(context.Background(), &fault.Error{Kind: fault.KindOfStatus(status)})
+		}
+		ctx := c.Context()
+		if log, ok := ctx.Value(logKey{}).(*slog.Logger); ok && fault.KindOfStatus(status) == fault.Internal {
+			return problemOf(ctx, log, errors.Join(append([]error{errors.New(message)}, errs...)...))
+		}
+		return validationProblem(ctx, status, errs)
+	}
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		return huma.NewErrorWithContext(nil, status, message, errs...)
+	}
+})
 
 // RequestID is the id of the request that the context belongs to.
 func RequestID(ctx context.Context) string {

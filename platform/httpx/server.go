@@ -74,19 +74,7 @@ func New(o Options) *Server {
 	s.echo.HTTPErrorHandler = s.handleError
 	s.echo.IPExtractor = echo.ExtractIPDirect()
 	s.echo.Use(s.around)
-	huma.NewErrorWithContext = func(c huma.Context, status int, message string, errs ...error) huma.StatusError {
-		if c == nil { // huma asks for an example, to describe it
-			return newProblem(context.Background(), &fault.Error{Kind: fault.KindOfStatus(status)})
-		}
-		ctx := c.Context()
-		if fault.KindOfStatus(status) == fault.Internal {
-			return problemOf(ctx, o.Log, errors.Join(append([]error{errors.New(message)}, errs...)...))
-		}
-		return validationProblem(ctx, status, errs)
-	}
-	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
-		return huma.NewErrorWithContext(nil, status, message, errs...)
-	}
+	ownErrors()
 	config := huma.DefaultConfig("SmartSeller", o.Version)
 	config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", nil
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
@@ -155,7 +143,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, notice, grace time.D
 func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		id := newRequestID()
-		ctx := context.WithValue(c.Request().Context(), requestKey{}, id)
+		ctx := context.WithValue(context.WithValue(c.Request().Context(), requestKey{}, id), logKey{}, s.log)
 		c.SetRequest(c.Request().WithContext(ctx))
 		h := c.Response().Header()
 		h.Set("X-Request-Id", id)

@@ -50,7 +50,7 @@ func Customers(file string, r io.Reader) iter.Seq2[*Customer, error] {
 
 func (s *sheet) customer() (*Customer, error) {
 	c := &Customer{
-		Line: s.line, ID: s.neededCode("Customer ID"), Email: s.word("Email"), FirstName: s.word("First Name"), LastName: s.word("Last Name"),
+		Line: s.line, ID: s.key("Customer ID"), Email: s.word("Email"), FirstName: s.word("First Name"), LastName: s.word("Last Name"),
 		Phone: s.code("Phone"), Marketing: s.truth("Accepts Email Marketing", false), TaxExempt: s.truth("Tax Exempt", false),
 		Note: s.text("Note"), Tags: s.word("Tags"),
 		Address: CustomerAddress{

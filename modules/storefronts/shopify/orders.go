@@ -99,7 +99,7 @@ func (s *sheet) order() (*Order, error) {
 		return nil, s.judge()
 	}
 	o := &Order{
-		Line: s.line, ID: s.neededCode("Id"), Email: s.word("Email"), Currency: s.needed("Currency"),
+		Line: s.line, ID: s.key("Id"), Email: s.word("Email"), Currency: s.needed("Currency"),
 		FinancialStatus: s.needed("Financial Status"), FulfillmentStatus: s.word("Fulfillment Status"),
 		PaidAt: s.instant("Paid at"), FulfilledAt: s.instant("Fulfilled at"), CancelledAt: s.instant("Cancelled at"),
 		BillTo: s.orderAddress("Billing "), ShipTo: s.orderAddress("Shipping "), Note: s.text("Notes"), Tags: s.word("Tags"), Source: s.word("Source"),

@@ -156,6 +156,16 @@ func (s *sheet) needed(column string) string { return s.present(column, s.word(c
 // neededCode is a code that must be there.
 func (s *sheet) neededCode(column string) string { return s.present(column, s.code(column)) }
 
+// key is a code that must be there, and short enough to look things up by.
+func (s *sheet) key(column string) string { return s.short(column, s.neededCode(column)) }
+
+func (s *sheet) short(column, value string) string {
+	if len(value) > MaxKey {
+		s.fail(column, "is longer than %d bytes", MaxKey)
+	}
+	return value
+}
+
 func (s *sheet) present(column, value string) string {
 	if value == "" {
 		s.fail(column, "must not be empty")

@@ -29,6 +29,7 @@ func (e *Error) Error() string {
 // to exhaust the reader.
 const (
 	MaxRecord   = 1 << 20 // bytes of one row
+	MaxKey      = 1000    // bytes of an id, a handle or a product's title
 	MaxVariants = 2048    // of one product
 	MaxImages   = 2048    // of one product
 	MaxLines    = 1000    // of one order

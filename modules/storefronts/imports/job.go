@@ -1,0 +1,166 @@
+package imports
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"smartseller/modules/storefronts"
+	"smartseller/modules/storefronts/shopify"
+	"smartseller/platform/control"
+	"smartseller/platform/fault"
+)
+
+const (
+	beatEvery = time.Second     // how often what is known of a run is kept
+	endWithin = 5 * time.Second // that its end is kept
+)
+
+// job is an import under way in this process.
+type job struct {
+	s      *Service
+	shop   storefronts.Storefront
+	spools []*spool
+	ctx    context.Context // of the run; ends with errStopped or errLost
+	cancel context.CancelCauseFunc
+	beats  sync.WaitGroup
+
+	// Of the goroutine that reads and writes:
+	number  int64 // the greatest of all orders
+	omitted int64 // so far
+
+	mu    sync.Mutex
+	known Import // its files in the order of the spools
+}
+
+func newJob(s *Service, shop storefronts.Storefront, known Import) *job {
+	j := &job{s: s, shop: shop, known: known}
+	j.ctx, j.cancel = context.WithCancelCause(s.running)
+	return j
+}
+
+// seen is what is known now.
+func (j *job) seen() Import {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.known.copy()
+}
+
+// note changes what is known.
+func (j *job) note(change func(i *Import)) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	change(&j.known)
+}
+
+// beat keeps what is known, again and again, and with it the claim that the import
+// is under way; it ends the run when that is not believed any more.
+func (j *job) beat() {
+	j.beats.Go(func() {
+		tick := time.NewTicker(beatEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-j.ctx.Done():
+				return
+			case <-tick.C:
+			}
+			err := j.save(j.ctx, j.seen())
+			if errors.Is(err, errLost) {
+				j.cancel(errLost)
+			} else if err != nil && j.ctx.Err() == nil {
+				j.s.log.WarnContext(j.ctx, "an import's progress cannot be kept", "import", j.known.ID, "error", err)
+			}
+		}
+	})
+}
+
+func (j *job) save(ctx context.Context, i Import) error {
+	return j.s.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return saveImport(tx, &i) })
+}
+
+// announce says which files there are.
+func (j *job) announce() error {
+	j.note(func(i *Import) {
+		i.State = Checking
+		for _, s := range j.spools {
+			i.Files = append(i.Files, File{Kind: s.kind, Name: s.name, Bytes: s.size})
+		}
+	})
+	return j.save(j.ctx, j.seen())
+}
+
+// run checks every file and then writes.
+func (j *job) run() {
+	err := j.check()
+	if err == nil {
+		j.note(func(i *Import) { i.State = Writing })
+		err = j.write()
+	}
+	j.end(err)
+}
+
+// end keeps how the run ended and gives back what it held.
+func (j *job) end(err error) {
+	defer j.release()
+	cause := context.Cause(j.ctx)
+	j.cancel(nil) // the beats end, whatever the reason
+	j.beats.Wait()
+	if errors.Is(cause, errLost) {
+		return
+	}
+	j.note(func(i *Import) {
+		writing := i.State == Writing
+		switch {
+		case err == nil:
+			i.State = Completed
+		case errors.Is(cause, errStopped):
+			i.State, i.Failure = Interrupted, failure(errStopped)
+		default:
+			i.State, i.Failure = Failed, failure(err)
+			if writing {
+				i.Failure.Detail += " What was imported until then stays; import the same files again when that is mended."
+			}
+		}
+	})
+	ended := j.seen()
+	if err != nil {
+		j.s.log.Log(j.ctx, fault.Of(err).Kind.Meaning().Level, "an import ended early", "import", ended.ID, "storefront", ended.Storefront, "state", ended.State, "error", err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.ctx), endWithin)
+	defer cancel()
+	if err := j.save(ctx, ended); err != nil && !errors.Is(err, errLost) {
+		j.s.log.WarnContext(ctx, "an import's end cannot be kept: it will count as interrupted", "import", ended.ID, "error", err)
+	}
+}
+
+func (j *job) release() {
+	j.cancel(nil)
+	for _, s := range j.spools {
+		if err := s.Close(); err != nil {
+			j.s.log.WarnContext(j.ctx, "a spool does not close", "import", j.known.ID, "error", err)
+		}
+	}
+	<-j.s.slots
+}
+
+// failure says for people and programs why a run failed.
+func failure(err error) *Failure {
+	var broken *shopify.Error
+	if errors.As(err, &broken) {
+		return &Failure{
+			Status: fault.Invalid.Meaning().Status, Code: "malformed_file", Detail: "Nothing was imported. " + broken.Error(),
+			File: broken.File, Line: broken.Line, Column: broken.Column,
+		}
+	}
+	f := fault.Of(err)
+	if f.Kind == fault.Internal {
+		f = errInternal
+	}
+	told := &Failure{Status: f.Kind.Meaning().Status, Code: f.Code, Detail: f.Detail}
+	for _, field := range f.Fields {
+		told.Detail += " " + field.Pointer + " " + field.Detail + "."
+	}
+	return told
+}

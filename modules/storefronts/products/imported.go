@@ -1,0 +1,41 @@
+package products
+
+import "smartseller/backends"
+
+var (
+	idsByHandle     = backends.Read(`SELECT id, handle FROM products WHERE storefront_id = $1 AND handle IN ($2)`)
+	variantsByTitle = backends.Read(`SELECT v.id, p.title AS product, v.title, v.sku FROM products p
+		JOIN product_variants v ON v.storefront_id = $1 AND v.product_id = p.id WHERE p.storefront_id = $1 AND p.title IN ($2)`)
+)
+
+// IDsByHandle finds which products have those of up to backends.MaxList handles that
+// are taken.
+func IDsByHandle(tx backends.Tx, handles backends.List) (map[string]string, error) {
+	var found []struct {
+		ID     string `db:"id"`
+		Handle string `db:"handle"`
+	}
+	if err := tx.Select(&found, idsByHandle, handles); err != nil {
+		return nil, err
+	}
+	byHandle := make(map[string]string, len(found))
+	for _, f := range found {
+		byHandle[f.Handle] = f.ID
+	}
+	return byHandle, nil
+}
+
+// Label is what a variant is called on a bill.
+type Label struct {
+	ID      string `db:"id"`
+	Product string `db:"product"` // its title
+	Title   string `db:"title"`
+	SKU     string `db:"sku"`
+}
+
+// LabelsByProduct finds the variants of products with up to backends.MaxList titles.
+// Several products may have the same one.
+func LabelsByProduct(tx backends.Tx, titles backends.List) (found []Label, err error) {
+	err = tx.Select(&found, variantsByTitle, titles)
+	return found, err
+}
