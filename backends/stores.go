@@ -5,62 +5,68 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
+
+	"smartseller/platform/fault"
 )
 
 // Stores keeps opened stores for reuse and bounds how many of one backend are
-// open: the least recently used that nobody holds is closed. Safe for
-// concurrent use.
+// open: the least recently used that nobody holds gives way. Safe for concurrent use.
 type Stores struct {
 	directory *Directory
 	limit     int
+	patience  time.Duration
 
-	mu   sync.Mutex
-	open map[Place]*held
-	idle map[string]*list.List // by backend: *held that nobody uses, most recent first
-	size map[string]int        // by backend: all that are open
+	mu       sync.Mutex
+	open     map[Place]*held
+	shelves  map[string]*shelf // by backend
+	closed   bool
+	openings sync.WaitGroup
+}
+
+// shelf is what is open of one backend.
+type shelf struct {
+	size    int        // places taken: stores that are open, being opened or being closed
+	idle    *list.List // *held that nobody uses, most recent first
+	waiting *list.List // chan struct{}: each is closed when it is given a place
 }
 
 type held struct {
 	place Place
+	shelf *shelf
 	ready chan struct{} // closed when store and err are set
 	store Store
 	err   error
 	users int
-	idle  *list.Element // its place in the idle list; nil while in use
+	idle  *list.Element // its position in the idle list; nil while in use
 	drop  bool          // close as soon as nobody uses it
 }
 
-// NewStores makes the pool; maxOpen bounds the open stores of each backend that
-// nobody is using. Stores in use are bounded by the requests under way.
+// ErrCrowded says that as many storefronts of one backend as may be open at once
+// are all in use.
+var ErrCrowded = fault.New(fault.Unavailable, "too_many_storefronts",
+	"Too many storefronts of one backend are in use at once; try again.").Retry(1)
+
+// crowdPatience bounds the wait for a place among the open stores.
+const crowdPatience = 2 * time.Second
+
+// NewStores makes the pool; maxOpen bounds the open stores of each backend.
 func NewStores(directory *Directory, maxOpen int) *Stores {
 	return &Stores{
-		directory: directory, limit: maxOpen,
-		open: map[Place]*held{}, idle: map[string]*list.List{}, size: map[string]int{},
+		directory: directory, limit: maxOpen, patience: crowdPatience,
+		open: map[Place]*held{}, shelves: map[string]*shelf{},
 	}
 }
 
-// Acquire opens a place's store, or shares the one that is open. The caller
-// calls release when done, exactly once, and not Close.
-func (s *Stores) Acquire(ctx context.Context, p Place) (store Store, release func(), err error) {
-	s.mu.Lock()
-	h := s.open[p]
-	first := h == nil
-	if first {
-		h = &held{place: p, ready: make(chan struct{})}
-		s.open[p] = h
-		s.size[p.Backend]++
-	}
-	h.users++
-	if h.idle != nil {
-		s.idle[p.Backend].Remove(h.idle)
-		h.idle = nil
-	}
-	s.mu.Unlock()
+var errStoresClosed = errors.New("the stores are closed: the program is ending")
 
-	if first {
-		// Not the first caller's context alone: others wait for the same opening.
-		h.store, h.err = s.openPlace(context.WithoutCancel(ctx), p)
-		close(h.ready)
+// Acquire opens a place's store, or shares the one that is open. The caller
+// calls release when done, exactly once, and not Close. ErrCrowded when every
+// store that may be open stays in use.
+func (s *Stores) Acquire(ctx context.Context, p Place) (store Store, release func(), err error) {
+	h := s.hold(ctx, p)
+	if h == nil {
+		return nil, nil, errStoresClosed
 	}
 	select {
 	case <-h.ready:
@@ -75,84 +81,165 @@ func (s *Stores) Acquire(ctx context.Context, p Place) (store Store, release fun
 	return h.store, sync.OnceFunc(func() { s.release(h) }), nil
 }
 
-func (s *Stores) openPlace(ctx context.Context, p Place) (Store, error) {
-	b, err := s.directory.Backend(ctx, p.Backend)
-	if err != nil {
+// hold counts the caller among a place's users, and has it opened for the first.
+// nil after Close.
+func (s *Stores) hold(ctx context.Context, p Place) *held {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	h := s.open[p]
+	if h == nil {
+		h = &held{place: p, shelf: s.shelf(p.Backend), ready: make(chan struct{}), users: 1}
+		s.open[p] = h
+		// Not in the first caller's context: others wait for the same opening.
+		s.openings.Go(func() { s.fill(context.WithoutCancel(ctx), h) })
+	}
+	h.users++
+	if h.idle != nil {
+		h.shelf.idle.Remove(h.idle)
+		h.idle = nil
+	}
+	return h
+}
+
+func (s *Stores) shelf(backend string) *shelf {
+	if s.shelves[backend] == nil {
+		s.shelves[backend] = &shelf{idle: list.New(), waiting: list.New()}
+	}
+	return s.shelves[backend]
+}
+
+// fill opens the store, and is one of the users until others may have it.
+func (s *Stores) fill(ctx context.Context, h *held) {
+	store, err := s.openPlace(ctx, h)
+	s.mu.Lock()
+	h.store, h.err = store, err
+	close(h.ready)
+	s.leave(h)
+}
+
+func (s *Stores) openPlace(ctx context.Context, h *held) (Store, error) {
+	if err := s.take(h.shelf); err != nil {
 		return nil, err
 	}
-	return b.Open(ctx, p)
+	b, err := s.directory.Backend(ctx, h.place.Backend)
+	var store Store
+	if err == nil {
+		store, err = b.Open(ctx, h.place)
+	}
+	if err != nil {
+		s.giveBack(h.shelf)
+		return nil, err
+	}
+	return store, nil
+}
+
+// take gets a place on the shelf: a free one, that of the least recently used
+// store that nobody holds, or the next that is given back.
+func (s *Stores) take(on *shelf) error {
+	s.mu.Lock()
+	if on.size < s.limit {
+		on.size++
+		s.mu.Unlock()
+		return nil
+	}
+	if oldest := on.idle.Back(); oldest != nil {
+		victim := s.forget(oldest.Value.(*held))
+		s.mu.Unlock()
+		victim.close()
+		return nil
+	}
+	given := make(chan struct{})
+	mine := on.waiting.PushBack(given)
+	s.mu.Unlock()
+
+	timer := time.NewTimer(s.patience)
+	defer timer.Stop()
+	select {
+	case <-given:
+		return nil
+	case <-timer.C:
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-given: // at the last moment
+		return nil
+	default:
+		on.waiting.Remove(mine)
+		return ErrCrowded
+	}
+}
+
+// giveBack hands the place of a store that is closed to who has waited longest.
+func (s *Stores) giveBack(on *shelf) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if first := on.waiting.Front(); first != nil {
+		close(on.waiting.Remove(first).(chan struct{}))
+		return
+	}
+	on.size--
 }
 
 func (s *Stores) release(h *held) {
 	s.mu.Lock()
+	s.leave(h)
+}
+
+// leave takes one user away. It is called with the lock held, and gives it up.
+func (s *Stores) leave(h *held) {
 	h.users--
-	var victims []*held
-	if h.users == 0 {
-		if s.failed(h) || h.drop {
-			victims = append(victims, s.forget(h))
-		} else {
-			victims = s.rest(h)
-		}
+	if h.users > 0 {
+		s.mu.Unlock()
+		return
 	}
+	// A place that could not be opened is tried again next time.
+	if h.err == nil && !h.drop && h.shelf.waiting.Len() == 0 {
+		h.idle = h.shelf.idle.PushFront(h)
+		s.mu.Unlock()
+		return
+	}
+	s.forget(h)
 	s.mu.Unlock()
-	for _, v := range victims {
-		v.close()
-	}
-}
-
-// failed says that opening did not work; such a place is tried again next time.
-func (s *Stores) failed(h *held) bool {
-	select {
-	case <-h.ready:
-		return h.err != nil
-	default:
-		return false
-	}
-}
-
-// rest puts a store that nobody uses on the idle list and returns those that
-// are now too many.
-func (s *Stores) rest(h *held) (victims []*held) {
-	idle := s.idle[h.place.Backend]
-	if idle == nil {
-		idle = list.New()
-		s.idle[h.place.Backend] = idle
-	}
-	h.idle = idle.PushFront(h)
-	for s.size[h.place.Backend] > s.limit && idle.Len() > 0 {
-		victims = append(victims, s.forget(idle.Back().Value.(*held)))
-	}
-	return victims
+	s.discard(h)
 }
 
 // forget takes a store out of the pool; the caller closes it outside the lock.
 func (s *Stores) forget(h *held) *held {
 	if h.idle != nil {
-		s.idle[h.place.Backend].Remove(h.idle)
+		h.shelf.idle.Remove(h.idle)
 		h.idle = nil
 	}
 	if s.open[h.place] == h {
 		delete(s.open, h.place)
 	}
-	s.size[h.place.Backend]--
 	return h
 }
 
-func (h *held) close() {
-	<-h.ready
+// discard closes a store that was forgotten and gives its place to others.
+func (s *Stores) discard(h *held) {
 	if h.store != nil {
-		// A store that fails to close has nothing left to lose: what was
-		// acknowledged is durable.
-		_ = h.store.Close()
+		h.close()
+		s.giveBack(h.shelf)
 	}
 }
 
+// close has no error to tell: what was acknowledged is durable, and there is
+// nothing else to lose.
+func (h *held) close() { _ = h.store.Close() }
+
 // Drop closes a place's store as soon as nobody uses it; who acquires the place
 // from now on gets a new one.
-func (s *Stores) Drop(p Place) {
+func (s *Stores) Drop(p Place) { s.dropStore(p, nil) }
+
+// dropStore is Drop, unless the place has another store meanwhile; nil: any.
+func (s *Stores) dropStore(p Place, store Store) {
 	s.mu.Lock()
 	h := s.open[p]
-	if h == nil {
+	if h == nil || store != nil && h.store != store {
 		s.mu.Unlock()
 		return
 	}
@@ -164,14 +251,14 @@ func (s *Stores) Drop(p Place) {
 	}
 	s.forget(h)
 	s.mu.Unlock()
-	h.close()
+	s.discard(h)
 }
 
 // Open says how many stores of a backend are open.
 func (s *Stores) Open(backend string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.size[backend]
+	return s.shelf(backend).size
 }
 
 // Usage is how much of a backend is open.
@@ -195,21 +282,22 @@ func (s *Stores) Usage() map[string]Usage {
 		if h.users > 0 {
 			u.Busy++
 		}
-		select {
-		case <-h.ready:
-			if h.store != nil {
-				u.add(h.store.Connections())
-			}
-		default: // still opening
+		if h.store != nil { // else it is being opened
+			u.add(h.store.Connections())
 		}
 		out[place.Backend] = u
 	}
 	return out
 }
 
-// Close closes every store that nobody uses; those in use are closed by their
-// last user. An error says that there were some.
+// Close opens no more and closes every store that nobody uses; those in use are
+// closed by their last user. An error says that there were some.
 func (s *Stores) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.openings.Wait()
+
 	s.mu.Lock()
 	var victims []*held
 	busy := false
@@ -223,10 +311,8 @@ func (s *Stores) Close() error {
 	s.mu.Unlock()
 	var errs []error
 	for _, v := range victims {
-		<-v.ready
-		if v.store != nil {
-			errs = append(errs, v.store.Close())
-		}
+		errs = append(errs, v.store.Close())
+		s.giveBack(v.shelf)
 	}
 	if busy {
 		errs = append(errs, errors.New("stores were still in use at close"))

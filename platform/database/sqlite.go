@@ -37,8 +37,9 @@ type SQLiteOptions struct {
 }
 
 // OpenSQLite opens a file in WAL mode with synchronous=FULL: what was committed
-// survives a power cut. Foreign keys are off. It connects once, so a file that
-// cannot be opened is an error here and not at first use.
+// survives a power cut. Foreign keys are off. It reads once, so a file that
+// cannot be opened, or is no database, is an error here and not at first use. One
+// that exists is in WAL mode already: its writer connects at the first write.
 func OpenSQLite(ctx context.Context, path string, o SQLiteOptions) (*SQLite, error) {
 	if !o.Create {
 		// mode=rw refuses a missing file as well, but does not say that it is missing.
@@ -51,16 +52,21 @@ func OpenSQLite(ctx context.Context, path string, o SQLiteOptions) (*SQLite, err
 		return nil, fmt.Errorf("open SQLite file: %w", err)
 	}
 	writer.SetMaxOpenConns(1)
-	if err := writer.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open SQLite file: %w", err), writer.Close())
-	}
 	reader, err := sql.Open("sqlite3", sqliteDSN(path, o, url.Values{"_query_only": {"1"}}))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open SQLite file: %w", err), writer.Close())
 	}
 	reader.SetMaxOpenConns(orDefault(o.Readers, 4))
 	reader.SetMaxIdleConns(1)
-	return &SQLite{Path: path, Writer: writer, Reader: reader}, nil
+	db, first := &SQLite{Path: path, Writer: writer, Reader: reader}, reader
+	if o.Create {
+		first = writer
+	}
+	var version int64
+	if err := first.QueryRowContext(ctx, "PRAGMA schema_version").Scan(&version); err != nil {
+		return nil, errors.Join(fmt.Errorf("open SQLite file: %w", err), db.Close())
+	}
+	return db, nil
 }
 
 // Close closes both handles; the last one to close a file folds its WAL into it.
