@@ -65,6 +65,8 @@ var (
 		"The storefront is being moved and did not answer in time; try again.").Retry(1)
 	ErrDown = fault.New(fault.Unavailable, "storefront_unavailable",
 		"The storefront's database cannot be reached right now; try again.").Retry(2)
+	ErrOutcomeUnknown = fault.New(fault.Unavailable, "outcome_unknown",
+		"The storefront's database went away while the change was being saved: it may or may not have been made. Look before you try again.")
 	ErrNoStorefront = fault.New(fault.NotFound, "storefront_not_found", "There is no such storefront.")
 )
 

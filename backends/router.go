@@ -108,7 +108,7 @@ func (r *Router) refresh(ctx context.Context, storefront StorefrontID) (Placemen
 // enter tries the believed place and, while a fence refuses, waits and looks
 // again until the budget is spent. What fn itself returns ends it at once.
 func (r *Router) enter(ctx context.Context, storefront StorefrontID, try func(Store, int64) error) error {
-	err := r.attempt(ctx, storefront, try)
+	tried, err := r.attempt(ctx, storefront, try)
 	if !follow(err) {
 		return surface(err)
 	}
@@ -120,14 +120,16 @@ func (r *Router) enter(ctx context.Context, storefront StorefrontID, try func(St
 	began := time.Now()
 	told := false
 	for {
-		// A refusal of the place where the control database still says the
-		// storefront is: a cutover is under way. Anything else: it has moved.
-		before, _ := r.Placement(ctx, storefront)
-		after, lookup := r.refresh(ctx, storefront)
+		now, lookup := r.refresh(ctx, storefront)
 		if errors.Is(lookup, ErrNoStorefront) {
 			return lookup
 		}
-		if lookup != nil || before == after {
+		if lookup != nil || now == tried {
+			// A refusal where the control database says the storefront is: a cutover
+			// is under way. A place that is not there is no part of any move.
+			if lookup == nil && errors.Is(err, ErrNoPlace) {
+				return ErrDown.Because(err)
+			}
 			if time.Since(began) > r.options.ParkBudget {
 				return ErrBusy.Because(err)
 			}
@@ -139,23 +141,28 @@ func (r *Router) enter(ctx context.Context, storefront StorefrontID, try func(St
 				return err
 			}
 		}
-		if err = r.attempt(ctx, storefront, try); !follow(err) {
+		if tried, err = r.attempt(ctx, storefront, try); !follow(err) {
 			return surface(err)
 		}
 	}
 }
 
-func (r *Router) attempt(ctx context.Context, storefront StorefrontID, try func(Store, int64) error) error {
+// attempt tries the place that the router believes in, and says which.
+func (r *Router) attempt(ctx context.Context, storefront StorefrontID, try func(Store, int64) error) (Placement, error) {
 	p, err := r.Placement(ctx, storefront)
 	if err != nil {
-		return err
+		return p, err
 	}
 	store, release, err := r.stores.Acquire(ctx, p.Place)
 	if err != nil {
-		return err
+		return p, err
 	}
 	defer release()
-	return try(store, p.Epoch)
+	err = try(store, p.Epoch)
+	if errors.Is(err, ErrUnreachable) {
+		r.stores.dropStore(p.Place, store) // whoever comes next opens it anew
+	}
+	return p, err
 }
 
 // follow says that the storefront may be elsewhere, or soon open again.
@@ -165,8 +172,11 @@ func follow(err error) bool {
 }
 
 func surface(err error) error {
-	if err != nil && errors.Is(err, ErrUnreachable) {
+	switch {
+	case errors.Is(err, ErrUnreachable):
 		return ErrDown.Because(err)
+	case errors.Is(err, ErrCommitUnknown):
+		return ErrOutcomeUnknown.Because(err)
 	}
 	return err
 }

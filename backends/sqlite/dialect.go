@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
@@ -24,6 +25,7 @@ const snapshotWait = 10 * time.Second
 // dialect serves one open file.
 type dialect struct {
 	db      *database.SQLite
+	file    identity
 	catalog *backends.Catalog
 	texts   texts
 }
@@ -40,7 +42,7 @@ func (d *dialect) Enter(ctx context.Context, e sqlstore.Entry) (*sqlstore.Sessio
 	if e.Write {
 		pool = d.db.Writer
 	}
-	s, err := begin(ctx, pool, e.Timeout)
+	s, err := d.begin(ctx, pool, e.Timeout)
 	if err != nil {
 		if errors.Is(err, errWaited) {
 			return nil, sqlstore.ErrContended.Because(err)
@@ -49,7 +51,7 @@ func (d *dialect) Enter(ctx context.Context, e sqlstore.Entry) (*sqlstore.Sessio
 	}
 	if err := d.check(ctx, s, e); err != nil {
 		_ = s.Rollback()
-		s.Release()
+		s.Release(err)
 		return nil, err
 	}
 	return s, nil
@@ -74,7 +76,10 @@ var errWaited = errors.New("the file's writer did not end in time")
 
 // begin waits at most wait for a connection and, through it, for the file's
 // lock. The wait has a context of its own: the transaction outlives it.
-func begin(ctx context.Context, pool *sql.DB, wait time.Duration) (*sqlstore.Session, error) {
+func (d *dialect) begin(ctx context.Context, pool *sql.DB, wait time.Duration) (*sqlstore.Session, error) {
+	if err := d.file.mustBe(d.db.Path); err != nil {
+		return nil, err
+	}
 	started := time.Now()
 	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -92,13 +97,23 @@ func begin(ctx context.Context, pool *sql.DB, wait time.Duration) (*sqlstore.Ses
 		tx, err = conn.BeginTx(ctx, nil)
 	}
 	if err != nil {
-		_ = conn.Close() // gives it back to the pool
+		cause := classify(err)
+		giveBack(conn, cause)
 		if busy(err) {
 			return nil, fmt.Errorf("%w: %w", errWaited, err)
 		}
-		return nil, classify(err)
+		return nil, cause
 	}
-	return &sqlstore.Session{Tx: tx, Release: func() { _ = conn.Close() }}, nil
+	return &sqlstore.Session{Tx: tx, Release: func(why error) { giveBack(conn, why) }}, nil
+}
+
+// giveBack returns a connection to its pool, unless its file had a fault: one that
+// was opened while the file could only be read, say, never writes again.
+func giveBack(conn *sql.Conn, why error) {
+	if errors.Is(why, backends.ErrUnreachable) || errors.Is(why, backends.ErrCommitUnknown) {
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	}
+	_ = conn.Close()
 }
 
 // Begin implements sqlstore.Dialect. A lock of a process that died is given back
@@ -111,7 +126,7 @@ func (d *dialect) Begin(ctx context.Context, _ backends.StorefrontID, m sqlstore
 	if m != sqlstore.Exclusive {
 		wait = snapshotWait
 	}
-	s, err := begin(ctx, pool, wait)
+	s, err := d.begin(ctx, pool, wait)
 	if errors.Is(err, errWaited) {
 		if m == sqlstore.Exclusive {
 			return nil, fmt.Errorf("%w: %w", backends.ErrLockBusy, err)
@@ -203,7 +218,7 @@ func (d *dialect) uniqueError(e sqlite3.Error) *backends.UniqueError {
 
 // Holders implements sqlstore.Dialect. SQLite does not say who holds a lock.
 func (d *dialect) Holders(ctx context.Context, _ backends.StorefrontID) ([]string, error) {
-	s, err := begin(ctx, d.db.Writer, time.Millisecond)
+	s, err := d.begin(ctx, d.db.Writer, time.Millisecond)
 	if errors.Is(err, errWaited) {
 		return []string{"a write transaction on the storefront's file, in this process or in another one on this host"}, nil
 	}
@@ -211,7 +226,7 @@ func (d *dialect) Holders(ctx context.Context, _ backends.StorefrontID) ([]strin
 		return nil, err
 	}
 	_ = s.Rollback()
-	s.Release()
+	s.Release(nil)
 	return nil, nil
 }
 

@@ -179,9 +179,13 @@ func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, e
 	if err != nil {
 		return nil, absent(err)
 	}
+	opened, err := identify(path)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	return sqlstore.New(sqlstore.Options{
 		Place: p, Catalog: b.catalog,
-		Dialect: &dialect{db: db, catalog: b.catalog},
+		Dialect: &dialect{db: db, file: opened, catalog: b.catalog},
 		Pools:   []*sql.DB{db.Reader, db.Writer},
 	}), nil
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"smartseller/backends"
 	"smartseller/backends/sqlite"
@@ -53,12 +56,11 @@ func unended(t testing.TB, path string) (busy int) {
 	return busy
 }
 
-// TestAWriterThatGetsNoTurn: whoever holds a file's lock for long is waited for
-// within a bound, and the error says that another try makes sense.
-func TestAWriterThatGetsNoTurn(t *testing.T) {
-	t.Parallel()
+// founded makes a founded place in a folder and returns the backend and the
+// place's file.
+func founded(t *testing.T, folder string) (*sqlite.Backend, backends.Place) {
+	t.Helper()
 	ctx := context.Background()
-	folder := t.TempDir()
 	b, err := sqlite.Opener(storetest.Catalog(t))(backends.Config{Name: "files", Kind: backends.SQLite, Path: folder})
 	require.NoError(t, err)
 	p := backends.Place{Backend: "files", Storefront: backends.StorefrontID(ids.New()), Epoch: 1}
@@ -66,10 +68,24 @@ func TestAWriterThatGetsNoTurn(t *testing.T) {
 	s, err := b.Open(ctx, p)
 	require.NoError(t, err)
 	require.NoError(t, s.Found(ctx, 1))
+	require.NoError(t, s.Close())
+	return b.(*sqlite.Backend), p
+}
+
+func nothing(context.Context, backends.Tx) error { return nil }
+
+// TestAWriterThatGetsNoTurn: whoever holds a file's lock for long is waited for
+// within a bound, and the error says that another try makes sense.
+func TestAWriterThatGetsNoTurn(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	folder := t.TempDir()
+	b, p := founded(t, folder)
+	s, err := b.Open(ctx, p)
+	require.NoError(t, err)
 	holder := behind(t, file(folder, p))
 	_, err = holder.ExecContext(ctx, "BEGIN IMMEDIATE")
 	require.NoError(t, err)
-	nothing := func(context.Context, backends.Tx) error { return nil }
 	err = s.Update(ctx, 1, nothing)
 	require.ErrorIs(t, err, sqlstore.ErrContended)
 	require.Positive(t, fault.Of(err).RetryAfter)
@@ -78,4 +94,62 @@ func TestAWriterThatGetsNoTurn(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.Update(ctx, 1, nothing))
 	require.NoError(t, errors.Join(holder.Close(), s.Close()))
+}
+
+// TestFileThatMayOnlyBeRead: readers go on, writers are told, and may write again
+// as soon as the file may be written.
+func TestFileThatMayOnlyBeRead(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	b, p := founded(t, folder)
+	path := file(folder, p)
+	for where, mode := range map[string]os.FileMode{filepath.Dir(folder): 0o711, folder: 0o711, filepath.Dir(path): 0o777, path: 0o444} {
+		require.NoError(t, os.Chmod(where, mode))
+	}
+	var s backends.Store
+	write := func(ctx context.Context) error {
+		return s.Update(ctx, 1, func(_ context.Context, tx backends.Tx) error {
+			_, err := tx.Exec(add)
+			return err
+		})
+	}
+	var opening, reading, writing error
+	asNobody(t, func(ctx context.Context) {
+		if s, opening = b.Open(ctx, p); opening == nil {
+			reading, writing = s.View(ctx, 1, nothing), write(ctx)
+		}
+	})
+	require.NoError(t, opening)
+	require.NoError(t, reading)
+	require.ErrorIs(t, writing, backends.ErrUnreachable)
+	for _, end := range []string{"", "-wal", "-shm"} { // SQLite makes them like the file
+		require.NoError(t, os.Chmod(path+end, 0o666))
+	}
+	asNobody(t, func(ctx context.Context) { reading, writing = s.View(ctx, 1, nothing), write(ctx) })
+	require.NoError(t, errors.Join(reading, writing, s.Close()))
+}
+
+var (
+	counters = &backends.Table{Name: "counters", Columns: []backends.Column{backends.T("id"), backends.I("value")}}
+	add      = backends.Write(counters, `INSERT INTO counters (storefront_id, id, value) VALUES ($1, 'a', 1)`)
+)
+
+// asNobody runs fn on a thread that root's privileges over files do not reach. The
+// context must not be made one that can end: the driver would run statements on
+// other threads.
+func asNobody(t *testing.T, fn func(ctx context.Context)) {
+	t.Helper()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		if os.Geteuid() == 0 {
+			if err := unix.Setfsuid(65534); err != nil {
+				done <- err
+				return
+			}
+		}
+		fn(context.Background())
+		done <- nil
+	}()
+	require.NoError(t, <-done)
 }

@@ -46,8 +46,9 @@ type Session struct {
 	// Capture says that keys of written rows must be recorded; only Enter with
 	// Entry.Write sets it.
 	Capture bool
-	// Release, if set, is called once, after Commit or Rollback has returned.
-	Release func()
+	// Release, if set, is called once, after Commit or Rollback has returned, with
+	// the classified error that ended the transaction.
+	Release func(why error)
 }
 
 // Dialect is what differs between engines. One value serves one opened place, or

@@ -38,7 +38,7 @@ func (s *Store) snapshot(ctx context.Context, fn func(m *mover) error) error {
 	return s.move(ctx, Snapshot, 0, fn)
 }
 
-func (s *Store) move(ctx context.Context, mode Mode, wait time.Duration, fn func(m *mover) error) error {
+func (s *Store) move(ctx context.Context, mode Mode, wait time.Duration, fn func(m *mover) error) (err error) {
 	session, err := s.dialect.Begin(ctx, s.place.Storefront, mode, wait)
 	if err != nil {
 		return s.classify(ctx, err)
@@ -46,10 +46,10 @@ func (s *Store) move(ctx context.Context, mode Mode, wait time.Duration, fn func
 	open := true
 	defer func() {
 		if open {
-			rollback(session)
+			rollback(session, err)
 		}
 	}()
-	if err := fn(&mover{ctx: ctx, store: s, tx: session.Tx}); err != nil {
+	if err = fn(&mover{ctx: ctx, store: s, tx: session.Tx}); err != nil {
 		return s.classify(ctx, err)
 	}
 	open = false

@@ -76,7 +76,7 @@ func (s *Store) attempt(ctx context.Context, e Entry, fn func(context.Context, b
 	defer func() {
 		t.ended = true
 		if open { // an error, or a panic on its way up
-			rollback(session)
+			rollback(session, t.failed)
 		}
 	}()
 	err = fn(t.ctx, t)
@@ -94,33 +94,32 @@ func (s *Store) attempt(ctx context.Context, e Entry, fn func(context.Context, b
 	return err, Retryable(err)
 }
 
-func rollback(session *Session) {
+func rollback(session *Session, why error) {
 	// The cause is already on its way to the caller. A connection that cannot
 	// roll back is closed by database/sql or by the dialect.
 	_ = session.Rollback()
 	if session.Release != nil {
-		session.Release()
+		session.Release(why)
 	}
 }
 
 // commit ends a session. nil means that it is certain to have committed.
 func (s *Store) commit(ctx context.Context, session *Session) error {
 	err := session.Commit()
-	if err != nil {
-		_ = session.Rollback() // a context that ended before COMMIT was sent leaves it open
-	}
-	if session.Release != nil {
-		session.Release()
-	}
 	switch {
 	case err == nil:
-		return nil
 	case errors.Is(err, sql.ErrTxDone), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		// database/sql says these before it sends COMMIT: it was rolled back.
-		return s.classify(ctx, err)
+		// database/sql says these before it sends COMMIT: it was rolled back, or will be here.
+		_ = session.Rollback()
+		err = s.classify(ctx, err)
 	default:
-		return s.dialect.ClassifyCommit(err)
+		_ = session.Rollback()
+		err = s.dialect.ClassifyCommit(err)
 	}
+	if session.Release != nil {
+		session.Release(err)
+	}
+	return err
 }
 
 // classify makes the contract's error of a driver's. Whatever a driver says
