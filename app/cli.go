@@ -26,6 +26,7 @@ type commands struct {
 	Backend    backendCommand    `cmd:"" help:"Add, list, check and remove backends."`
 	Move       moveCommand       `cmd:"" help:"Move storefronts from one backend to another, live."`
 	Where      whereCommand      `cmd:"" help:"Say where a storefront was at a time. Example: smartseller where demo --at 2026-03-01T12:00:00Z"`
+	Admin      adminCommand      `cmd:"" help:"Make admins, and let them in again."`
 	Config     configCommand     `cmd:"" help:"Show the settings."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"net"
@@ -28,14 +29,19 @@ const (
 
 // Settings are what `serve` can be told.
 type Settings struct {
+	installation
+	Listen    address `setting:"" default:"127.0.0.1:8080" help:"Address to serve on, HOST:PORT."`
+	MaxStores count   `setting:"" default:"500" help:"How many storefronts of one backend are kept open."`
+	MoveLease lease   `setting:"" default:"10s" help:"How long a move whose instance died waits for another one, unless the storefront is sealed; 1s or more."`
+	ImportMiB count   `name:"import-mib" setting:"" default:"1024" help:"How much one import may upload, in MiB; its files lie in the data folder while they are read."`
+	LogLevel  string  `setting:"" default:"info" enum:"debug,info,warn,error" help:"Least severe level that is logged: debug, info, warn or error."`
+}
+
+// installation is what makes one: commands that work on it need no running server.
+type installation struct {
 	dataFolder
-	controlDatabase
-	Listen    address   `setting:"" default:"127.0.0.1:8080" help:"Address to serve on, HOST:PORT."`
-	MasterKey masterKey `setting:"secret" placeholder:"HEX" help:"Key that seals what the control database keeps secret, the same for all instances; none: data/master.key, made at the first start."`
-	MaxStores count     `setting:"" default:"500" help:"How many storefronts of one backend are kept open."`
-	MoveLease lease     `setting:"" default:"10s" help:"How long a move whose instance died waits for another one, unless the storefront is sealed; 1s or more."`
-	ImportMiB count     `name:"import-mib" setting:"" default:"1024" help:"How much one import may upload, in MiB; its files lie in the data folder while they are read."`
-	LogLevel  string    `setting:"" default:"info" enum:"debug,info,warn,error" help:"Least severe level that is logged: debug, info, warn or error."`
+	Control   controlDSN `setting:"secret" placeholder:"DSN" help:"Control database, postgres://... with an sslmode or sqlite:PATH; none: SQLite in the data folder."`
+	MasterKey masterKey  `setting:"secret" placeholder:"HEX" help:"Key that seals what the control database keeps secret, the same for all instances; none: data/master.key, made at the first start."`
 }
 
 // dataFolder is where an installation keeps what is its own.
@@ -46,18 +52,6 @@ type dataFolder struct {
 func (d dataFolder) keyFile() string   { return filepath.Join(d.Data, "master.key") }
 func (d dataFolder) spools() string    { return filepath.Join(d.Data, "spool") }
 func (d dataFolder) tokenFile() string { return filepath.Join(d.Data, "admin.token") }
-
-// controlDatabase says where the control database is.
-type controlDatabase struct {
-	Control controlDSN `setting:"secret" placeholder:"DSN" help:"Control database, postgres://... with an sslmode or sqlite:PATH; none: SQLite in the data folder."`
-}
-
-func (c controlDatabase) dsn(d dataFolder) string {
-	if c.Control != "" {
-		return string(c.Control)
-	}
-	return "sqlite:" + filepath.Join(d.Data, "control.db")
-}
 
 // connection is how commands find the running server.
 type connection struct {
@@ -150,20 +144,36 @@ func (k *masterKey) UnmarshalText(text []byte) error {
 }
 
 // keyring opens the master key: given, or in the data folder, where it is made if need be.
-func (s Settings) keyring() (*crypto.Keyring, error) {
-	if s.MasterKey == "" {
-		if err := os.MkdirAll(s.Data, 0o700); err != nil {
-			return nil, unusableFolder(s.Data, err)
+func (i installation) keyring() (*crypto.Keyring, error) {
+	if i.MasterKey == "" {
+		if err := i.make(); err != nil {
+			return nil, err
 		}
-		return crypto.LoadOrCreate(s.keyFile())
+		return crypto.LoadOrCreate(i.keyFile())
 	}
-	key, err := hex.DecodeString(string(s.MasterKey))
+	key, err := hex.DecodeString(string(i.MasterKey))
 	if err != nil {
 		return nil, err
 	}
 	return crypto.New(key)
 }
 
-func unusableFolder(path string, err error) error {
-	return fault.New(fault.Unavailable, "unusable_folder", "The data folder %s cannot be made (%v): choose another one by --data.", path, err).Because(err)
+// openControl opens the control database, and makes it if need be.
+func (i installation) openControl(ctx context.Context) (*control.DB, error) {
+	if err := i.make(); err != nil {
+		return nil, err
+	}
+	dsn := string(i.Control)
+	if dsn == "" {
+		dsn = "sqlite:" + filepath.Join(i.Data, "control.db")
+	}
+	return control.Open(ctx, dsn)
+}
+
+// make makes the folder, unless it is there.
+func (d dataFolder) make() error {
+	if err := os.MkdirAll(d.Data, 0o700); err != nil {
+		return fault.New(fault.Unavailable, "unusable_folder", "The data folder %s cannot be made (%v): choose another one by --data.", d.Data, err).Because(err)
+	}
+	return nil
 }

@@ -25,7 +25,8 @@ import (
 )
 
 const (
-	firstAdmin   = "admin@localhost"
+	firstAdmin   = "admin@example.com"
+	byFirstStart = "first start"
 	demoSlug     = "demo"
 	demoCustomer = "demo@example.com"
 )
@@ -78,8 +79,7 @@ func (f *firstStart) run(ctx context.Context) error {
 }
 
 func (f *firstStart) makeAdmin(ctx context.Context) error {
-	_, err := f.admins.Bootstrap(ctx, firstAdmin, f.settings.tokenFile())
-	return err
+	return f.admins.Bootstrap(ctx, byFirstStart, firstAdmin, f.settings.tokenFile())
 }
 
 func (f *firstStart) addBackends(ctx context.Context) error {
@@ -141,8 +141,8 @@ func (f *firstStart) demoPassword() string {
 func (f *firstStart) welcome(ctx context.Context, out io.Writer, at net.Addr) error {
 	url := "http://" + reachable(at)
 	fmt.Fprintf(out, "SmartSeller serves on %s\n  open: %s/docs\n", url, url)
-	if _, err := f.db.Once(ctx, "welcome", func(context.Context) error {
-		err := f.secrets(out, url)
+	if _, err := f.db.Once(ctx, "welcome", func(ctx context.Context) error {
+		err := f.secrets(ctx, out, url)
 		failpoint.Reach("first-start-welcome")
 		return err
 	}); err != nil {
@@ -156,11 +156,23 @@ func (f *firstStart) welcome(ctx context.Context, out io.Writer, at net.Addr) er
 	return err
 }
 
-func (f *firstStart) secrets(out io.Writer, url string) error {
-	_, err := fmt.Fprintf(out, `  admin: the token of %s is in %s, where the commands find it
-  log in as the demo storefront's customer (shown once):
+// secrets says what is shown once. The password is made only now: one that nobody saw
+// is of no use.
+func (f *firstStart) secrets(ctx context.Context, out io.Writer, url string) error {
+	fmt.Fprintf(out, `  log in as the demo storefront's customer:
     curl -s %s/api/storefront/%s/auth/login -H 'Content-Type: application/json' -d '{"email":"%s","password":"%s"}'
-`, firstAdmin, f.settings.tokenFile(), url, demoSlug, demoCustomer, f.demoPassword())
+`, url, demoSlug, demoCustomer, f.demoPassword())
+	password, err := f.admins.ResetPassword(ctx, byFirstStart, firstAdmin)
+	if errors.Is(err, auth.ErrNoAdmin) { // admins were made before the first start
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, `  admin: %s, one-time password %s, to be replaced at the first login
+  commands find this admin's token in %s
+  these lines are not shown again
+`, firstAdmin, password, f.settings.tokenFile())
 	return err
 }
 

@@ -99,10 +99,7 @@ func newLog(s Settings) (*slog.Logger, error) {
 func openKeys(s Settings) (*crypto.Keyring, error) { return s.keyring() }
 
 func openControl(lc fx.Lifecycle, s Settings) (*control.DB, error) {
-	if err := os.MkdirAll(s.Data, 0o700); err != nil {
-		return nil, unusableFolder(s.Data, err)
-	}
-	db, err := control.Open(context.Background(), s.dsn(s.dataFolder))
+	db, err := s.openControl(context.Background())
 	if err != nil {
 		return nil, err
 	}

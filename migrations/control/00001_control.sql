@@ -114,6 +114,7 @@ CREATE TABLE leases (
     until BIGINT NOT NULL
 );
 
+-- cred grows with every change of the password: older access tokens are void.
 CREATE TABLE admins (
     id TEXT NOT NULL CONSTRAINT admins_key PRIMARY KEY,
     email TEXT NOT NULL,
@@ -121,6 +122,7 @@ CREATE TABLE admins (
     password_hash TEXT NOT NULL,
     must_change BIGINT NOT NULL,
     role TEXT NOT NULL,
+    cred BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
@@ -135,12 +137,15 @@ CREATE TABLE admin_tokens (
     revoked_at BIGINT
 );
 
+-- actor is an admin's id, or says who worked on the control database itself.
+-- outcome is 'begun' until the change has ended, and if the process died in it.
 CREATE TABLE admin_audit (
     id TEXT NOT NULL CONSTRAINT admin_audit_key PRIMARY KEY,
-    admin_id TEXT NOT NULL,
+    actor TEXT NOT NULL,
     action TEXT NOT NULL,
     subject TEXT NOT NULL,
     details TEXT NOT NULL,
+    outcome TEXT NOT NULL,
     ip TEXT NOT NULL,
     at BIGINT NOT NULL
 );

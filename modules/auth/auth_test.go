@@ -17,29 +17,29 @@ import (
 func TestFirstAdminComesInByTokenFile(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	s := auth.NewService(controltest.Open(t))
+	s := newAdmins(t, controltest.Open(t))
 	file := filepath.Join(t.TempDir(), "admin.token")
-	made, err := s.Bootstrap(ctx, "admin@localhost", file)
-	require.NoError(t, err)
-	require.True(t, made)
+	require.NoError(t, s.Bootstrap(ctx, "test", ada, file))
 	info, err := os.Stat(file)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	token, err := os.ReadFile(file)
 	require.NoError(t, err)
 
-	in, err := s.Authenticate(ctx, "", strings.TrimSpace(string(token)))
+	in, err := s.Authenticate(ctx, strings.TrimSpace(string(token)), true)
 	require.NoError(t, err)
 	require.NotEmpty(t, identity.Admin(in))
 	require.Empty(t, identity.Admin(ctx))
 	for _, bad := range []string{"", "ssa_guess", string(token)} {
-		_, err := s.Authenticate(ctx, "", bad)
+		_, err := s.Authenticate(ctx, bad, false)
 		require.ErrorIs(t, err, auth.ErrInvalidToken)
 	}
+	for _, guess := range []string{"", "!"} {
+		_, err := s.Login(ctx, auth.Attempt{Email: ada, Password: guess})
+		requireCode(t, "invalid_credentials", err)
+	}
 
-	made, err = s.Bootstrap(ctx, "admin@localhost", file)
-	require.NoError(t, err)
-	require.False(t, made, "there is one already")
+	require.NoError(t, s.Bootstrap(ctx, "test", ada, file), "there is one already")
 	again, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Equal(t, token, again)

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"encoding/json"
 	"net"
 	"net/http"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"smartseller/platform/httpx"
+	"smartseller/platform/identity"
 )
 
 // From is where a request comes from. It is exported because huma fills embedded
@@ -89,12 +91,15 @@ func outputOf(g *Granted, err error) (*grantedOutput, error) {
 	return out, nil
 }
 
+const smallBody = 16 << 10 // bytes
+
 // Routes lets admins and customers in.
 func Routes(server *httpx.Server, admins *Service, s *Sessions) {
-	server.Authenticate(httpx.AdminScheme, admins.Authenticate)
-	server.Authenticate(httpx.CustomerScheme, s.Authenticate)
+	server.Authenticate(httpx.CustomerScheme, func(ctx context.Context, c httpx.Credentials) (context.Context, error) {
+		return s.Authenticate(ctx, c.Slug, c.Token)
+	})
+	adminRoutes(server, admins)
 	const path = "/api/storefront/{slug}/auth/"
-	const smallBody = 16 << 10
 	usual := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusTooManyRequests}
 	operation := func(name, summary string, status int, more ...int) huma.Operation {
 		return huma.Operation{
@@ -121,4 +126,94 @@ func Routes(server *httpx.Server, admins *Service, s *Sessions) {
 		func(ctx context.Context, in *logoutInput) (*struct{}, error) {
 			return nil, s.Logout(ctx, in.Slug, strings.TrimPrefix(in.Authorization, "Bearer "), in.Body.RefreshToken, in.client())
 		})
+}
+
+type adminLoginInput struct {
+	Body struct {
+		Email       string `json:"email" maxLength:"254"`
+		Password    string `json:"password" maxLength:"512"`
+		NewPassword string `json:"new_password,omitempty" maxLength:"512" doc:"Replaces the password. A one-time password must be replaced"`
+	}
+}
+
+type adminLoginOutput struct {
+	Body struct {
+		Token     string `json:"access_token"`
+		Type      string `json:"token_type"`
+		ExpiresIn int64  `json:"expires_in" doc:"Seconds until the token expires"`
+		Admin     struct {
+			ID    string `json:"id"`
+			Email string `json:"email"`
+			Role  string `json:"role" enum:"platform-admin,auditor"`
+		} `json:"admin"`
+	}
+}
+
+type recordBody struct {
+	ID      string          `json:"id"`
+	At      int64           `json:"at" doc:"Microseconds UTC"`
+	Actor   string          `json:"actor" doc:"An admin's id, or who worked on the control database itself"`
+	Email   string          `json:"email,omitempty" doc:"Of the admin"`
+	Action  string          `json:"action" example:"start-move"`
+	Subject string          `json:"subject" doc:"The ids and names of what was changed"`
+	Details json.RawMessage `json:"details"`
+	Outcome string          `json:"outcome" doc:"done, the code of the problem, or begun: it has not ended, or the process died"`
+	Address string          `json:"ip,omitempty"`
+}
+
+type auditInput struct {
+	Cursor string `query:"cursor" maxLength:"36" doc:"next_cursor of the page before"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
+}
+
+type auditOutput struct {
+	Body struct {
+		Data       []recordBody `json:"data"`
+		NextCursor string       `json:"next_cursor,omitempty"`
+	}
+}
+
+// adminRoutes lets admins in and has their changes written down.
+func adminRoutes(server *httpx.Server, s *Service) {
+	server.Authenticate(httpx.AdminScheme, func(ctx context.Context, c httpx.Credentials) (context.Context, error) {
+		return s.Authenticate(ctx, c.Token, c.Changes)
+	})
+	server.Audit(func(ctx context.Context, c httpx.Change) (func(context.Context, string) error, error) {
+		details, err := json.Marshal(c.Details)
+		if err != nil {
+			return nil, err
+		}
+		return s.Begin(ctx, Record{Actor: identity.Admin(ctx), Action: c.Operation, Subject: c.Subject, Details: string(details), Address: c.Address})
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "admin-login", Method: http.MethodPost, Path: "/api/admin/login", Summary: "Come in as an admin, by password",
+		MaxBodyBytes: smallBody, Errors: []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests},
+	}, func(ctx context.Context, in *adminLoginInput) (*adminLoginOutput, error) {
+		b := in.Body
+		session, err := s.Login(ctx, Attempt{Email: b.Email, Password: b.Password, NewPassword: b.NewPassword, Address: httpx.Peer(ctx)})
+		if err != nil {
+			return nil, err
+		}
+		out := &adminLoginOutput{}
+		out.Body.Token, out.Body.Type, out.Body.ExpiresIn = session.Token, "Bearer", int64(session.Life.Seconds())
+		out.Body.Admin.ID, out.Body.Admin.Email, out.Body.Admin.Role = session.ID, session.Email, session.Role
+		return out, nil
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "list-audit", Method: http.MethodGet, Path: "/api/admin/audit", Summary: "List what admins changed, newest first", Security: httpx.Admin,
+	}, func(ctx context.Context, in *auditInput) (*auditOutput, error) {
+		found, err := s.Records(ctx, in.Cursor, in.Limit)
+		out := &auditOutput{}
+		out.Body.Data = make([]recordBody, len(found))
+		for i, r := range found {
+			out.Body.Data[i] = recordBody{ID: r.ID, At: r.At, Actor: r.Actor, Action: r.Action, Subject: r.Subject, Details: json.RawMessage(r.Details), Outcome: r.Outcome, Address: r.Address}
+			if r.Email != nil {
+				out.Body.Data[i].Email = *r.Email
+			}
+		}
+		if len(found) == in.Limit {
+			out.Body.NextCursor = found[len(found)-1].ID
+		}
+		return out, err
+	})
 }

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"time"
 	"unicode/utf8"
@@ -14,27 +15,35 @@ import (
 // passwordCost keeps one hash under 200 ms on a small core.
 const passwordCost = 10
 
+// shortestPassword of a customer, in characters.
+const shortestPassword = 8
+
 // longestPassword in bytes: bcrypt would ignore what comes behind.
 const longestPassword = 72
 
 var errBusy = fault.New(fault.Unavailable, "busy", "Too many people are logging in at this moment; try again.").Retry(1)
 
-// passwords hashes behind a gate: hashing is meant to be slow, so a crowd that logs
-// in at once must queue, within bounds, and leave the processors to others.
-type passwords struct {
+// Passwords hashes behind a gate: hashing is meant to be slow, so a crowd that logs
+// in at once must queue, within bounds, and leave the processors to others. Safe for
+// concurrent use.
+type Passwords struct {
+	cost  int
 	slots chan struct{}
 	queue chan struct{}
 	dummy []byte // what unknown accounts are compared with, so that they take as long
 }
 
-func newPasswords() (*passwords, error) {
-	dummy, err := bcrypt.GenerateFromPassword([]byte("nobody's"), passwordCost)
+// NewPasswords makes the gate, one per process.
+func NewPasswords() (*Passwords, error) { return newPasswords(passwordCost) }
+
+func newPasswords(cost int) (*Passwords, error) {
+	dummy, err := bcrypt.GenerateFromPassword([]byte("nobody's"), cost)
 	n := max(1, runtime.GOMAXPROCS(0))
-	return &passwords{slots: make(chan struct{}, n), queue: make(chan struct{}, 16*n), dummy: dummy}, err
+	return &Passwords{cost: cost, slots: make(chan struct{}, n), queue: make(chan struct{}, 16*n), dummy: dummy}, err
 }
 
 // enter waits for a slot, at most two seconds.
-func (p *passwords) enter(ctx context.Context) (leave func(), err error) {
+func (p *Passwords) enter(ctx context.Context) (leave func(), err error) {
 	select {
 	case p.queue <- struct{}{}:
 	default:
@@ -53,22 +62,28 @@ func (p *passwords) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-func (p *passwords) hash(ctx context.Context, password string) (string, error) {
-	if n := utf8.RuneCountInString(password); n < 8 || n > 128 || len(password) > longestPassword {
-		return "", fault.InvalidField("/password", "invalid_password", "must have at least 8 characters and at most 72 bytes")
+// checkPassword says whether a new password is acceptable.
+func checkPassword(pointer, password string, shortest int) error {
+	if n := utf8.RuneCountInString(password); n < shortest || n > 128 || len(password) > longestPassword {
+		return fault.InvalidField(pointer, "invalid_password", fmt.Sprintf("must have at least %d characters and at most %d bytes", shortest, longestPassword))
 	}
+	return nil
+}
+
+// hash makes what is stored of a password that was checked.
+func (p *Passwords) hash(ctx context.Context, password string) (string, error) {
 	leave, err := p.enter(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer leave()
-	hashed, err := bcrypt.GenerateFromPassword([]byte(password), passwordCost)
+	hashed, err := bcrypt.GenerateFromPassword([]byte(password), p.cost)
 	return string(hashed), err
 }
 
 // matches compares with a stored hash; nil stands for an account that does not
 // exist or has no password, and takes as long as any other.
-func (p *passwords) matches(ctx context.Context, stored *string, password string) (bool, error) {
+func (p *Passwords) matches(ctx context.Context, stored *string, password string) (bool, error) {
 	leave, err := p.enter(ctx)
 	if err != nil {
 		return false, err

@@ -6,38 +6,63 @@ import (
 	"crypto/sha256"
 	"errors"
 	"os"
+	"strings"
 
 	"smartseller/platform/control"
+	"smartseller/platform/crypto"
+	"smartseller/platform/fault"
 	"smartseller/platform/identity"
 	"smartseller/platform/ids"
 )
 
+// Roles of admins.
+const (
+	PlatformAdmin = "platform-admin" // may do everything
+	Auditor       = "auditor"        // may read everything
+)
+
+// ErrReadOnly says that an admin is known, and may not change anything.
+var ErrReadOnly = &fault.Error{
+	Kind: fault.Forbidden, Code: "insufficient_scope", Detail: "An auditor may read and change nothing: ask a platform-admin.",
+	Header: map[string]string{"WWW-Authenticate": `Bearer error="insufficient_scope"`},
+}
+
 // Service knows the admins. Safe for concurrent use.
-type Service struct{ db *control.DB }
+type Service struct {
+	db        *control.DB
+	passwords *Passwords
+	limits    *limits
+	signers   *signers
+}
 
 // NewService makes the service.
-func NewService(db *control.DB) *Service { return &Service{db: db} }
+func NewService(db *control.DB, keys *crypto.Keyring, p *Passwords) *Service {
+	return &Service{db: db, passwords: p, limits: newLimits(db, keys), signers: newSigners(db, keys)}
+}
+
+// noPassword is no hash, so none matches.
+const noPassword = "!"
+
+const tokenPrefix = "ssa_" // of tokens that are kept in a file
 
 // Bootstrap makes the first admin, with a token in a file that only its owner can
-// read. It does nothing, and says so, when there is an admin already.
-func (s *Service) Bootstrap(ctx context.Context, email, tokenFile string) (made bool, err error) {
-	token := "ssa_" + rand.Text() + rand.Text()
-	err = s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-		made = false
+// read. It does nothing when there is an admin already.
+func (s *Service) Bootstrap(ctx context.Context, by, email, tokenFile string) error {
+	token := tokenPrefix + rand.Text() + rand.Text()
+	return s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 		n, err := countAdmins(tx)
 		if err != nil || n > 0 {
 			return err
 		}
-		// No password: "!" is no hash, so none matches.
-		admin := ids.New()
-		if err := errors.Join(insertAdmin(tx, admin, email, "!"), insertToken(tx, ids.New(), admin, digest(token), "first start")); err != nil {
+		a := &admin{ID: ids.New(), Email: email, EmailKey: email, PasswordHash: noPassword, Role: PlatformAdmin}
+		err = errors.Join(insertAdmin(tx, a), insertToken(tx, ids.New(), a.ID, digest(token), "first start"),
+			insertRecord(tx, done(by, "create-admin", a)))
+		if err != nil {
 			return err
 		}
 		// Before the commit: an admin whose token nobody has could never come in.
-		made = true
 		return writeSecret(tokenFile, token)
 	})
-	return made && err == nil, err
 }
 
 func writeSecret(path, secret string) error {
@@ -53,18 +78,44 @@ func digest(token string) []byte {
 	return d[:]
 }
 
-// Authenticate checks an admin's token; ErrInvalidToken when it is no good.
-func (s *Service) Authenticate(ctx context.Context, _, token string) (context.Context, error) {
-	var admin string
-	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
-		admin, err = adminOfToken(tx, digest(token))
-		return err
-	})
+// Authenticate checks an admin's token, out of a file or from Login: ErrInvalidToken
+// when it is no good, ErrReadOnly when it is an auditor's and changes is asked.
+func (s *Service) Authenticate(ctx context.Context, token string, changes bool) (context.Context, error) {
+	a, err := s.adminOf(ctx, token)
+	switch {
+	case err != nil:
+		return nil, err
+	case a == nil:
+		return nil, ErrInvalidToken
+	case changes && a.Role != PlatformAdmin:
+		return nil, ErrReadOnly
+	}
+	return identity.WithAdmin(ctx, a.ID), nil
+}
+
+// adminOf finds whose token this is; nil when it is nobody's.
+func (s *Service) adminOf(ctx context.Context, token string) (a *admin, err error) {
+	if strings.HasPrefix(token, tokenPrefix) {
+		err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+			a, err = adminOfToken(tx, digest(token))
+			return err
+		})
+		return a, err
+	}
+	key, err := s.signers.of(ctx, platformKey)
 	if err != nil {
 		return nil, err
 	}
-	if admin == "" {
-		return nil, ErrInvalidToken
+	c, err := key.verifyAdmin(token)
+	if err != nil {
+		return nil, err
 	}
-	return identity.WithAdmin(ctx, admin), nil
+	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		a, err = adminByID(tx, c.Subject)
+		return err
+	})
+	if a != nil && a.Cred != c.Cred {
+		a = nil // the password was changed since
+	}
+	return a, err
 }

@@ -31,19 +31,15 @@ var errCredentials = fault.New(fault.Unauthorized, "invalid_credentials", "E-mai
 type Sessions struct {
 	store     backends.TenantStore
 	shops     *storefronts.Service
-	passwords *passwords
+	passwords *Passwords
 	signers   *signers
 	limits    *limits
 	keys      *crypto.Keyring
 }
 
 // NewSessions makes the service.
-func NewSessions(store backends.TenantStore, shops *storefronts.Service, db *control.DB, keys *crypto.Keyring) (*Sessions, error) {
-	p, err := newPasswords()
-	return &Sessions{
-		store: store, shops: shops, passwords: p, limits: newLimits(db, keys), keys: keys,
-		signers: &signers{db: db, keys: keys, known: map[backends.StorefrontID]*signingKey{}},
-	}, err
+func NewSessions(store backends.TenantStore, shops *storefronts.Service, db *control.DB, keys *crypto.Keyring, p *Passwords) *Sessions {
+	return &Sessions{store: store, shops: shops, passwords: p, limits: newLimits(db, keys), keys: keys, signers: newSigners(db, keys)}
 }
 
 // Client is what is remembered of where a session came from.
@@ -107,6 +103,9 @@ func (s *Sessions) Register(ctx context.Context, slug string, r Registration, fr
 	}
 	shop, err := s.storefront(ctx, slug)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkPassword("/password", r.Password, shortestPassword); err != nil {
 		return nil, err
 	}
 	hash, err := s.passwords.hash(ctx, r.Password)

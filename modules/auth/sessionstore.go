@@ -88,7 +88,7 @@ func findSigningKey(tx control.Tx, storefront backends.StorefrontID) (id string,
 		ID     string `db:"kid"`
 		Sealed []byte `db:"sealed_private_key"`
 	}
-	err = tx.GetLocked(&row, `SELECT kid, sealed_private_key FROM signing_keys WHERE storefront_id = $1 AND retired_at IS NULL
+	err = tx.Get(&row, `SELECT kid, sealed_private_key FROM signing_keys WHERE storefront_id = $1 AND retired_at IS NULL
 		ORDER BY created_at, kid LIMIT 1`, string(storefront))
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil

@@ -12,9 +12,55 @@ func countAdmins(tx control.Tx) (n int64, err error) {
 	return n, err
 }
 
-func insertAdmin(tx control.Tx, id, email, passwordHash string) error {
-	_, err := tx.Exec(`INSERT INTO admins (id, email, email_key, password_hash, must_change, role, created_at, updated_at)
-		VALUES ($1, $2, $2, $3, 1, 'platform-admin', $4, $4)`, id, email, passwordHash, tx.Now())
+func insertAdmin(tx control.Tx, a *admin) error {
+	a.Cred = 1
+	_, err := tx.Exec(`INSERT INTO admins (id, email, email_key, password_hash, must_change, role, cred, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)`, a.ID, a.Email, a.EmailKey, a.PasswordHash, number(a.MustChange), a.Role, a.Cred, tx.Now())
+	if errors.Is(err, control.ErrUnique) {
+		return ErrAdminTaken.Because(err)
+	}
+	return err
+}
+
+const adminColumns = `a.id, a.email, a.email_key, a.password_hash, a.must_change, a.role, a.cred`
+
+// adminByID, adminByKey, lockAdmin and adminOfToken find an admin; nil when there is none.
+func adminByID(tx control.Tx, id string) (*admin, error) {
+	return found(func(a *admin) error { return tx.Get(a, `SELECT `+adminColumns+` FROM admins a WHERE a.id = $1`, id) })
+}
+
+func adminByKey(tx control.Tx, key string) (*admin, error) {
+	return found(func(a *admin) error {
+		return tx.Get(a, `SELECT `+adminColumns+` FROM admins a WHERE a.email_key = $1`, key)
+	})
+}
+
+func lockAdmin(tx control.Tx, key string) (*admin, error) {
+	return found(func(a *admin) error {
+		return tx.GetLocked(a, `SELECT `+adminColumns+` FROM admins a WHERE a.email_key = $1`, key)
+	})
+}
+
+func adminOfToken(tx control.Tx, digest []byte) (*admin, error) {
+	return found(func(a *admin) error {
+		return tx.Get(a, `SELECT `+adminColumns+` FROM admin_tokens t JOIN admins a ON a.id = t.admin_id
+			WHERE t.token_hash = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)`, digest, tx.Now())
+	})
+}
+
+func found(get func(*admin) error) (*admin, error) {
+	var a admin
+	err := get(&a)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return &a, err
+}
+
+// savePassword makes tokens from before void.
+func savePassword(tx control.Tx, id, hash string, mustChange bool) error {
+	_, err := tx.Exec(`UPDATE admins SET password_hash = $2, must_change = $3, cred = cred + 1, updated_at = $4 WHERE id = $1`,
+		id, hash, number(mustChange), tx.Now())
 	return err
 }
 
@@ -24,12 +70,32 @@ func insertToken(tx control.Tx, id, admin string, digest []byte, label string) e
 	return err
 }
 
-// adminOfToken finds whose live token this is; "" when it is nobody's.
-func adminOfToken(tx control.Tx, digest []byte) (admin string, err error) {
-	err = tx.Get(&admin, `SELECT admin_id FROM admin_tokens
-		WHERE token_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`, digest, tx.Now())
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
+func insertRecord(tx control.Tx, r Record) error {
+	_, err := tx.Exec(`INSERT INTO admin_audit (id, actor, action, subject, details, outcome, ip, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		r.ID, r.Actor, r.Action, r.Subject, r.Details, r.Outcome, r.Address, tx.Now())
+	return err
+}
+
+func finishRecord(tx control.Tx, id, outcome string) error {
+	_, err := tx.Exec(`UPDATE admin_audit SET outcome = $2 WHERE id = $1`, id, outcome)
+	return err
+}
+
+func listRecords(tx control.Tx, before string, limit int64) (out []Record, err error) {
+	const columns = `SELECT r.id, r.actor, r.action, r.subject, r.details, r.outcome, r.ip, r.at, a.email
+		FROM admin_audit r LEFT JOIN admins a ON a.id = r.actor`
+	if before == "" {
+		err = tx.Select(&out, columns+` ORDER BY r.id DESC LIMIT $1`, limit)
+	} else {
+		err = tx.Select(&out, columns+` WHERE r.id < $1 ORDER BY r.id DESC LIMIT $2`, before, limit)
 	}
-	return admin, err
+	return out, err
+}
+
+// number is a boolean as the schema keeps it.
+func number(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }

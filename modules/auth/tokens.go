@@ -44,7 +44,11 @@ type signers struct {
 	known map[backends.StorefrontID]*signingKey
 }
 
-// of finds or makes a storefront's key.
+func newSigners(db *control.DB, keys *crypto.Keyring) *signers {
+	return &signers{db: db, keys: keys, known: map[backends.StorefrontID]*signingKey{}}
+}
+
+// of finds or makes a storefront's key. The platform's own has platformKey for a storefront.
 func (s *signers) of(ctx context.Context, storefront backends.StorefrontID) (*signingKey, error) {
 	s.mu.Lock()
 	key := s.known[storefront]
@@ -52,27 +56,17 @@ func (s *signers) of(ctx context.Context, storefront backends.StorefrontID) (*si
 	if key != nil {
 		return key, nil
 	}
-	fresh := &signingKey{id: ids.New()}
-	public, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		return nil, err
-	}
-	fresh.private = private
-	err = s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-		id, sealed, err := findSigningKey(tx, storefront)
-		if err != nil {
+	key, err := s.find(ctx, storefront)
+	if err == nil && key == nil {
+		// Two that made one each would not know each other's tokens.
+		err = s.db.Alone(ctx, "signing key", func(ctx context.Context) error {
+			key, err = s.find(ctx, storefront)
+			if err == nil && key == nil {
+				key, err = s.create(ctx, storefront)
+			}
 			return err
-		}
-		if id == "" {
-			key = fresh
-			return insertSigningKey(tx, storefront, key.id, public, s.keys.Seal(private.Seed(), keyAAD(storefront, key.id)))
-		}
-		seed, err := s.keys.Open(sealed, keyAAD(storefront, id))
-		if err == nil {
-			key = &signingKey{id: id, private: ed25519.NewKeyFromSeed(seed)}
-		}
-		return err
-	})
+		})
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +74,33 @@ func (s *signers) of(ctx context.Context, storefront backends.StorefrontID) (*si
 	s.known[storefront] = key
 	s.mu.Unlock()
 	return key, nil
+}
+
+// find reads a storefront's key; nil when it has none.
+func (s *signers) find(ctx context.Context, storefront backends.StorefrontID) (key *signingKey, err error) {
+	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		id, sealed, err := findSigningKey(tx, storefront)
+		if err != nil || id == "" {
+			return err
+		}
+		seed, err := s.keys.Open(sealed, keyAAD(storefront, id))
+		if err == nil {
+			key = &signingKey{id: id, private: ed25519.NewKeyFromSeed(seed)}
+		}
+		return err
+	})
+	return key, err
+}
+
+func (s *signers) create(ctx context.Context, storefront backends.StorefrontID) (*signingKey, error) {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, err
+	}
+	key := &signingKey{id: ids.New(), private: private}
+	return key, s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		return insertSigningKey(tx, storefront, key.id, public, s.keys.Seal(private.Seed(), keyAAD(storefront, key.id)))
+	})
 }
 
 func keyAAD(storefront backends.StorefrontID, id string) []byte {
@@ -96,16 +117,27 @@ type claims struct {
 
 func (k *signingKey) sign(storefront backends.StorefrontID, customer, session string, cred int64, now time.Time) (token string, life time.Duration, err error) {
 	life = accessLife - rand.N(accessLife/20) // so that a crowd does not refresh at once
-	t := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims{
-		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: issuer(storefront), Audience: jwt.ClaimStrings{audience(storefront)}, Subject: customer,
-			IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(life)),
-		},
-		Tenant: string(storefront), Session: session, Cred: cred,
+	token, err = k.seal(claims{
+		RegisteredClaims: registered(issuer(storefront), audience(storefront), customer, now, life),
+		Tenant:           string(storefront), Session: session, Cred: cred,
 	})
-	t.Header["typ"], t.Header["kid"] = "at+jwt", k.id
-	token, err = t.SignedString(k.private)
 	return token, life, err
+}
+
+func registered(issuer, audience, subject string, now time.Time, life time.Duration) jwt.RegisteredClaims {
+	return jwt.RegisteredClaims{
+		Issuer: issuer, Audience: jwt.ClaimStrings{audience}, Subject: subject,
+		IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(life)),
+	}
+}
+
+const accessType = "at+jwt" // RFC 9068
+
+// seal makes a signed token of claims.
+func (k *signingKey) seal(c jwt.Claims) (string, error) {
+	t := jwt.NewWithClaims(jwt.SigningMethodEdDSA, c)
+	t.Header["typ"], t.Header["kid"] = accessType, k.id
+	return t.SignedString(k.private)
 }
 
 func issuer(s backends.StorefrontID) string   { return "smartseller/" + string(s) }
@@ -114,21 +146,24 @@ func audience(s backends.StorefrontID) string { return "storefront:" + string(s)
 // verify checks signature and claims, not yet the session. expiredToo lets an
 // expired token through, for logging out.
 func (k *signingKey) verify(storefront backends.StorefrontID, token string, expiredToo bool) (*claims, error) {
-	options := []jwt.ParserOption{
-		jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(issuer(storefront)), jwt.WithAudience(audience(storefront)),
-		jwt.WithExpirationRequired(), jwt.WithLeeway(leeway),
-	}
 	var c claims
-	t, err := jwt.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) {
-		if t.Header["typ"] != "at+jwt" || t.Header["kid"] != k.id {
-			return nil, errors.New("not an access token of this storefront")
-		}
-		return k.private.Public(), nil
-	}, options...)
-	if err != nil && (!expiredToo || !errors.Is(err, jwt.ErrTokenExpired)) || t == nil || c.Tenant != string(storefront) {
+	err := k.parse(token, &c, issuer(storefront), audience(storefront))
+	if err != nil && (!expiredToo || !errors.Is(err, jwt.ErrTokenExpired)) || c.Tenant != string(storefront) {
 		return nil, ErrInvalidToken.Because(err)
 	}
 	return &c, nil
+}
+
+// parse checks an access token's signature and registered claims.
+func (k *signingKey) parse(token string, c jwt.Claims, issuer, audience string) error {
+	_, err := jwt.ParseWithClaims(token, c, func(t *jwt.Token) (any, error) {
+		if t.Header["typ"] != accessType || t.Header["kid"] != k.id {
+			return nil, errors.New("not an access token by this key")
+		}
+		return k.private.Public(), nil
+	}, jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithIssuer(issuer), jwt.WithAudience(audience),
+		jwt.WithExpirationRequired(), jwt.WithLeeway(leeway))
+	return err
 }
 
 // refresh is what a refresh token says. Its counter makes each usable once.

@@ -46,11 +46,11 @@ func bodyOf(m *Move, tables []Checkpoint) moveBody {
 
 type startInput struct {
 	Body struct {
-		Storefront string  `json:"storefront_id"`
-		Target     string  `json:"target" doc:"Name of a registered backend"`
-		Reason     string  `json:"reason,omitempty" maxLength:"500"`
+		Storefront string  `json:"storefront_id" audit:"subject"`
+		Target     string  `json:"target" doc:"Name of a registered backend" audit:"detail"`
+		Reason     string  `json:"reason,omitempty" maxLength:"500" audit:"detail"`
 		Options    Options `json:"options,omitempty"`
-		DryRun     bool    `json:"dry_run,omitempty" doc:"Look at what would be done and change nothing"`
+		DryRun     bool    `json:"dry_run,omitempty" doc:"Look at what would be done and change nothing" audit:"detail"`
 	}
 }
 

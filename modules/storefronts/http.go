@@ -32,11 +32,11 @@ func bodyOf(s Storefront) storefrontBody {
 
 type createStorefrontInput struct {
 	Body struct {
-		Slug     string `json:"slug" minLength:"3" maxLength:"63"`
+		Slug     string `json:"slug" minLength:"3" maxLength:"63" audit:"subject"`
 		Name     string `json:"name" minLength:"1" maxLength:"200"`
 		Currency string `json:"currency,omitempty" default:"EUR" pattern:"^[A-Z]{3}$"`
 		TimeZone string `json:"time_zone,omitempty" default:"UTC" maxLength:"64"`
-		Backend  string `json:"backend" doc:"Name of a registered backend"`
+		Backend  string `json:"backend" doc:"Name of a registered backend" audit:"detail"`
 	}
 }
 
@@ -77,8 +77,8 @@ type whereOutput struct {
 
 type addBackendInput struct {
 	Body struct {
-		Name     string `json:"name"`
-		Kind     string `json:"kind" enum:"shared-postgres,dedicated-postgres,sqlite"`
+		Name     string `json:"name" audit:"subject"`
+		Kind     string `json:"kind" enum:"shared-postgres,dedicated-postgres,sqlite" audit:"detail"`
 		DSN      string `json:"dsn,omitempty" doc:"Of the application's role, for a shared Postgres"`
 		AdminDSN string `json:"admin_dsn,omitempty" doc:"Of the owner"`
 		Path     string `json:"path,omitempty" doc:"Folder of a SQLite backend"`

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -48,7 +49,8 @@ type Tx interface {
 type DB struct {
 	write, read *sqlx.DB // the same pool on Postgres
 	postgres    bool
-	path        string // of the file; "" on Postgres
+	path        string   // of the file; "" on Postgres
+	turns       sync.Map // of Alone: a chan struct{} per name
 }
 
 // Open opens the control database and migrates it; several processes may do so at

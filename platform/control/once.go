@@ -5,18 +5,31 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"os"
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Alone runs fn while no other process that shares this control database runs one
 // of the same name; it waits for its turn, at most until ctx ends. The lock ends
 // with the process that holds it, however that ends: on Postgres it is an advisory
 // lock of a transaction (it works through a transaction pooler), on SQLite a lock on
-// a file beside the database. fn may use the database; what it writes is its own
-// transactions', not undone when it fails.
-func (db *DB) Alone(ctx context.Context, name string, fn func(context.Context) error) error {
+// a file beside the database. fn may use the database; what it writes is its
+// own transactions', not undone when it fails. Names are few, and constants.
+func (db *DB) Alone(ctx context.Context, name string, fn func(context.Context) error) (err error) {
+	// One of this process at a time: those that wait hold a connection each, and must
+	// leave some to the one that works.
+	made, _ := db.turns.LoadOrStore(name, make(chan struct{}, 1))
+	turn := made.(chan struct{})
+	select {
+	case turn <- struct{}{}:
+		defer func() { <-turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	lock := db.lockFile
 	if db.postgres {
 		lock = db.lockAdvisory
@@ -25,7 +38,8 @@ func (db *DB) Alone(ctx context.Context, name string, fn func(context.Context) e
 	if err != nil {
 		return fmt.Errorf("lock out other processes (%s): %w", name, err)
 	}
-	return errors.Join(fn(ctx), release())
+	defer func() { err = errors.Join(err, release()) }()
+	return fn(ctx)
 }
 
 // Once runs fn alone, unless it was done before: in the life of a control database it
@@ -75,23 +89,32 @@ func (db *DB) lockAdvisory(ctx context.Context, name string) (release func() err
 	if err != nil {
 		return nil, errors.Join(err, tx.Rollback())
 	}
-	return tx.Rollback, nil
+	return func() error {
+		if err := tx.Rollback(); !errors.Is(err, sql.ErrTxDone) { // which ctx has done, with the lock
+			return err
+		}
+		return nil
+	}, nil
 }
 
-// lockFile asks again and again: flock knows no deadline. One file serves all names,
-// since none of them is held for long.
-func (db *DB) lockFile(ctx context.Context, _ string) (release func() error, err error) {
+// lockFile locks one byte per name, whether or not the file is that long. It asks again
+// and again, since waiting in the kernel knows no deadline.
+func (db *DB) lockFile(ctx context.Context, name string) (release func() error, err error) {
 	file, err := os.OpenFile(db.path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name)) // never fails
+	lock := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: int64(h.Sum32()), Len: 1}
 	const look = 20 * time.Millisecond
 	for {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		// The open file's lock, unlike the process's, does not end with another descriptor.
+		err := unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock)
 		if err == nil {
 			return file.Close, nil // which gives the lock up
 		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EINTR) {
 			return nil, errors.Join(err, file.Close())
 		}
 		select {

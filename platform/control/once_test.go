@@ -145,3 +145,26 @@ func TestLockEndsWithItsProcess(t *testing.T) {
 		require.True(t, ran)
 	})
 }
+
+// TestLocksOfDifferentNamesNest, also where many wait for one.
+func TestLocksOfDifferentNamesNest(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, dsn string) {
+		db := open(t, dsn)
+		var wg sync.WaitGroup
+		for range 40 { // more than a pool has connections
+			wg.Go(func() {
+				err := db.Alone(context.Background(), "outer", func(ctx context.Context) error {
+					return db.Alone(ctx, "inner", func(ctx context.Context) error { return db.Ping(ctx) })
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		require.Panics(t, func() {
+			_ = db.Alone(context.Background(), "outer", func(context.Context) error { panic("stop") })
+		})
+		require.NoError(t, db.Alone(context.Background(), "outer", func(context.Context) error { return nil }), "a panic gives the lock up")
+	})
+}

@@ -47,8 +47,8 @@ func newServer() *httpx.Server {
 	httpx.Register(s, huma.Operation{OperationID: "inner", Method: http.MethodGet, Path: "/inner", Security: httpx.Admin}, func(context.Context, *struct{}) (*echoOutput, error) {
 		return &echoOutput{}, nil
 	})
-	s.Authenticate(httpx.AdminScheme, func(ctx context.Context, _, token string) (context.Context, error) {
-		if token != "right" {
+	s.Authenticate(httpx.AdminScheme, func(ctx context.Context, c httpx.Credentials) (context.Context, error) {
+		if c.Token != "right" {
 			return nil, fault.New(fault.Unauthorized, "invalid_token", "The token is not valid.")
 		}
 		return ctx, nil

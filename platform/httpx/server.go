@@ -54,15 +54,23 @@ type Server struct {
 	stopping chan struct{} // closed when streams must end
 	auth     map[string]Authenticator
 	observe  Observer
+	auditor  Auditor // nil: nothing is written down
 }
 
 // Observer is told of every request that was answered: its method, the route's
 // template ("" when none matched) and what it took until the answer was written.
 type Observer func(method, route string, status int, took time.Duration)
 
-// Authenticator checks a bearer token and returns the context with who it is, or
-// a *fault.Error. slug is the storefront in the request's path, or "".
-type Authenticator func(ctx context.Context, slug, token string) (context.Context, error)
+// Credentials are what a request to an operation that asks for a token comes with.
+type Credentials struct {
+	Token   string // the bearer token
+	Slug    string // the storefront in the path, or ""
+	Changes bool   // whether the operation changes something
+}
+
+// Authenticator checks credentials and returns the context with who it is, or a
+// *fault.Error: Unauthorized, or Forbidden for somebody known who may not.
+type Authenticator func(ctx context.Context, c Credentials) (context.Context, error)
 
 // New makes a server with /openapi.json and /docs.
 func New(o Options) *Server {
@@ -144,6 +152,7 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		id := newRequestID()
 		ctx := context.WithValue(context.WithValue(c.Request().Context(), requestKey{}, id), logKey{}, s.log)
+		ctx = context.WithValue(ctx, peerKey{}, c.RealIP())
 		c.SetRequest(c.Request().WithContext(ctx))
 		h := c.Response().Header()
 		h.Set("X-Request-Id", id)
@@ -192,7 +201,7 @@ func (s *Server) check(c huma.Context, scheme string) (context.Context, error) {
 	if !ok || token == "" || check == nil {
 		return nil, missing
 	}
-	return check(c.Context(), c.Param("slug"), token)
+	return check(c.Context(), Credentials{Token: token, Slug: c.Param("slug"), Changes: changes(c.Operation())})
 }
 
 func (s *Server) refuse(c huma.Context, p *Problem) {
@@ -208,6 +217,13 @@ func (s *Server) refuse(c huma.Context, p *Problem) {
 	}
 }
 
+func isAdmins(op *huma.Operation) bool {
+	return slices.ContainsFunc(op.Security, func(requirement map[string][]string) bool {
+		_, ok := requirement[AdminScheme]
+		return ok
+	})
+}
+
 // Register adds an operation. Its errors become problem documents, and those that
 // every operation has are added to its description.
 func Register[I, O any](s *Server, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
@@ -216,7 +232,7 @@ func Register[I, O any](s *Server, op huma.Operation, handle func(context.Contex
 	}
 	usual := []int{http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable}
 	if len(op.Security) > 0 {
-		usual = append(usual, http.StatusUnauthorized)
+		usual = append(usual, http.StatusUnauthorized, http.StatusForbidden)
 	}
 	if op.Method == http.MethodPost || op.Method == http.MethodPut || op.Method == http.MethodPatch {
 		usual = append(usual, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
@@ -227,6 +243,9 @@ func Register[I, O any](s *Server, op huma.Operation, handle func(context.Contex
 	}
 	slices.Sort(op.Errors)
 	op.Errors = slices.Compact(op.Errors)
+	if changes(&op) && isAdmins(&op) {
+		handle = audited(s, op.OperationID, handle)
+	}
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {
