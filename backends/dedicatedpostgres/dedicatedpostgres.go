@@ -193,7 +193,7 @@ func (b *Backend) Destroy(ctx context.Context, p backends.Place) error {
 }
 
 // Ping implements backends.Backend.
-func (b *Backend) Ping(ctx context.Context) error { return b.classify(b.admin.PingContext(ctx)) }
+func (b *Backend) Ping(ctx context.Context) error { return postgres.Reach(ctx, b.admin) }
 
 // Check implements backends.Backend.
 func (b *Backend) Check(ctx context.Context) []backends.Finding {

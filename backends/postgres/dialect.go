@@ -5,6 +5,7 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"time"
@@ -201,5 +202,16 @@ func (d *Dialect) Size(ctx context.Context, storefront backends.StorefrontID, ta
 
 // Warm implements sqlstore.Dialect.
 func (d *Dialect) Warm(ctx context.Context) error {
-	return classify(errors.Join(d.Pools.App.PingContext(ctx), d.Pools.Owner.PingContext(ctx)))
+	return errors.Join(Reach(ctx, d.Pools.App), Reach(ctx, d.Pools.Owner))
+}
+
+// Reach says whether a pool's database answers. Idle connections may have died with
+// a server that is back: each shows once and is then gone.
+func Reach(ctx context.Context, pool *sql.DB) error {
+	for try := 0; ; try++ {
+		err := pool.PingContext(ctx)
+		if !errors.Is(err, driver.ErrBadConn) || try == pool.Stats().MaxOpenConnections {
+			return classify(err)
+		}
+	}
 }

@@ -112,7 +112,7 @@ func (b *Backend) Destroy(ctx context.Context, p backends.Place) error {
 
 // Ping implements backends.Backend.
 func (b *Backend) Ping(ctx context.Context) error {
-	return errors.Join((&postgres.Dialect{Pools: b.pools}).Warm(ctx), b.admin.PingContext(ctx))
+	return errors.Join((&postgres.Dialect{Pools: b.pools}).Warm(ctx), postgres.Reach(ctx, b.admin))
 }
 
 // Check implements backends.Backend.

@@ -166,3 +166,28 @@ func TestSchemaChangesUnderStatements(t *testing.T) {
 		}
 	}
 }
+
+// TestColumnsAfterSchemaChange: the mover sees the columns of today, on connections
+// that have asked before.
+func TestColumnsAfterSchemaChange(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	store, admin := place(t, config(t, false))
+	columns := func() (names []string) {
+		require.NoError(t, store.Read(ctx, func(r backends.Reader) (err error) {
+			names, err = r.Columns(counters)
+			return err
+		}))
+		return names
+	}
+	require.Equal(t, []string{"storefront_id", "id", "value"}, columns())
+	for _, change := range []string{"ADD COLUMN extra text COLLATE \"C\"", "DROP COLUMN extra"} {
+		_, err := admin.ExecContext(ctx, "ALTER TABLE counters "+change)
+		require.NoError(t, err)
+		want := []string{"storefront_id", "id", "value"}
+		if change[:3] == "ADD" {
+			want = append(want, "extra")
+		}
+		require.Equal(t, want, columns())
+	}
+}

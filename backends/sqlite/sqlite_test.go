@@ -134,6 +134,33 @@ var (
 	add      = backends.Write(counters, `INSERT INTO counters (storefront_id, id, value) VALUES ($1, 'a', 1)`)
 )
 
+// TestColumnsAfterSchemaChange: the mover sees the columns of today, on connections
+// that have asked before.
+func TestColumnsAfterSchemaChange(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	folder := t.TempDir()
+	b, p := founded(t, folder)
+	s, err := b.Open(ctx, p)
+	require.NoError(t, err)
+	other := behind(t, file(folder, p))
+	columns := func() (names []string) {
+		require.NoError(t, s.Read(ctx, func(r backends.Reader) (err error) {
+			names, err = r.Columns(counters)
+			return err
+		}))
+		return names
+	}
+	require.Equal(t, []string{"storefront_id", "id", "value"}, columns())
+	_, err = other.ExecContext(ctx, "ALTER TABLE counters ADD COLUMN extra TEXT")
+	require.NoError(t, err)
+	require.Equal(t, []string{"storefront_id", "id", "value", "extra"}, columns())
+	_, err = other.ExecContext(ctx, "ALTER TABLE counters DROP COLUMN extra")
+	require.NoError(t, err)
+	require.Equal(t, []string{"storefront_id", "id", "value"}, columns())
+	require.NoError(t, errors.Join(other.Close(), s.Close()))
+}
+
 // asNobody runs fn on a thread that root's privileges over files do not reach. The
 // context must not be made one that can end: the driver would run statements on
 // other threads.
