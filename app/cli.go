@@ -24,6 +24,7 @@ type commands struct {
 	Serve      serveCommand      `cmd:"" help:"Serve until told to stop."`
 	Storefront storefrontCommand `cmd:"" help:"Create, list and show storefronts."`
 	Backend    backendCommand    `cmd:"" help:"Add, list, check and remove backends."`
+	Import     importCommand     `cmd:"" help:"Import a shop's export. Example: smartseller import --storefront toys --format shopify --customers customers.csv --orders orders.csv"`
 	Move       moveCommand       `cmd:"" help:"Move storefronts from one backend to another, live."`
 	Where      whereCommand      `cmd:"" help:"Say where a storefront was at a time. Example: smartseller where demo --at 2026-03-01T12:00:00Z"`
 	Admin      adminCommand      `cmd:"" help:"Make admins, and let them in again."`

@@ -41,29 +41,45 @@ func (r *remote) call(ctx context.Context, method, path string, in, out any) err
 }
 
 func (r *remote) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	if in == nil {
+		return r.transmit(ctx, method, path, nil)
+	}
+	text, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	return r.transmit(ctx, method, path, &message{kind: "application/json", length: int64(len(text)), content: bytes.NewReader(text)})
+}
+
+// message is the body of a request.
+type message struct {
+	kind    string
+	length  int64 // bytes
+	content io.Reader
+	asks    bool // whether it is welcome, before it is sent
+}
+
+// transmit sends a request, with a message unless that is nil.
+func (r *remote) transmit(ctx context.Context, method, path string, m *message) (*http.Response, error) {
 	token, err := readToken(r.Token, r.tokenFile())
 	if err != nil {
 		return nil, fault.New(fault.Unauthorized, "no_token", "No admin token: set SMARTSELLER_TOKEN, or run the command where %s is.", r.tokenFile()).Because(err)
 	}
-	var body io.Reader
-	if in != nil {
-		text, err := json.Marshal(in)
-		if err != nil {
-			return nil, err
-		}
-		body = bytes.NewReader(text)
-	}
-	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(string(r.URL), "/")+path, body)
+	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(string(r.URL), "/")+path, nil)
 	if err != nil {
 		return nil, err
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
-	if in != nil {
-		request.Header.Set("Content-Type", "application/json")
+	if m != nil {
+		request.Body, request.ContentLength = io.NopCloser(m.content), m.length
+		request.Header.Set("Content-Type", m.kind)
+		if m.asks {
+			request.Header.Set("Expect", "100-continue")
+		}
 	}
 	response, err := http.DefaultClient.Do(request)
 	var unreachable *url.Error
-	if errors.As(err, &unreachable) {
+	if errors.As(err, &unreachable) && ctx.Err() == nil {
 		return nil, fault.New(fault.Unavailable, "server_unreachable", "The server at %s does not answer: start it with `smartseller serve`, or set SMARTSELLER_URL.", r.URL).Because(err)
 	}
 	return response, err

@@ -77,7 +77,7 @@ func Products(file string, r io.Reader, currency string) iter.Seq2[*Product, err
 // product reads the first row of a handle.
 func (s *sheet) product(scale int) (*Product, error) {
 	p := &Product{
-		Line: s.line, Handle: s.key("Handle"), Title: s.short("Title", s.needed("Title")), Description: s.text("Body (HTML)"), Vendor: s.word("Vendor"),
+		Line: s.line, Handle: s.key("Handle"), Title: s.needed("Title"), Description: s.text("Body (HTML)"), Vendor: s.word("Vendor"),
 		Kind: s.word("Type"), Tags: s.word("Tags"), Published: s.truth("Published", true),
 	}
 	for _, n := range []string{"1", "2", "3"} {

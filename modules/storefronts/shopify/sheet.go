@@ -157,9 +157,8 @@ func (s *sheet) needed(column string) string { return s.present(column, s.word(c
 func (s *sheet) neededCode(column string) string { return s.present(column, s.code(column)) }
 
 // key is a code that must be there, and short enough to look things up by.
-func (s *sheet) key(column string) string { return s.short(column, s.neededCode(column)) }
-
-func (s *sheet) short(column, value string) string {
+func (s *sheet) key(column string) string {
+	value := s.neededCode(column)
 	if len(value) > MaxKey {
 		s.fail(column, "is longer than %d bytes", MaxKey)
 	}

@@ -29,7 +29,7 @@ func (e *Error) Error() string {
 // to exhaust the reader.
 const (
 	MaxRecord   = 1 << 20 // bytes of one row
-	MaxKey      = 1000    // bytes of an id, a handle or a product's title
+	MaxKey      = 255     // bytes of an id or a handle
 	MaxVariants = 2048    // of one product
 	MaxImages   = 2048    // of one product
 	MaxLines    = 1000    // of one order

@@ -174,7 +174,6 @@ func TestMalformed(t *testing.T) {
 		"a quote that stays open":    {"customers.csv", customerHead + "1,Ada,Poe,ada@example.com,,,\"open\nand on\n", 3, "", "begins on line 2"},
 		"no id":                      {"customers.csv", customerHead + "1,Ada,Poe,,,,,\n,Bo,Li,b@example.com,,,,no\n", 3, "Customer ID", "empty"},
 		"an endless id":              {"customers.csv", customerHead + strings.Repeat("1", shopify.MaxKey+1) + ",Ada,Poe,,,,,\n", 2, "Customer ID", "longer"},
-		"an endless title":           {"products.csv", productHead + "kite," + strings.Repeat("K", shopify.MaxKey+1) + ",,,,,,Red,,,,,,1,,\n", 2, "Title", "longer"},
 		"neither yes nor no":         {"customers.csv", customerHead + "1,Ada,Poe,ada@example.com,,,,maybe\n", 2, "Tax Exempt", "yes"},
 		"below a note of two lines":  {"customers.csv", customerHead + "1,Ada,Poe,ada@example.com,,,\"a\nb\",maybe\n", 3, "Tax Exempt", "yes"},
 		"not UTF-8":                  {"customers.csv", customerHead + "1,Ad\xe9,Poe,ada@example.com,,,,no\n", 2, "First Name", "UTF-8"},
