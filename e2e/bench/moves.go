@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// shown is what `move show` says of a move.
+type shown struct {
+	Phase, Cause string
+	CreatedAt    int64 `json:"created_at"`
+	Stats        struct {
+		Rows        map[string]int64 `json:"rows"`
+		CommittedAt int64            `json:"committed_at"`
+		StallMicros int64            `json:"stall_micros"`
+		Phases      map[string]int64 `json:"phase_started_at"`
+	}
+}
+
+// move moves a storefront as an operator would, and returns what it took from the
+// request to the moment when the storefront is open at its new place.
+func (w *world) move(ctx context.Context, slug, target string) (took time.Duration, m shown, err error) {
+	started := time.Now()
+	out, err := w.command(ctx, "move", "start", slug, target)
+	if err != nil {
+		return 0, m, err
+	}
+	id := strings.Fields(out)[0]
+	for {
+		if m, err = w.show(ctx, id); err != nil {
+			return 0, m, err
+		}
+		if m.Phase == "watching" {
+			break
+		}
+		if slices.Contains([]string{"failed", "cancelled", "cancelling"}, m.Phase) {
+			return 0, m, fmt.Errorf("the move is %s: %s", m.Phase, m.Cause)
+		}
+		select {
+		case <-ctx.Done():
+			return 0, m, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	took = time.Since(started)
+	fmt.Fprintf(os.Stderr, "to %s in %.1f s, write stall %.1f ms: %s\n", target, took.Seconds(), float64(m.Stats.StallMicros)/1000, m.phases())
+	if _, err = w.command(ctx, "move", "finalize", id); err != nil {
+		return took, m, err
+	}
+	for m.Phase != "completed" {
+		if m, err = w.show(ctx, id); err != nil {
+			return took, m, err
+		}
+		select {
+		case <-ctx.Done():
+			return took, m, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return took, m, nil
+}
+
+func (w *world) show(ctx context.Context, id string) (m shown, err error) {
+	out, err := w.command(ctx, "move", "show", id)
+	if err != nil {
+		return m, err
+	}
+	return m, json.Unmarshal([]byte(out), &m)
+}
+
+// phases says how long each phase took.
+func (m shown) phases() string {
+	type start struct {
+		phase string
+		at    int64
+	}
+	var starts []start
+	for phase, at := range m.Stats.Phases {
+		starts = append(starts, start{phase, at})
+	}
+	slices.SortFunc(starts, func(a, b start) int { return int(a.at - b.at) })
+	var out []string
+	for i := 1; i < len(starts); i++ {
+		out = append(out, fmt.Sprintf("%s %.1f", starts[i-1].phase, float64(starts[i].at-starts[i-1].at)/1e6))
+	}
+	return strings.Join(out, ", ")
+}
+
+// measureMoves moves the reference storefront around all kinds of backend, each hop
+// beside its peer.
+func measureMoves(ctx context.Context, w *world, r *report) error {
+	p, err := newPeers(ctx, w)
+	if err != nil {
+		return err
+	}
+	dump, err := p.dumpRestore(ctx)
+	if err != nil {
+		return err
+	}
+	toDedicated, _, err := w.move(ctx, "reference", "dedicated")
+	if err != nil {
+		return err
+	}
+	again, err := p.dumpRestore(ctx)
+	if err != nil {
+		return err
+	}
+	r.seconds("shared -> dedicated", toDedicated, "pg_dump -Fc, pg_restore -j2", (dump+again)/2, 1.0)
+	raw, err := p.rawCopy(ctx)
+	if err != nil {
+		return err
+	}
+	r.seconds("shared -> dedicated", toDedicated, "raw binary COPY, indexes after", raw, 0)
+	inPlace, err := p.inPlaceCopy(ctx)
+	if err != nil {
+		return err
+	}
+	toShared, _, err := w.move(ctx, "reference", "shared")
+	if err != nil {
+		return err
+	}
+	r.seconds("dedicated -> shared", toShared, "raw binary COPY in place", inPlace, 1.5)
+	toFile, _, err := w.move(ctx, "reference", "files-1")
+	if err != nil {
+		return err
+	}
+	load, err := w.preparedInserts(ctx)
+	if err != nil {
+		return err
+	}
+	r.seconds("shared -> sqlite", toFile, "prepared inserts into SQLite", load, 1.5)
+	fromFile, _, err := w.move(ctx, "reference", "shared")
+	r.seconds("sqlite -> shared", fromFile, "prepared inserts into SQLite", load, 1.5)
+	return errors.Join(err, p.close(ctx))
+}
