@@ -174,6 +174,8 @@ type Reader interface {
 	// through "" means to the end. more says that there may be further rows: the
 	// limit was reached, or so many bytes that a page must end to bound memory.
 	Scan(t *Table, after, through string, limit int) (rows []Row, more bool, err error)
+	// Orphan is the id of a row of t whose reference leads to no row; "" when all hold.
+	Orphan(t *Table, ref Reference) (string, error)
 	// LastKey is the greatest id, "" when the table has no row.
 	LastKey(t *Table) (string, error)
 	// Count counts rows on the server.

@@ -137,13 +137,20 @@ func (d *Dialect) Insert(ctx context.Context, tx *sql.Tx, storefront backends.St
 			err = closing
 		}
 	}()
-	args := make([]any, 1+len(t.Columns))
-	args[0] = string(storefront)
-	for _, row := range rows {
-		copy(args[1:], row)
-		if _, err := stmt.ExecContext(ctx, args...); err != nil {
-			return err
+	values := make([]driver.Value, 1+len(t.Columns))
+	values[0] = string(storefront)
+	all := func(yield func([]driver.Value) bool) {
+		for _, row := range rows {
+			for i, v := range row {
+				values[1+i] = v
+			}
+			if !yield(values) {
+				return
+			}
 		}
+	}
+	if _, err := stmt.ExecContext(ctx, database.CopyRows(all)); err != nil {
+		return err
 	}
 	_, err = stmt.ExecContext(ctx) // sends what is left and learns the outcome
 	return err

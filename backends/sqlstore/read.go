@@ -87,6 +87,15 @@ func size(r backends.Row) int {
 	return n
 }
 
+// Orphan implements backends.Reader. An aggregate keeps a planner from looking for
+// the first row only, which there is none of as a rule.
+func (m *mover) Orphan(t *backends.Table, ref backends.Reference) (string, error) {
+	var id string
+	_, err := m.one(`SELECT COALESCE(min(a.id), '') FROM `+t.Name+` a WHERE a.storefront_id = $1 AND a.`+ref.Column+` IS NOT NULL
+		AND NOT EXISTS (SELECT 1 FROM `+ref.Table+` b WHERE b.storefront_id = $1 AND b.id = a.`+ref.Column+`)`, nil, &id)
+	return id, m.failed(err)
+}
+
 // LastKey implements backends.Reader.
 func (m *mover) LastKey(t *backends.Table) (string, error) {
 	var key string

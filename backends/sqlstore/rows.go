@@ -82,51 +82,21 @@ func checkRow(t *backends.Table, r backends.Row) error {
 	return nil
 }
 
-// rowReader reads rows strictly by the catalog's types.
+// rowReader reads rows as the driver hands them out, without a copy in between. What
+// a value may be is checked where rows are written (checkRow).
 type rowReader struct {
-	table *backends.Table
-	dest  []any
+	width int
+	into  []any
 }
 
 func newRowReader(t *backends.Table) *rowReader {
-	r := &rowReader{table: t, dest: make([]any, len(t.Columns))}
-	for i, c := range t.Columns {
-		switch c.Type {
-		case backends.Text:
-			r.dest[i] = new(sql.Null[string])
-		case backends.Integer:
-			r.dest[i] = new(sql.Null[int64])
-		default:
-			r.dest[i] = new([]byte)
-		}
-	}
-	return r
+	return &rowReader{width: len(t.Columns), into: make([]any, len(t.Columns))}
 }
 
 func (r *rowReader) row(rows *sql.Rows) (backends.Row, error) {
-	if err := rows.Scan(r.dest...); err != nil {
-		return nil, err
+	row := make(backends.Row, r.width)
+	for i := range row {
+		r.into[i] = &row[i]
 	}
-	row := make(backends.Row, len(r.dest))
-	for i, d := range r.dest {
-		switch v := d.(type) {
-		case *sql.Null[string]:
-			if v.Valid {
-				row[i] = v.V
-			}
-		case *sql.Null[int64]:
-			if v.Valid {
-				row[i] = v.V
-			}
-		case *[]byte:
-			if *v != nil {
-				row[i] = *v
-				*v = nil
-			}
-		}
-	}
-	if err := checkRow(r.table, row); err != nil {
-		return nil, err
-	}
-	return row, nil
+	return row, rows.Scan(r.into...)
 }

@@ -85,7 +85,7 @@ func (x *run) compareAll(ctx context.Context, from, to backends.Store) error {
 			return err
 		}
 		digests[t.Name] = sum.String()
-		if err := x.checkReferences(ctx, t, to); err != nil {
+		if err := x.checkReferences(ctx, t, from, to); err != nil {
 			return err
 		}
 	}
@@ -144,32 +144,40 @@ func (x *run) copyOf(ctx context.Context, to backends.Store, t *backends.Table, 
 	return have, err
 }
 
-// compareRows returns the keys whose rows differ, are missing or should not be there.
-func compareRows(t *backends.Table, want, have []backends.Row, sum *backends.Digest) ([]backends.Key, error) {
+// compareRows returns the keys whose rows differ, are missing or should not be there,
+// and adds the wanted rows to the sum. Both sides are in key order.
+func compareRows(t *backends.Table, want, have []backends.Row, sum *backends.Digest) (differ []backends.Key, err error) {
 	var buf []byte
-	digests := make(map[string]backends.Digest, len(have))
-	for _, r := range have {
-		d, grown, err := backends.DigestOf(t, r, buf)
-		if err != nil {
-			return nil, err
-		}
-		buf, digests[r.Key()] = grown, d
+	digest := func(r backends.Row) (d backends.Digest, err error) {
+		d, buf, err = backends.DigestOf(t, r, buf)
+		return d, err
 	}
-	var differ []backends.Key
+	odd := func(r backends.Row) { differ = append(differ, backends.Key{Table: t.Name, ID: r.Key()}) }
 	for _, r := range want {
-		d, grown, err := backends.DigestOf(t, r, buf)
+		d, err := digest(r)
 		if err != nil {
 			return nil, err
 		}
-		buf = grown
 		sum.Add(d)
-		if got, ok := digests[r.Key()]; !ok || got != d {
-			differ = append(differ, backends.Key{Table: t.Name, ID: r.Key()})
+		for len(have) > 0 && have[0].Key() < r.Key() {
+			odd(have[0])
+			have = have[1:]
 		}
-		delete(digests, r.Key())
+		if len(have) == 0 || have[0].Key() != r.Key() {
+			odd(r)
+			continue
+		}
+		copied, err := digest(have[0])
+		if err != nil {
+			return nil, err
+		}
+		if copied != d {
+			odd(r)
+		}
+		have = have[1:]
 	}
-	for id := range digests {
-		differ = append(differ, backends.Key{Table: t.Name, ID: id})
+	for _, r := range have {
+		odd(r)
 	}
 	return differ, nil
 }

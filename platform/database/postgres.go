@@ -210,7 +210,7 @@ func (c *conn) ExecContext(ctx context.Context, text string, args []driver.Named
 	return c.pqConn.ExecContext(ctx, text, args)
 }
 
-// PrepareContext serves COPY.
+// PrepareContext serves COPY, whose rows are given as CopyRows.
 func (c *conn) PrepareContext(ctx context.Context, text string) (driver.Stmt, error) {
 	switch {
 	case !c.open:
@@ -218,7 +218,11 @@ func (c *conn) PrepareContext(ctx context.Context, text string) (driver.Stmt, er
 	case c.reading:
 		return nil, errReading
 	}
-	return c.pqConn.PrepareContext(ctx, text)
+	statement, err := c.pqConn.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	return copying{statement}, nil
 }
 
 // Prepare is PrepareContext for whoever does not know it.
