@@ -25,6 +25,7 @@ type Router struct {
 	stores    *Stores
 	options   RouterOptions
 	stall     atomic.Pointer[func(context.Context, StorefrontID)]
+	latencies *Latencies
 
 	mu     sync.Mutex
 	cached map[StorefrontID]Placement
@@ -45,10 +46,14 @@ func NewRouter(directory *Directory, stores *Stores, options RouterOptions) *Rou
 		options.MaxCached = 10000
 	}
 	return &Router{
-		directory: directory, stores: stores, options: options,
+		directory: directory, stores: stores, options: options, latencies: NewLatencies(time.Now),
 		cached: map[StorefrontID]Placement{}, parked: map[StorefrontID]int{},
 	}
 }
+
+// Latencies is how long the requests of this instance took at each backend: what a
+// mover must not spoil.
+func (r *Router) Latencies() *Latencies { return r.latencies }
 
 // OnStall sets what is called when a request has been held for StallAfter: the
 // mover finishes or aborts a cutover whose coordinator died.
@@ -158,7 +163,9 @@ func (r *Router) attempt(ctx context.Context, storefront StorefrontID, try func(
 		return p, err
 	}
 	defer release()
+	started := time.Now()
 	err = try(store, p.Epoch)
+	r.latencies.Note(p.Place.Backend, time.Since(started))
 	if errors.Is(err, ErrUnreachable) {
 		r.stores.dropStore(p.Place, store) // whoever comes next opens it anew
 	}

@@ -1,20 +1,28 @@
 package migration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"smartseller/backends"
 	"smartseller/platform/control"
 )
 
 const (
-	chunkRows   = 1000
-	batchKeys   = 500
-	barrierWait = 250 * time.Millisecond
-	barrierMax  = 40
+	firstRows = 1000 // of a table's first chunk; the others are sized by time
+	chunkRows = 20000
+	batchKeys = 500
+	// tablesAtOnce are copied or compared side by side.
+	tablesAtOnce = 3
+	barrierWait  = 250 * time.Millisecond
+	barrierMax   = 40
 )
 
 // prepare makes the target, arms capture at the source and waits until every
@@ -23,7 +31,7 @@ func (x *run) prepare(ctx context.Context) error {
 	if err := x.makeTarget(ctx); err != nil {
 		return err
 	}
-	if err := x.source.Enlist(ctx, x.m.token()); err != nil {
+	if err := x.source.Enlist(ctx, x.token); err != nil {
 		return err
 	}
 	if err := x.hook(ctx, "K1"); err != nil {
@@ -63,7 +71,7 @@ func (x *run) makeTarget(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := x.target.Install(ctx, x.m.token(), x.m.TargetEpoch()); err != nil {
+	if err := x.target.Install(ctx, x.token, x.m.TargetEpoch()); err != nil {
 		return err
 	}
 	return x.checkSchema(ctx)
@@ -96,7 +104,7 @@ func (x *run) barrier(ctx context.Context) error {
 		return err
 	}
 	for try := 1; ; try++ {
-		err := x.source.Barrier(ctx, x.m.token(), barrierWait)
+		err := x.source.Barrier(ctx, x.token, barrierWait)
 		if err == nil || !errors.Is(err, backends.ErrLockBusy) {
 			return err
 		}
@@ -128,7 +136,7 @@ func (x *run) plotCopy(ctx context.Context) error {
 		return err
 	}
 	for t, through := range last {
-		if err := x.target.Load(ctx, x.m.token(), t, nil, backends.Progress{Table: t.Name, Through: through, Done: through == ""}); err != nil {
+		if err := x.target.Load(ctx, x.token, t, nil, backends.Progress{Table: t.Name, Through: through, Done: through == ""}); err != nil {
 			return err
 		}
 	}
@@ -136,38 +144,62 @@ func (x *run) plotCopy(ctx context.Context) error {
 	return x.enter(ctx, Copying)
 }
 
-// copyTables copies what is not yet copied, table by table. One serial loop per
-// table: a chunk and the changes of the same rows never overtake each other.
+// copyTables copies what is not yet copied. One serial loop per table: a chunk and
+// the changes of the same rows never overtake each other.
 func (x *run) copyTables(ctx context.Context) error {
 	plotted, err := x.target.Progress(ctx)
 	if err != nil {
 		return err
 	}
+	progress := map[*backends.Table]backends.Progress{}
 	for _, p := range plotted {
 		t := x.directory.Catalog().Table(p.Table)
 		if t == nil {
 			return fmt.Errorf("the target's progress names the unknown table %s", p.Table)
 		}
-		if err := x.copyTable(ctx, t, p); err != nil {
-			return err
-		}
+		progress[t] = p
+	}
+	if err := x.sideBySide(ctx, slices.Collect(maps.Keys(progress)), func(ctx context.Context, t *backends.Table) error {
+		return x.copyTable(ctx, t, progress[t])
+	}); err != nil {
+		return err
 	}
 	return x.enter(ctx, CatchingUp)
 }
 
+// sideBySide runs fn for each table, so many at a time that reading at one place and
+// writing at the other overlap, the largest first.
+func (x *run) sideBySide(ctx context.Context, tables []*backends.Table, fn func(context.Context, *backends.Table) error) error {
+	rows := x.m.Stats.Rows
+	slices.SortFunc(tables, func(a, b *backends.Table) int {
+		return cmp.Or(cmp.Compare(rows[b.Name], rows[a.Name]), cmp.Compare(a.Name, b.Name))
+	})
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(tablesAtOnce)
+	for _, t := range tables {
+		group.Go(func() error { return fn(ctx, t) })
+	}
+	return group.Wait()
+}
+
 func (x *run) copyTable(ctx context.Context, t *backends.Table, p backends.Progress) error {
-	shown := time.Now()
+	shown, rows := time.Now(), firstRows
 	for !p.Done {
 		if err := x.heed(); err != nil {
 			return err
 		}
-		next, err := x.copyChunk(ctx, t, p)
+		started := time.Now()
+		next, err := x.copyChunk(ctx, t, p, rows)
 		if err != nil {
 			return fmt.Errorf("copy %s: %w", t.Name, err)
 		}
-		p = next
+		took := time.Since(started)
+		p, rows = next, rowsFor(rows, took)
 		if err := x.drainTable(ctx, p); err != nil {
 			return fmt.Errorf("catch up %s: %w", t.Name, err)
+		}
+		if err := x.pace.rest(ctx, took); err != nil {
+			return err
 		}
 		if time.Since(shown) > 500*time.Millisecond {
 			shown = time.Now()
@@ -179,11 +211,11 @@ func (x *run) copyTable(ctx context.Context, t *backends.Table, p backends.Progr
 	return x.show(ctx, p)
 }
 
-func (x *run) copyChunk(ctx context.Context, t *backends.Table, p backends.Progress) (backends.Progress, error) {
+func (x *run) copyChunk(ctx context.Context, t *backends.Table, p backends.Progress, limit int) (backends.Progress, error) {
 	var rows []backends.Row
 	var more bool
 	err := x.source.Read(ctx, func(r backends.Reader) (err error) {
-		rows, more, err = r.Scan(t, p.Cursor, p.Through, chunkRows)
+		rows, more, err = r.Scan(t, p.Cursor, p.Through, limit)
 		return err
 	})
 	if err != nil {
@@ -198,7 +230,7 @@ func (x *run) copyChunk(ctx context.Context, t *backends.Table, p backends.Progr
 	if more {
 		p.Cursor = rows[len(rows)-1].Key()
 	}
-	err = x.target.Load(ctx, x.m.token(), t, rows, p)
+	err = x.target.Load(ctx, x.token, t, rows, p)
 	if errors.Is(err, backends.ErrUnique) {
 		keys := make([]backends.Key, len(rows))
 		for i, r := range rows {
@@ -214,7 +246,11 @@ func (x *run) copyChunk(ctx context.Context, t *backends.Table, p backends.Progr
 }
 
 func (x *run) show(ctx context.Context, p backends.Progress) error {
-	c := Checkpoint{Table: p.Table, Copied: p.Copied, Total: x.m.Stats.Rows[p.Table], Done: p.Done}
+	x.saving.Lock()
+	total := x.m.Stats.Rows[p.Table]
+	x.m.Stats.PacePercent = x.pace.percent()
+	x.saving.Unlock()
+	c := Checkpoint{Table: p.Table, Copied: p.Copied, Total: total, Done: p.Done}
 	return x.save(ctx, "progress", c, func(tx control.Tx, m *Move) error { return saveCheckpoint(tx, m.ID, c) })
 }
 
@@ -253,9 +289,11 @@ func (x *run) forget(ctx context.Context, from backends.Store, entries []backend
 	if err := x.hook(ctx, point); err != nil {
 		return err
 	}
-	if err := from.Forget(ctx, x.m.token(), entries); err != nil {
+	if err := from.Forget(ctx, x.token, entries); err != nil {
 		return err
 	}
+	x.saving.Lock()
+	defer x.saving.Unlock()
 	x.m.Stats.Captured += int64(len(entries))
 	return nil
 }
@@ -277,7 +315,7 @@ func (x *run) bring(ctx context.Context, from, to backends.Store, keys []backend
 		if err != nil {
 			return err
 		}
-		err = to.Apply(ctx, x.m.token(), b)
+		err = to.Apply(ctx, x.token, b)
 		var more *backends.HolderError
 		if !errors.As(err, &more) {
 			return err

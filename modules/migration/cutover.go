@@ -141,7 +141,7 @@ func (x *run) attempt(ctx context.Context, c crossing, sealed *time.Time) error 
 	if err := x.hook(ctx, "K11"); err != nil {
 		return err
 	}
-	if err := c.from.Change(ctx, x.m.token(), backends.Transition{From: []backends.State{backends.Sealed}, To: backends.Closed, Capture: true}); err != nil {
+	if err := c.from.Change(ctx, x.token, backends.Transition{From: []backends.State{backends.Sealed}, To: backends.Closed, Capture: true}); err != nil {
 		return err
 	}
 	if err := x.hook(ctx, "K12"); err != nil {
@@ -155,7 +155,7 @@ func (x *run) attempt(ctx context.Context, c crossing, sealed *time.Time) error 
 func (x *run) seal(ctx context.Context, c crossing, sealed *time.Time) error {
 	for try := 1; ; try++ {
 		*sealed = time.Now()
-		err := c.from.Change(ctx, x.m.token(), backends.Transition{
+		err := c.from.Change(ctx, x.token, backends.Transition{
 			From: []backends.State{backends.Active}, To: backends.Sealed, Capture: true, Exclusive: sealWait,
 		})
 		if !errors.Is(err, backends.ErrLockBusy) {
@@ -268,7 +268,7 @@ func (x *run) finish(ctx context.Context, c crossing) error {
 	if err := x.hook(ctx, "K14"); err != nil {
 		return err
 	}
-	err := c.to.Change(ctx, x.m.token(), backends.Transition{
+	err := c.to.Change(ctx, x.token, backends.Transition{
 		From: []backends.State{c.waiting}, To: backends.Active, Epoch: c.epoch + 1, Capture: c.capture,
 	})
 	if err != nil {
@@ -281,7 +281,7 @@ func (x *run) finish(ctx context.Context, c crossing) error {
 	if c.from == nil {
 		return nil
 	}
-	err = c.from.Change(ctx, x.m.token(), backends.Transition{
+	err = c.from.Change(ctx, x.token, backends.Transition{
 		From: []backends.State{backends.Closed}, To: c.left, Epoch: c.epoch + 1,
 	})
 	if err == nil {
@@ -306,7 +306,7 @@ func (x *run) abort(ctx context.Context, c crossing) error {
 			return err
 		}
 	}
-	return c.from.Change(ctx, x.m.token(), backends.Transition{
+	return c.from.Change(ctx, x.token, backends.Transition{
 		From: []backends.State{backends.Sealed, backends.Closed}, To: backends.Active, Capture: true,
 	})
 }

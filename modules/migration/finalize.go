@@ -17,7 +17,7 @@ const purgeRows = 1000
 // remains there. From the moment this phase is persisted there is no way back.
 func (x *run) finalize(ctx context.Context) error {
 	if x.source != nil {
-		err := x.source.Change(ctx, x.m.token(), backends.Transition{From: []backends.State{backends.Standby}, To: backends.Moved})
+		err := x.source.Change(ctx, x.token, backends.Transition{From: []backends.State{backends.Standby}, To: backends.Moved})
 		if f, reading := x.source.Fence(ctx); reading != nil || f.State != backends.Absent {
 			if err = errors.Join(err, reading); err != nil {
 				return err
@@ -41,7 +41,7 @@ func (x *run) erase(ctx context.Context, p backends.Place) error {
 	s, release, err := x.stores.Acquire(ctx, p)
 	if err == nil {
 		var purged int64
-		err = purgeAll(ctx, s, x.m.token(), &purged)
+		err = purgeAll(ctx, s, x.token, &purged)
 		release()
 		x.m.Stats.Purged += purged
 	}
@@ -89,7 +89,7 @@ func (x *run) retire(ctx context.Context, p backends.Place) error {
 		return err // given up already
 	}
 	open := []backends.State{backends.Active, backends.Sealed, backends.Closed}
-	if err := s.Change(ctx, x.m.token(), backends.Transition{From: open, To: backends.Active}); err != nil {
+	if err := s.Change(ctx, x.token, backends.Transition{From: open, To: backends.Active}); err != nil {
 		return err
 	}
 	if err := x.endWriters(ctx, s); err != nil {
@@ -98,13 +98,13 @@ func (x *run) retire(ctx context.Context, p backends.Place) error {
 	if err := x.forgetAll(ctx, s); err != nil {
 		return err
 	}
-	return s.Change(ctx, x.m.token(), backends.Transition{From: []backends.State{backends.Active}, To: backends.Active, Release: true})
+	return s.Change(ctx, x.token, backends.Transition{From: []backends.State{backends.Active}, To: backends.Active, Release: true})
 }
 
 // endWriters waits for those that may still record keys.
 func (x *run) endWriters(ctx context.Context, s backends.Store) error {
 	for {
-		err := s.Barrier(ctx, x.m.token(), barrierWait)
+		err := s.Barrier(ctx, x.token, barrierWait)
 		if !errors.Is(err, backends.ErrLockBusy) {
 			return err
 		}
@@ -124,7 +124,7 @@ func (x *run) forgetAll(ctx context.Context, s backends.Store) error {
 		if err != nil || len(entries)+len(checked) == 0 {
 			return err
 		}
-		if err := errors.Join(s.Forget(ctx, x.m.token(), entries), s.Verified(ctx, x.m.token(), checked)); err != nil {
+		if err := errors.Join(s.Forget(ctx, x.token, entries), s.Verified(ctx, x.token, checked)); err != nil {
 			return err
 		}
 	}
@@ -163,7 +163,7 @@ func (x *run) undoTarget(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = s.Takeover(ctx, x.m.token())
+	err = s.Takeover(ctx, x.token)
 	release()
 	if errors.Is(err, backends.ErrStaleToken) {
 		return nil // not ours: what made this move fail in the first place

@@ -49,14 +49,14 @@ func (x *run) gate(name, result string) {
 // openReverse turns capture on at the target before it can take a write, and
 // sends a row back the way that a rollback would come.
 func (x *run) openReverse(ctx context.Context) error {
-	err := x.target.Change(ctx, x.m.token(), backends.Transition{From: []backends.State{backends.Loading}, To: backends.Loading, Capture: true})
+	err := x.target.Change(ctx, x.token, backends.Transition{From: []backends.State{backends.Loading}, To: backends.Loading, Capture: true})
 	if err != nil {
 		return err
 	}
 	k := x.canary()
 	row := backends.Row{k.ID, x.m.ID, time.Now().UnixMicro()}
 	put := backends.Batch{Keys: []backends.Key{k}, Rows: map[backends.Key]backends.Row{k: row}}
-	if err := x.target.Apply(ctx, x.m.token(), put); err != nil {
+	if err := x.target.Apply(ctx, x.token, put); err != nil {
 		return err
 	}
 	if err := x.bring(ctx, x.target, x.source, put.Keys, nil); err != nil {
@@ -87,7 +87,7 @@ func (x *run) canary() backends.Key {
 
 func (x *run) eraseCanary(ctx context.Context, places ...backends.Store) error {
 	for _, s := range places {
-		if err := s.Apply(ctx, x.m.token(), backends.Batch{Keys: []backends.Key{x.canary()}}); err != nil {
+		if err := s.Apply(ctx, x.token, backends.Batch{Keys: []backends.Key{x.canary()}}); err != nil {
 			return err
 		}
 	}

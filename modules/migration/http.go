@@ -68,6 +68,17 @@ type moveInput struct {
 
 type moveOutput struct{ Body moveBody }
 
+type paceBody struct {
+	Percent int64 `json:"percent" minimum:"1" maximum:"100" doc:"Share of the time that copying and comparing may work, at most"`
+}
+
+type paceInput struct {
+	moveInput
+	Body paceBody
+}
+
+type paceAll struct{ Body paceBody }
+
 type explainOutput struct{ Body Explanation }
 
 type listInput struct {
@@ -155,6 +166,7 @@ func Routes(server *httpx.Server, s *Service) {
 			return s.stream(ctx, in.ID, after)
 		})
 	})
+	paceRoutes(server, s)
 	for _, want := range []Intent{WantPause, WantResume, WantCancel, WantCutover, WantRollback, WantFinalize} {
 		httpx.Register(server, huma.Operation{
 			OperationID: string(want) + "-move", Method: http.MethodPost, Path: movesPath + "/{id}/" + string(want), Summary: "Ask a move to " + string(want),
@@ -167,6 +179,31 @@ func Routes(server *httpx.Server, s *Service) {
 			return &moveOutput{bodyOf(m, nil)}, nil
 		})
 	}
+}
+
+func paceRoutes(server *httpx.Server, s *Service) {
+	const all = "/api/admin/move-pace"
+	httpx.Register(server, huma.Operation{
+		OperationID: "pace-move", Method: http.MethodPut, Path: movesPath + "/{id}/pace", Summary: "Bound the pace of a move, also of one under way",
+		Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *paceInput) (*moveOutput, error) {
+		m, err := s.Pace(ctx, in.ID, in.Body.Percent)
+		if err != nil {
+			return nil, err
+		}
+		return &moveOutput{bodyOf(m, nil)}, nil
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "pace-moves", Method: http.MethodPut, Path: all, Summary: "Bound the pace of every move", Security: httpx.Admin,
+	}, func(ctx context.Context, in *paceAll) (*paceAll, error) {
+		return in, s.PaceAll(ctx, in.Body.Percent)
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "get-pace", Method: http.MethodGet, Path: all, Summary: "Show what bounds the pace of every move", Security: httpx.Admin,
+	}, func(ctx context.Context, _ *struct{}) (*paceAll, error) {
+		percent, err := s.PaceOfAll(ctx)
+		return &paceAll{paceBody{percent}}, err
+	})
 }
 
 // stream reads events behind an id; last when the move has ended, so no more will come.

@@ -72,6 +72,11 @@ type Options struct {
 	// WindowSeconds is how long the old place is kept in step after the cutover,
 	// so that a rollback loses nothing; 0: a day.
 	WindowSeconds int64 `json:"window_seconds,omitempty"`
+	// Unpaced copies and compares at full speed, whatever requests feel.
+	Unpaced bool `json:"unpaced,omitempty"`
+	// PacePercent bounds the share of the time that copying and comparing may work;
+	// 0: 100. It can be changed while the move runs.
+	PacePercent int64 `json:"pace_percent,omitempty" minimum:"0" maximum:"100"`
 }
 
 func (o Options) window() time.Duration {
@@ -83,10 +88,12 @@ func (o Options) window() time.Duration {
 
 // Stats are what a move measured so far. Times are microseconds UTC.
 type Stats struct {
-	Rows         map[string]int64  `json:"rows,omitempty"`
-	Digests      map[string]string `json:"digests,omitempty"`
-	Captured     int64             `json:"captured"`
-	CutoverTries int64             `json:"cutover_tries"`
+	Rows     map[string]int64  `json:"rows,omitempty"`
+	Digests  map[string]string `json:"digests,omitempty"`
+	Captured int64             `json:"captured"`
+	// PacePercent is the share of the time that copying worked last; 0: it halted for the sake of requests.
+	PacePercent  int64 `json:"pace_percent"`
+	CutoverTries int64 `json:"cutover_tries"`
 	// VerifiedAt is when the move was verified and began to wait for its cutover; 0: not yet.
 	VerifiedAt     int64             `json:"verified_at,omitempty"`
 	CommittedAt    int64             `json:"committed_at,omitempty"`
@@ -127,6 +134,14 @@ func (m *Move) TargetEpoch() int64 { return m.SourceEpoch + 1 }
 
 // BackEpoch is the placement's epoch after a rollback.
 func (m *Move) BackEpoch() int64 { return m.SourceEpoch + 2 }
+
+// placesToSpare are the backends whose requests the copy yields to.
+func (m *Move) placesToSpare() []string {
+	if m.Options.Unpaced {
+		return nil
+	}
+	return []string{m.Source.Backend, m.Target.Backend}
+}
 
 func (m *Move) token() backends.Token { return backends.Token{Move: m.ID, Gen: m.Gen} }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,14 +18,21 @@ var errCrash = errors.New("crashed")
 // run is one move while this instance holds its lease.
 type run struct {
 	*Runner
+	token  backends.Token
 	m      *Move // as persisted; changed by save alone
 	cancel context.CancelCauseFunc
 	intent atomic.Value // Intent, refreshed by the heartbeat
+	pace   *pace        // its bound is refreshed by the heartbeat
 
 	source, target backends.Store // acquired by open
 	release        []func()
 	keepVerifying  bool // applied keys are recorded for comparison
-	provedWayBack  bool // this run has compared the old place with the new one
+
+	// While tables are copied or compared side by side: saving guards m, draining
+	// lets one drain at a time go from reading captured keys to forgetting them. Two
+	// would read the same keys, and the older rows could be applied last.
+	saving, draining sync.Mutex
+	provedWayBack    bool // this run has compared the old place with the new one
 }
 
 // run claims a move and takes it as far as it goes.
@@ -37,8 +45,9 @@ func (r *Runner) run(ctx context.Context, id string) {
 		return
 	}
 	own, cancel := context.WithCancelCause(ctx)
-	x := &run{Runner: r, m: m, cancel: cancel}
+	x := &run{Runner: r, token: m.token(), m: m, cancel: cancel}
 	x.intent.Store(m.Intent)
+	x.pace = newPace(r.router.Latencies(), time.Now, m.placesToSpare()...)
 	beating := make(chan struct{})
 	go func() {
 		defer close(beating)
@@ -70,6 +79,7 @@ func (x *run) heartbeat(ctx context.Context, id string, gen int64) {
 		case <-tick.C:
 		}
 		var want Intent
+		var bound int64
 		err := x.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 			m, err := readMove(tx, id, true)
 			if err != nil {
@@ -79,6 +89,9 @@ func (x *run) heartbeat(ctx context.Context, id string, gen int64) {
 				return errLost
 			}
 			want = m.Intent
+			if bound, err = paceBound(tx, m.Options); err != nil {
+				return err
+			}
 			if until := tx.Now() + x.leaseOf(m).Microseconds(); until > m.LeaseUntil+every.Microseconds() || x.leaseOf(m) == leaseCutting {
 				_, err = tx.Exec(`UPDATE moves SET lease_until = $2 WHERE id = $1`, id, until)
 			}
@@ -90,6 +103,7 @@ func (x *run) heartbeat(ctx context.Context, id string, gen int64) {
 		}
 		if err == nil {
 			x.intent.Store(want)
+			x.pace.bound.Store(bound)
 		}
 	}
 }
@@ -110,6 +124,8 @@ func (x *run) handBack(ctx context.Context) {
 // save persists a transition, guarded by the fencing number: errLost when the
 // move was taken over. change may run again.
 func (x *run) save(ctx context.Context, kind string, data any, change func(tx control.Tx, m *Move) error) error {
+	x.saving.Lock()
+	defer x.saving.Unlock()
 	var saved *Move
 	err := x.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 		m, err := readMove(tx, x.m.ID, true)
@@ -272,6 +288,8 @@ func (x *run) step(ctx context.Context) error {
 // heed turns the operator's wish into the error that ends a step, where the phase
 // allows it. Long steps ask it between their transactions.
 func (x *run) heed() error {
+	x.saving.Lock()
+	defer x.saving.Unlock()
 	want := x.intent.Load().(Intent)
 	switch {
 	case x.m.Phase == Cancelling || x.m.EndedAt != nil || x.m.Cut == Committed:
@@ -309,7 +327,7 @@ func (x *run) acquire(ctx context.Context, p backends.Place, into *backends.Stor
 	if err != nil {
 		return err
 	}
-	if err := s.Takeover(ctx, x.m.token()); err != nil {
+	if err := s.Takeover(ctx, x.token); err != nil {
 		release()
 		return err
 	}

@@ -215,3 +215,36 @@ func (s *Service) Ask(ctx context.Context, id string, want Intent) (m *Move, err
 	}
 	return m, err
 }
+
+// Pace bounds, from now on, the share of the time that a move may work, in percent.
+// A move under way follows within a second.
+func (s *Service) Pace(ctx context.Context, id string, percent int64) (m *Move, err error) {
+	err = s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		if m, err = readMove(tx, id, true); err != nil {
+			return err
+		}
+		if m.EndedAt != nil {
+			return fault.New(fault.Conflict, "move_phase", "The move is %s; it has no pace any more.", m.Phase)
+		}
+		m.Options.PacePercent = percent
+		if err := writeOptions(tx, m); err != nil {
+			return err
+		}
+		return addEvent(tx, id, "paced", map[string]any{"percent": percent})
+	})
+	return m, err
+}
+
+// PaceAll bounds, from now on, the share of the time that each move may work.
+func (s *Service) PaceAll(ctx context.Context, percent int64) error {
+	return s.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return setPaceOfAll(tx, percent) })
+}
+
+// PaceOfAll reads what PaceAll was told; 100 when it never was.
+func (s *Service) PaceOfAll(ctx context.Context) (percent int64, err error) {
+	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		percent, err = paceOfAll(tx)
+		return err
+	})
+	return percent, err
+}

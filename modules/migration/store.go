@@ -150,3 +150,31 @@ func saveCheckpoint(tx control.Tx, move string, c Checkpoint) error {
 		move, c.Table, c.Copied, c.Total, done, tx.Now())
 	return err
 }
+
+// paceBound is the least of what operators allow one move and all of them, in percent.
+func paceBound(tx control.Tx, o Options) (int64, error) {
+	all, err := paceOfAll(tx)
+	if o.PacePercent > 0 {
+		all = min(all, o.PacePercent)
+	}
+	return all, err
+}
+
+func paceOfAll(tx control.Tx) (percent int64, err error) {
+	err = tx.Get(&percent, `SELECT COALESCE(min(percent), 100) FROM move_pace`)
+	return percent, err
+}
+
+func setPaceOfAll(tx control.Tx, percent int64) error {
+	_, err := tx.Exec(`INSERT INTO move_pace (id, percent) VALUES ('all', $1) ON CONFLICT (id) DO UPDATE SET percent = excluded.percent`, percent)
+	return err
+}
+
+func writeOptions(tx control.Tx, m *Move) error {
+	options, err := json.Marshal(m.Options)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`UPDATE moves SET options = $2, updated_at = $3 WHERE id = $1`, m.ID, string(options), tx.Now())
+	return err
+}

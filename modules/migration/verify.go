@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"smartseller/backends"
 )
-
-const verifyRows = 1000
 
 // verify compares everything while the storefront serves on, proves that rows
 // travel back as well, asks the gates, and stays in step until the cutover may come.
@@ -79,12 +78,19 @@ func (x *run) stayInStep(ctx context.Context, from, to backends.Store) error {
 // compareAll compares every row of every table by digest, in key order.
 func (x *run) compareAll(ctx context.Context, from, to backends.Store) error {
 	digests := map[string]string{}
-	for _, t := range x.directory.Catalog().Moving() {
+	var adding sync.Mutex
+	tables := x.directory.Catalog().Moving()
+	err := x.sideBySide(ctx, slices.Clone(tables), func(ctx context.Context, t *backends.Table) error {
 		sum, err := x.compareTable(ctx, t, from, to)
-		if err != nil {
-			return err
-		}
+		adding.Lock()
+		defer adding.Unlock()
 		digests[t.Name] = sum.String()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
 		if err := x.checkReferences(ctx, t, from, to); err != nil {
 			return err
 		}
@@ -94,13 +100,15 @@ func (x *run) compareAll(ctx context.Context, from, to backends.Store) error {
 }
 
 func (x *run) compareTable(ctx context.Context, t *backends.Table, from, to backends.Store) (sum backends.Digest, err error) {
+	rows := firstRows
 	for after, more := "", true; more; {
 		if err := x.heed(); err != nil {
 			return sum, err
 		}
+		started := time.Now()
 		var want []backends.Row
 		if err := from.Read(ctx, func(r backends.Reader) (err error) {
-			want, more, err = r.Scan(t, after, "", verifyRows)
+			want, more, err = r.Scan(t, after, "", rows)
 			return err
 		}); err != nil {
 			return sum, err
@@ -121,6 +129,11 @@ func (x *run) compareTable(ctx context.Context, t *backends.Table, from, to back
 			return sum, err
 		}
 		after = through
+		took := time.Since(started)
+		rows = rowsFor(rows, took)
+		if err := x.pace.rest(ctx, took); err != nil {
+			return sum, err
+		}
 	}
 	return sum, nil
 }
@@ -187,6 +200,8 @@ func compareRows(t *backends.Table, want, have []backends.Row, sum *backends.Dig
 // comparison under seal; one that outlives two drains untouched stays different.
 func (x *run) recheck(ctx context.Context, from, to backends.Store, keys []backends.Key) error {
 	const patience = 2
+	x.draining.Lock()
+	defer x.draining.Unlock()
 	for round := 1; len(keys) > 0; round++ {
 		touched, err := x.drainOnce(ctx, from, to)
 		if err != nil {
@@ -300,7 +315,7 @@ func (x *run) compareApplied(ctx context.Context, from, to backends.Store) error
 		if err := x.recheck(ctx, from, to, differ); err != nil {
 			return err
 		}
-		if err := to.Verified(ctx, x.m.token(), entries); err != nil || len(entries) < batchKeys {
+		if err := to.Verified(ctx, x.token, entries); err != nil || len(entries) < batchKeys {
 			return err // what drains added meanwhile is compared next time, under seal at the latest
 		}
 	}

@@ -1,0 +1,142 @@
+package migration
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"smartseller/backends"
+)
+
+// Pacing keeps a copy from being felt. The mover works a share of the time and rests
+// for the remainder; the share follows the 95th percentile of the requests' latency at
+// both places against what it was before the move (additive increase, multiplicative
+// decrease, as in congestion control). Operators bound it, live, for one move and for
+// all. The last drain, under seal, is never paced.
+const (
+	chunkTime     = 50 * time.Millisecond // what a chunk is sized to take
+	leastRows     = 1000
+	paceEvery     = 500 * time.Millisecond
+	paceWindow    = 2 * time.Second
+	paceBefore    = 30 * time.Second // how much of the past is the measure
+	paceSamples   = 30               // fewer requests say nothing
+	strained      = 1.2              // times the measure: slow down
+	relaxed       = 1.1              // times the measure: speed up
+	leastShare    = 0.02
+	paceTolerance = 5 * time.Second  // of strain at the least share, before the copy halts
+	paceForgives  = 30 * time.Second // of a halt: what is still slow is not the copy's doing
+)
+
+type pace struct {
+	latencies *backends.Latencies
+	clock     func() time.Time
+	bound     atomic.Int64 // percent, by operators
+
+	mu       sync.Mutex
+	before   map[string]time.Duration // by backend; none: too few requests to tell
+	share    float64
+	looked   time.Time
+	strainAt time.Time // since when the least share is still too much
+	haltedAt time.Time
+}
+
+func newPace(l *backends.Latencies, clock func() time.Time, places ...string) *pace {
+	p := &pace{latencies: l, clock: clock, before: map[string]time.Duration{}, share: 1, looked: clock()}
+	p.bound.Store(100)
+	for _, name := range places {
+		p.before[name] = 0
+	}
+	p.measure(paceBefore)
+	return p
+}
+
+// measure takes the latency of the recent past as what it should be.
+func (p *pace) measure(over time.Duration) {
+	for name := range p.before {
+		p.before[name] = 0
+		if p95, requests := p.latencies.Quantile(name, 0.95, over); requests >= paceSamples {
+			p.before[name] = p95
+		}
+	}
+}
+
+// percent is the share of the time that the copy works now; 0: it halts.
+func (p *pace) percent() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int64(100 * p.allowed())
+}
+
+func (p *pace) allowed() float64 {
+	if !p.haltedAt.IsZero() {
+		return 0
+	}
+	return min(p.share, float64(p.bound.Load())/100)
+}
+
+// look adjusts the share, at most twice a second, and returns it.
+func (p *pace) look() float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.clock()
+	if now.Sub(p.looked) < paceEvery {
+		return p.allowed()
+	}
+	p.looked = now
+	switch strain := p.strain(); {
+	case strain <= strained:
+		p.strainAt, p.haltedAt = time.Time{}, time.Time{}
+		if strain < relaxed {
+			p.share = min(1, p.share*1.1+0.02)
+		}
+	case p.share > leastShare:
+		p.share = max(leastShare, p.share*0.6)
+	case p.strainAt.IsZero():
+		p.strainAt = now
+	case p.haltedAt.IsZero() && now.Sub(p.strainAt) > paceTolerance:
+		p.haltedAt = now
+	case !p.haltedAt.IsZero() && now.Sub(p.haltedAt) > paceForgives:
+		p.measure(paceForgives - paceWindow)
+		p.strainAt, p.haltedAt = time.Time{}, time.Time{}
+	}
+	return p.allowed()
+}
+
+// strain is how many times as long as before requests take, at the place where it is worst.
+func (p *pace) strain() float64 {
+	worst := 0.0
+	for name, before := range p.before {
+		p95, requests := p.latencies.Quantile(name, 0.95, paceWindow)
+		if before > 0 && requests >= paceSamples {
+			worst = max(worst, float64(p95)/float64(before))
+		}
+	}
+	return worst
+}
+
+// rest waits as long as the share of the work that was just done asks for. What
+// operators change counts at once.
+func (p *pace) rest(ctx context.Context, worked time.Duration) error {
+	const slice = 100 * time.Millisecond
+	for rested := time.Duration(0); ; {
+		share := p.look()
+		left := slice
+		if share > 0 {
+			left = min(slice, time.Duration(float64(worked)*(1-share)/share)-rested)
+		}
+		if left <= 0 {
+			return ctx.Err()
+		}
+		if err := pause(ctx, left); err != nil {
+			return err
+		}
+		rested += left
+	}
+}
+
+// rowsFor sizes the next chunk by how long the last one took.
+func rowsFor(rows int, took time.Duration) int {
+	next := int(float64(rows) * float64(chunkTime) / float64(max(took, time.Millisecond)))
+	return max(leastRows, min(next, 2*rows, chunkRows))
+}
