@@ -18,5 +18,7 @@ test: ## install what is missing, run every test, leave nothing behind
 lint: ## check format, vet, module file and golangci-lint's list
 	@.ci/lint
 
-bench: ## run the benchmarks beside a throwaway PostgreSQL server
+bench: ## measure moves against offline peers, and transactions, as ratios of one run; figures in bench.json
+	@. .ci/need.sh && need_compiler && need_postgres
+	@go run ./e2e/bench
 	@.ci/test -run '^$$' -bench . -benchmem

@@ -72,7 +72,7 @@ func schemaOf(ctx context.Context, db *sql.DB) (texts, tables []string, err erro
 	return texts, tables, rows.Err()
 }
 
-func loadTable(ctx context.Context, from *sql.DB, to *sql.Tx, table string) error {
+func loadTable(ctx context.Context, from *sql.DB, to *sql.Tx, table string) (err error) {
 	rows, err := from.QueryContext(ctx, "SELECT * FROM "+table)
 	if err != nil {
 		return err
@@ -86,6 +86,7 @@ func loadTable(ctx context.Context, from *sql.DB, to *sql.Tx, table string) erro
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, insert.Close()) }()
 	values, into := make([]any, len(columns)), make([]any, len(columns))
 	for i := range values {
 		into[i] = &values[i]
@@ -98,5 +99,5 @@ func loadTable(ctx context.Context, from *sql.DB, to *sql.Tx, table string) erro
 			return err
 		}
 	}
-	return errors.Join(rows.Err(), insert.Close())
+	return rows.Err()
 }
