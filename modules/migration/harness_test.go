@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,12 +37,6 @@ var (
 	}
 
 	addCounter = backends.Write(counters, `INSERT INTO counters (storefront_id, id, value) VALUES ($1, $2, $3)`)
-	bump       = backends.Write(counters, `UPDATE counters SET value = value + 1 WHERE storefront_id = $1 AND id = $2 RETURNING value`)
-	drop       = backends.Write(counters, `DELETE FROM counters WHERE storefront_id = $1 AND id = $2`)
-	getCounter = backends.Read(`SELECT value FROM counters WHERE storefront_id = $1 AND id = $2`)
-	ghosts     = backends.Read(`SELECT count(*) FROM counters WHERE storefront_id = $1 AND value < 0`)
-	addToken   = backends.Write(tokens, `INSERT INTO one_time_tokens (storefront_id, id, customer_id, purpose, token_hash, email_key, created_at, expires_at)
-		VALUES ($1, $2, '', '', $3, '', 0, 0)`)
 )
 
 // world is what instances share: the control database and the places.
@@ -51,8 +44,7 @@ type world struct {
 	dsn    string
 	folder string
 	keys   *crypto.Keyring
-	// The servers of the Postgres backends; empty: only files.
-	sharedDSN, sharedAdminDSN, serverDSN string
+	wide   bool // servers too, not only files
 }
 
 // instance is one process of the platform, as far as moves need one.
@@ -73,13 +65,24 @@ func newWorld(t *testing.T) *world {
 	return &world{dsn: "sqlite:" + filepath.Join(folder, "control.db"), folder: folder, keys: keys}
 }
 
-// newWideWorld has every kind of backend.
+// newWideWorld has every kind of backend twice.
 func newWideWorld(t *testing.T) *world {
 	w := newWorld(t)
-	w.serverDSN = pgtest.ServerDSN(t)
-	w.sharedAdminDSN = pgtest.Database(t)
-	w.sharedDSN = pgtest.Role(t, w.sharedAdminDSN, "")
+	w.wide = true
+	databases.once.Do(func() {
+		for n := range databases.shared {
+			databases.shared[n].admin, databases.shared[n].app = pgtest.LastingDatabase(t)
+		}
+		databases.server = pgtest.ServerDSN(t)
+	})
 	return w
+}
+
+// databases are what all worlds share: a shared database has many storefronts anyway.
+var databases struct {
+	once   sync.Once
+	shared [2]struct{ admin, app string }
+	server string
 }
 
 func (w *world) configs() []backends.Config {
@@ -87,10 +90,13 @@ func (w *world) configs() []backends.Config {
 		{Name: "one", Kind: backends.SQLite, Path: filepath.Join(w.folder, "one")},
 		{Name: "two", Kind: backends.SQLite, Path: filepath.Join(w.folder, "two")},
 	}
-	if w.serverDSN != "" {
+	if !w.wide {
+		return out
+	}
+	for n, suffix := range []string{"", "-2"} {
 		out = append(out,
-			backends.Config{Name: "shared", Kind: backends.SharedPostgres, DSN: w.sharedDSN, AdminDSN: w.sharedAdminDSN},
-			backends.Config{Name: "dedicated", Kind: backends.DedicatedPostgres, AdminDSN: w.serverDSN})
+			backends.Config{Name: "shared" + suffix, Kind: backends.SharedPostgres, DSN: databases.shared[n].app, AdminDSN: databases.shared[n].admin},
+			backends.Config{Name: "dedicated" + suffix, Kind: backends.DedicatedPostgres, AdminDSN: databases.server})
 	}
 	return out
 }
@@ -128,10 +134,14 @@ func (w *world) instance(t *testing.T, hook func(context.Context, string) error,
 
 // storefront founds a storefront with some rows on backend one.
 func (i *instance) storefront(t *testing.T, rows int) backends.StorefrontID {
+	return i.storefrontOn(t, "one", rows)
+}
+
+func (i *instance) storefrontOn(t *testing.T, backend string, rows int) backends.StorefrontID {
 	ctx := context.Background()
 	id := backends.StorefrontID(ids.New())
-	at := backends.Placement{Place: backends.Place{Backend: "one", Storefront: id, Epoch: 1}, Epoch: 1}
-	b, err := i.directory.Backend(ctx, "one")
+	at := backends.Placement{Place: backends.Place{Backend: backend, Storefront: id, Epoch: 1}, Epoch: 1}
+	b, err := i.directory.Backend(ctx, backend)
 	require.NoError(t, err)
 	require.NoError(t, b.Ping(ctx))
 	require.NoError(t, b.Create(ctx, at.Place))
@@ -141,12 +151,12 @@ func (i *instance) storefront(t *testing.T, rows int) backends.StorefrontID {
 	require.NoError(t, s.Found(ctx, 1))
 	require.NoError(t, i.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return i.directory.Settle(tx, at) }))
 	require.NoError(t, i.router.Update(ctx, id, func(_ context.Context, tx backends.Tx) error {
-		for n := range rows {
-			if _, err := tx.Exec(addCounter, fmt.Sprintf("row-%06d", n), n); err != nil {
-				return err
-			}
+		many := make([][]any, rows)
+		for n := range many {
+			many[n] = []any{fmt.Sprintf("row-%06d", n), n}
 		}
-		return nil
+		_, err := tx.ExecMany(addCounter, many)
+		return err
 	}))
 	return id
 }
@@ -165,111 +175,13 @@ func (i *instance) waitFor(t *testing.T, id string, phases ...Phase) *Move {
 			}
 		}
 		return m.EndedAt != nil
-	}, waitLong, 10*time.Millisecond, "waiting for %v: %v", phases, story{i, id})
+	}, waitLong, 4*waitStep, "waiting for %v: %v", phases, story{i, id})
 	require.Contains(t, phases, last.Phase, "cause: %s", last.Cause)
 	return last
 }
 
-// load writes to a storefront all the time and keeps a journal of what was
-// acknowledged. Every writer has rows of its own, so the end is exactly known.
-type load struct {
-	store      backends.TenantStore
-	storefront backends.StorefrontID
-	stopped    chan struct{}
-	done       sync.WaitGroup
-	failures   atomic.Int64
-	requests   atomic.Int64
-	firstError atomic.Value
-
-	mu      sync.Mutex
-	journal map[string]int64
-}
-
-const loadWriters = 4
-
-func startLoad(store backends.TenantStore, id backends.StorefrontID) *load {
-	l := &load{store: store, storefront: id, stopped: make(chan struct{}), journal: map[string]int64{}}
-	for n := range loadWriters {
-		l.done.Go(func() { l.write(fmt.Sprintf("writer-%d", n)) })
-	}
-	return l
-}
-
-// write adds, counts up, and adds and deletes a row that must stay deleted.
-func (l *load) write(row string) {
-	pace := time.NewTicker(20 * time.Millisecond) // a steady load, below what a mover can follow, also under the race detector
-	defer pace.Stop()
-	for n := 0; ; n++ {
-		select {
-		case <-l.stopped:
-			return
-		case <-pace.C:
-		}
-		l.requests.Add(1)
-		var v int64
-		err := l.store.Update(context.Background(), l.storefront, func(_ context.Context, tx backends.Tx) error {
-			if n == 0 {
-				_, err := tx.Exec(addCounter, row, 1)
-				v = 1
-				return err
-			}
-			if err := tx.Get(&v, bump, row); err != nil {
-				return err
-			}
-			ghost := fmt.Sprintf("ghost-%s-%d", row, n)
-			if _, err := tx.Exec(addToken, ids.New(), []byte(ghost)); err != nil {
-				return err
-			}
-			_, err := tx.Exec(addCounter, ghost, -1)
-			return err
-		})
-		if err == nil && n > 0 {
-			err = l.store.Update(context.Background(), l.storefront, func(_ context.Context, tx backends.Tx) error {
-				_, err := tx.Exec(drop, fmt.Sprintf("ghost-%s-%d", row, n))
-				return err
-			})
-		}
-		if err == nil {
-			// A read that begins after the acknowledgement must see it.
-			var seen int64
-			err = l.store.View(context.Background(), l.storefront, func(_ context.Context, tx backends.Tx) error { return tx.Get(&seen, getCounter, row) })
-			if err == nil && seen != v {
-				err = fmt.Errorf("read %d after %d was acknowledged", seen, v)
-			}
-		}
-		if err != nil {
-			l.failures.Add(1)
-			l.firstError.CompareAndSwap(nil, err.Error())
-			return
-		}
-		l.mu.Lock()
-		l.journal[row] = v
-		l.mu.Unlock()
-	}
-}
-
-// check stops the load and compares journal and data.
-func (l *load) check(t *testing.T, store backends.TenantStore) {
-	t.Helper()
-	close(l.stopped)
-	l.done.Wait()
-	require.Zero(t, l.failures.Load(), "a request failed: %v", l.firstError.Load())
-	require.Len(t, l.journal, loadWriters)
-	require.NoError(t, store.View(context.Background(), l.storefront, func(_ context.Context, tx backends.Tx) error {
-		for row, want := range l.journal {
-			var got int64
-			require.NoError(t, tx.Get(&got, getCounter, row))
-			require.Equal(t, want, got, row)
-		}
-		var undead int64
-		require.NoError(t, tx.Get(&undead, ghosts))
-		require.Zero(t, undead, "deleted rows came back")
-		return nil
-	}))
-}
-
 const (
-	waitLong = 60 * time.Second
+	waitLong = 3 * time.Minute
 	waitStep = 5 * time.Millisecond
 )
 

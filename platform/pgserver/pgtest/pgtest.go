@@ -6,10 +6,12 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,6 +63,46 @@ func Database(t testing.TB) (adminDSN string) {
 	return change(t, server, func(u *url.URL) { u.Path = "/" + name })
 }
 
+// lasting are the databases and roles that Main drops, newest first.
+var lasting struct {
+	sync.Mutex
+	drops []string
+}
+
+// LastingDatabase makes an empty database for the tests of the whole process, and a
+// login role with a password that owns nothing there. Main drops both. Tests that
+// share a database must not be in each other's way.
+func LastingDatabase(t testing.TB) (adminDSN, dsn string) {
+	t.Helper()
+	server, database, role, password := ServerDSN(t), Name(), Name(), rand.Text()
+	execute(t, server, "CREATE DATABASE "+pq.QuoteIdentifier(database))
+	execute(t, server, "CREATE ROLE "+pq.QuoteIdentifier(role)+" LOGIN PASSWORD "+pq.QuoteLiteral(password))
+	lasting.Lock()
+	defer lasting.Unlock()
+	lasting.drops = append(lasting.drops, "DROP ROLE "+pq.QuoteIdentifier(role), "DROP DATABASE "+pq.QuoteIdentifier(database)+" WITH (FORCE)")
+	adminDSN = change(t, server, func(u *url.URL) { u.Path = "/" + database })
+	return adminDSN, change(t, adminDSN, func(u *url.URL) { u.User = url.UserPassword(role, password) })
+}
+
+func dropLasting() error {
+	lasting.Lock()
+	defer lasting.Unlock()
+	if len(lasting.drops) == 0 {
+		return nil
+	}
+	db, err := sql.Open("postgres", shared.dsn)
+	if err != nil {
+		return err
+	}
+	errs := []error{}
+	for _, drop := range slices.Backward(lasting.drops) {
+		_, err := db.ExecContext(context.Background(), drop)
+		errs = append(errs, err)
+	}
+	lasting.drops = nil
+	return errors.Join(append(errs, db.Close())...)
+}
+
 // Role makes a login role with a password and these attributes (such as
 // "CREATEDB", or "" for none), and returns its URL of the same database. The role
 // and all that it owns there are dropped when the test ends.
@@ -96,13 +138,13 @@ func Main(m *testing.M, after ...func() error) {
 }
 
 func exit(code int, after []func() error) {
-	for _, clean := range after {
+	shared.once.Do(func() {}) // waits for a start under way, and lets none begin
+	for _, clean := range append(after, dropLasting) {
 		if err := clean(); err != nil {
 			fmt.Fprintln(os.Stderr, "clear up:", err)
 			code = max(code, 1)
 		}
 	}
-	shared.once.Do(func() {}) // waits for a start under way, and lets none begin
 	if shared.server != nil {
 		if err := shared.server.Stop(); err != nil {
 			fmt.Fprintln(os.Stderr, "stop the test server:", err)
