@@ -180,12 +180,18 @@ func (p *program) kill() {
 func (p *program) stop(t *testing.T) {
 	t.Helper()
 	require.NoError(t, p.process.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, p.wait(t), "a graceful stop exits with 0: %s", &p.log)
+}
+
+// wait waits until the process has ended and says how.
+func (p *program) wait(t *testing.T) error {
+	t.Helper()
 	select {
 	case <-p.ended:
 	case <-time.After(patience):
-		require.Fail(t, "the server does not stop", "%s", &p.log)
+		require.Fail(t, "the server does not end", "%s", &p.log)
 	}
-	require.NoError(t, p.outcome, "a graceful stop exits with 0: %s", &p.log)
+	return p.outcome
 }
 
 func (p *program) dead() bool {
@@ -200,13 +206,8 @@ func (p *program) dead() bool {
 // diesAt waits until the process has killed itself at a point.
 func (p *program) diesAt(t *testing.T, point string) {
 	t.Helper()
-	select {
-	case <-p.ended:
-	case <-time.After(patience):
-		require.Fail(t, "the point was not reached", "%s: %s", point, &p.log)
-	}
 	var exit *exec.ExitError
-	require.ErrorAs(t, p.outcome, &exit, "%s: %s", point, &p.log)
+	require.ErrorAs(t, p.wait(t), &exit, "%s: %s", point, &p.log)
 	require.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal(), "%s: %s", point, &p.log)
 }
 

@@ -84,7 +84,7 @@ func TestStopLosesNoRequest(t *testing.T) {
 	reached(t, l, 50)
 
 	p.signal(t)
-	require.NoError(t, p.process.Wait(), "a graceful stop exits with 0: %s", &p.log)
+	require.NoError(t, p.wait(t), "a graceful stop exits with 0: %s", &p.log)
 	require.NoError(t, <-streamed, "the event stream is ended, not broken off")
 	require.Zero(t, p.leaseUntil(t, move), "the lease is handed back: %s", &p.log)
 	p.serve(t)
@@ -121,5 +121,5 @@ func TestSecondSignalForces(t *testing.T) {
 	require.NoError(t, err)
 	p.signal(t)
 	require.NoError(t, p.process.Process.Signal(syscall.SIGTERM))
-	require.Error(t, p.process.Wait(), "a forced stop does not exit with 0")
+	require.Error(t, p.wait(t), "a forced stop does not exit with 0")
 }
