@@ -42,7 +42,7 @@ func (p *program) inspect(t *testing.T, look func(a *audit)) {
 		backends.SharedPostgres:    sharedpostgres.Opener(catalog),
 		backends.DedicatedPostgres: dedicatedpostgres.Opener(catalog, keys),
 	})}
-	a.stores = backends.NewStores(a.directory, 0)
+	a.stores = backends.NewStores(a.directory, 8)
 	defer func() { require.NoError(t, errors.Join(a.stores.Close(), a.directory.Close(), db.Close())) }()
 	look(a)
 }
