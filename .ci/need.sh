@@ -43,6 +43,30 @@ need_postgres() {
 	has_postgres || missing "a PostgreSQL server (version 15 or newer) is" postgresql
 }
 
+# has_pgbouncer: Debian keeps it out of an ordinary PATH.
+has_pgbouncer() { [ -n "$(command -v pgbouncer)" ] || [ -x /usr/sbin/pgbouncer ]; }
+
+need_pgbouncer() {
+	has_pgbouncer || install_pgbouncer || true
+	has_pgbouncer || missing "the connection pooler PgBouncer is" pgbouncer
+}
+
+# install_pgbouncer wants the program alone: no service is started, now or later.
+install_pgbouncer() {
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e $policy ]; then
+		as_root true 2>/dev/null || return 1
+		printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+		as_root chmod 755 $policy
+		made=$policy
+	fi
+	install_package pgbouncer
+	installed=$?
+	[ -z "${made:-}" ] || as_root rm "$made"
+	as_root systemctl disable pgbouncer 2>/dev/null || true
+	return $installed
+}
+
 # install_postgres wants the programs alone: the package is kept from making, and
 # starting, a server of the system's own.
 install_postgres() {

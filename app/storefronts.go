@@ -92,12 +92,13 @@ type addBackend struct {
 	Kind     string `arg:"" enum:"shared-postgres,dedicated-postgres,sqlite" help:"shared-postgres, dedicated-postgres or sqlite."`
 	DSN      string `name:"dsn" help:"Of the application's role, for a shared Postgres."`
 	AdminDSN string `name:"admin-dsn" help:"Of the owner, for Postgres."`
+	Pooled   bool   `help:"The DSN leads through a transaction pooler, such as PgBouncer."`
 	Path     string `type:"path" help:"Folder, for SQLite."`
 }
 
 func (c *addBackend) Run(ctx context.Context, out io.Writer) error {
 	err := c.call(ctx, http.MethodPost, backendsPath, map[string]any{
-		"name": c.Name, "kind": c.Kind, "dsn": c.DSN, "admin_dsn": c.AdminDSN, "path": c.Path,
+		"name": c.Name, "kind": c.Kind, "dsn": c.DSN, "admin_dsn": c.AdminDSN, "pooled": c.Pooled, "path": c.Path,
 	}, nil)
 	if err != nil {
 		return err

@@ -48,6 +48,14 @@ func (d *Directory) Register(ctx context.Context, cfg Config) error {
 	if !backendName.MatchString(cfg.Name) {
 		return fault.InvalidField("/name", "invalid_name", "must be 1 to 40 lower-case letters, digits and dashes")
 	}
+	// Whatever cannot be opened later is refused now. It waits for no database.
+	b, err := d.openers[cfg.Kind](cfg)
+	if err != nil {
+		return err
+	}
+	if err := b.Close(); err != nil {
+		return err
+	}
 	plain, err := json.Marshal(cfg)
 	if err != nil {
 		return err

@@ -77,8 +77,8 @@ type Config struct {
 	Path string `json:"path,omitempty"`
 	// Host is the host that a SQLite backend's folder lives on.
 	Host string `json:"host,omitempty"`
-	// Pooled says that DSN goes through a transaction pooler: statements are
-	// then not prepared.
+	// Pooled says that the DSN of a shared Postgres goes through a transaction
+	// pooler: statements are then not prepared. AdminDSN never does.
 	Pooled bool `json:"pooled,omitempty"`
 }
 

@@ -38,6 +38,9 @@ var _ backends.Backend = (*Backend)(nil)
 // roles' passwords are derived from the keys, so none is stored.
 func Opener(catalog *backends.Catalog, keys *crypto.Keyring) backends.Opener {
 	return func(cfg backends.Config) (backends.Backend, error) {
+		if cfg.Pooled {
+			return nil, fault.InvalidField("/pooled", "not_poolable", "a dedicated Postgres is reached directly: each storefront has a database and a role of its own")
+		}
 		admin, err := postgres.Open(cfg.AdminDSN)
 		if err != nil {
 			return nil, fault.InvalidField("/admin_dsn", "invalid_dsn", err.Error())
@@ -203,7 +206,7 @@ func (b *Backend) Check(ctx context.Context) []backends.Finding {
 	if err == nil && !may {
 		f.Problem, f.Fix = "the administrator's role may not create databases and roles", "ALTER ROLE it CREATEDB CREATEROLE"
 	}
-	return []backends.Finding{postgres.CheckServer(ctx, b.admin), f}
+	return []backends.Finding{postgres.CheckServer(ctx, b.admin), f, postgres.CheckDirect(ctx, b.cfg.AdminDSN)}
 }
 
 // Free implements backends.Backend: a database cannot see its server's disk.

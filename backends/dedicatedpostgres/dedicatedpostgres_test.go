@@ -13,6 +13,7 @@ import (
 	"smartseller/backends/dedicatedpostgres"
 	"smartseller/backends/storetest"
 	"smartseller/platform/crypto"
+	"smartseller/platform/fault"
 	"smartseller/platform/pgserver/pgtest"
 )
 
@@ -41,4 +42,17 @@ func newBackend(t testing.TB, catalog *backends.Catalog) storetest.Subject {
 			"ss_"+strings.ReplaceAll(string(p.Storefront), "-", "")+"%").Scan(&n))
 		return n
 	}}
+}
+
+// TestRefusedConfigurations are told by the field, and wait for no server.
+func TestRefusedConfigurations(t *testing.T) {
+	t.Parallel()
+	const good = "postgres://owner:x@127.0.0.1:1/postgres?sslmode=disable"
+	for name, cfg := range map[string]backends.Config{
+		"/admin_dsn": {AdminDSN: "127.0.0.1"},
+		"/pooled":    {AdminDSN: good, Pooled: true},
+	} {
+		_, err := dedicatedpostgres.Opener(storetest.Catalog(t), nil)(cfg)
+		require.Equal(t, name, fault.Of(err).Fields[0].Pointer)
+	}
 }

@@ -129,3 +129,28 @@ func CheckServer(ctx context.Context, owner *sql.DB) backends.Finding {
 	}
 	return f
 }
+
+// CheckPooled holds the application's DSN to what was said of it. A transaction
+// pooler that nobody spoke of makes statements fail now and then.
+func CheckPooled(ctx context.Context, dsn string, said bool) backends.Finding {
+	return checkPath(ctx, "the application's way to the server", dsn, said,
+		"where prepared statements fail", "add the backend as pooled, or name the server's own address in the DSN")
+}
+
+// CheckDirect says whether the owner's DSN names the server itself.
+func CheckDirect(ctx context.Context, dsn string) backends.Finding {
+	return checkPath(ctx, "the owner's way to the server", dsn, false,
+		"which schema changes and bulk loads cannot use", "name the server's own address in the administrator's DSN")
+}
+
+func checkPath(ctx context.Context, check, dsn string, mayBePooled bool, why, fix string) backends.Finding {
+	f := backends.Finding{Check: check}
+	pooled, err := database.Pooled(ctx, dsn)
+	switch {
+	case err != nil:
+		f.Problem, f.Fix = "it cannot be followed: "+err.Error(), "start the server, or correct the DSN"
+	case pooled && !mayBePooled:
+		f.Problem, f.Fix = "it leads through a transaction pooler, "+why, fix
+	}
+	return f
+}

@@ -121,7 +121,10 @@ func (b *Backend) Check(ctx context.Context) []backends.Finding {
 	if err := postgres.CheckRole(ctx, b.admin, b.role); err != nil {
 		role.Problem, role.Fix = err.Error(), "give the application a login role of its own: no superuser, no BYPASSRLS, owner of nothing"
 	}
-	return []backends.Finding{postgres.CheckServer(ctx, b.admin), role}
+	return []backends.Finding{
+		postgres.CheckServer(ctx, b.admin), role,
+		postgres.CheckPooled(ctx, b.cfg.DSN, b.cfg.Pooled), postgres.CheckDirect(ctx, b.cfg.AdminDSN),
+	}
 }
 
 // Free implements backends.Backend: a database cannot see its server's disk.

@@ -44,6 +44,9 @@ func Opener(catalog *backends.Catalog) backends.Opener {
 		if !filepath.IsAbs(cfg.Path) {
 			return nil, fault.InvalidField("/path", "invalid_path", "must be the absolute path of a folder")
 		}
+		if cfg.Pooled {
+			return nil, fault.InvalidField("/pooled", "not_poolable", "files have no connection pooler")
+		}
 		return &Backend{cfg: cfg, catalog: catalog}, nil
 	}
 }

@@ -81,6 +81,7 @@ type addBackendInput struct {
 		Kind     string `json:"kind" enum:"shared-postgres,dedicated-postgres,sqlite" audit:"detail"`
 		DSN      string `json:"dsn,omitempty" doc:"Of the application's role, for a shared Postgres"`
 		AdminDSN string `json:"admin_dsn,omitempty" doc:"Of the owner"`
+		Pooled   bool   `json:"pooled,omitempty" doc:"The application's DSN leads through a transaction pooler such as PgBouncer"`
 		Path     string `json:"path,omitempty" doc:"Folder of a SQLite backend"`
 	}
 }
@@ -158,7 +159,7 @@ func backendRoutes(server *httpx.Server, s *Service) {
 		DefaultStatus: http.StatusNoContent, Security: httpx.Admin, Errors: []int{http.StatusConflict},
 	}, func(ctx context.Context, in *addBackendInput) (*struct{}, error) {
 		b := in.Body
-		return nil, s.AddBackend(ctx, backends.Config{Name: b.Name, Kind: backends.Kind(b.Kind), DSN: b.DSN, AdminDSN: b.AdminDSN, Path: b.Path})
+		return nil, s.AddBackend(ctx, backends.Config{Name: b.Name, Kind: backends.Kind(b.Kind), DSN: b.DSN, AdminDSN: b.AdminDSN, Pooled: b.Pooled, Path: b.Path})
 	})
 	httpx.Register(server, huma.Operation{
 		OperationID: "list-backends", Method: http.MethodGet, Path: "/api/admin/backends", Summary: "List backends", Security: httpx.Admin,
