@@ -19,6 +19,7 @@ type moveCommand struct {
 	Show     showMove     `cmd:"" help:"Show one, with its receipt. Example: smartseller move show ID"`
 	Explain  explainMove  `cmd:"" help:"Say what one waits for, and what to do. Example: smartseller move explain ID"`
 	Watch    watchMove    `cmd:"" help:"Follow one until it ends; Ctrl-C leaves it running. Example: smartseller move watch ID"`
+	Pace     paceMove     `cmd:"" help:"Bound how much of the time moves may work. Example: smartseller move pace 30 ID"`
 	Pause    pauseMove    `cmd:"" help:"Pause one before its cutover."`
 	Resume   resumeMove   `cmd:"" help:"Resume a paused one."`
 	Cancel   cancelMove   `cmd:"" help:"Undo one before its cutover: the storefront stays where it is."`
@@ -36,6 +37,7 @@ type startMove struct {
 	Manual     bool   `help:"Wait for 'move cutover' before cutting over."`
 	Window     int64  `default:"86400" help:"Seconds in which a rollback stays possible."`
 	Reason     string `help:"For the receipt."`
+	Unpaced    bool   `help:"Copy at full speed, whatever requests feel."`
 	DryRun     bool   `help:"Look at what would be done and change nothing."`
 }
 
@@ -50,7 +52,7 @@ func (c *startMove) Run(ctx context.Context, out io.Writer) error {
 	}
 	if err := c.call(ctx, http.MethodPost, movesPath, map[string]any{
 		"storefront_id": shop.ID, "target": c.Target, "reason": c.Reason, "dry_run": c.DryRun,
-		"options": map[string]any{"manual_cutover": c.Manual, "window_seconds": c.Window},
+		"options": map[string]any{"manual_cutover": c.Manual, "window_seconds": c.Window, "unpaced": c.Unpaced},
 	}, &answer); err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 // Wait is one thing that a move waits for, and what to do about it; Todo is empty
 // where waiting is all there is to do.
 type Wait struct {
-	For    string `json:"for" doc:"operator, lease, backend, transaction, backlog, window, progress or end"`
+	For    string `json:"for" doc:"operator, lease, pace, backend, transaction, backlog, window, progress or end"`
 	Detail string `json:"detail"`
 	Todo   string `json:"todo,omitempty"`
 }
@@ -89,6 +89,17 @@ func explainLease(m *Move, now int64) Wait {
 }
 
 func explainPhase(m *Move, tables []Checkpoint, now int64) []Wait {
+	var out []Wait
+	if bound := m.Stats.PacePercent; m.Phase == Copying && len(tables) > 0 && bound < 100 {
+		out = append(out, Wait{
+			For: "pace", Detail: fmt.Sprintf("works %d %% of the time, so that requests do not feel it", bound),
+			Todo: "nothing, or start moves with --unpaced when nobody is there",
+		})
+	}
+	return append(out, explainProgress(m, tables, now)...)
+}
+
+func explainProgress(m *Move, tables []Checkpoint, now int64) []Wait {
 	switch {
 	case m.Phase == Copying:
 		for _, c := range tables {
