@@ -73,7 +73,7 @@ type paceBody struct {
 }
 
 type paceInput struct {
-	moveInput
+	ID   string `path:"id" maxLength:"36"`
 	Body paceBody
 }
 
