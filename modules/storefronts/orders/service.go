@@ -2,6 +2,7 @@ package orders
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -70,7 +71,7 @@ func place(tx backends.Tx, customer, id string, w Wanted) (*Order, error) {
 	if err := chooseAddresses(tx, o, w); err != nil {
 		return nil, err
 	}
-	if err := analytics.Record(tx, placed(o)); err != nil {
+	if err := record(tx, o); err != nil {
 		return nil, err
 	}
 	if err := insertLines(tx, []Order{*o}); err != nil {
@@ -187,11 +188,13 @@ func copyAddress(tx backends.Tx, o *Order, id, pointer string) (Address, error) 
 	return addressOf(a), nil
 }
 
-func placed(o *Order) analytics.Event {
-	return analytics.Event{
-		Name: "order_placed", CustomerID: o.CustomerID, Subject: o.ID,
-		Data: fmt.Sprintf(`{"currency":%q,"lines":%d,"total":%d}`, o.Currency, len(o.Lines), o.Total),
+// record notes for the seller that an order came in.
+func record(tx backends.Tx, o *Order) error {
+	data, err := json.Marshal(map[string]any{"currency": o.Currency, "lines": len(o.Lines), "total": o.Total})
+	if err != nil {
+		return err
 	}
+	return analytics.Record(tx, analytics.Event{Name: "order_placed", CustomerID: o.CustomerID, Subject: o.ID, Data: string(data)})
 }
 
 // position is where a list of orders, newest first, goes on.

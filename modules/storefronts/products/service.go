@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 
 	"smartseller/backends"
 	"smartseller/platform/clock"
@@ -90,8 +91,11 @@ func addVariants(tx backends.Tx, found []Product, most int) (whole int, err erro
 		for n < len(rest) && rest[n].ProductID == found[i].ID {
 			n++
 		}
-		if n == len(rest) && len(variants) > most {
-			return i, nil // the last one that was read may have more
+		if n == len(rest) && len(variants) > most { // the last one that was read may have more
+			if i == 0 {
+				return 0, fmt.Errorf("product %s has more than %d variants", found[0].Handle, most)
+			}
+			return i, nil
 		}
 		found[i].Variants, rest = rest[:n:n], rest[n:]
 	}
