@@ -147,7 +147,7 @@ func (c *importCommand) follow(ctx context.Context, i *importReport, out io.Writ
 	}
 }
 
-// progress says in a line how far the import is.
+// progress says in a line how far the import is, in steps of ten percent.
 func (i *importReport) progress() string {
 	done, all := int64(0), int64(0)
 	for _, f := range i.Files {
@@ -160,7 +160,7 @@ func (i *importReport) progress() string {
 	if i.EndedAt != nil || all == 0 {
 		return i.State
 	}
-	return fmt.Sprintf("%-9s %3d %%", i.State, 100*done/all)
+	return fmt.Sprintf("%-9s %3d %%", i.State, 10*(10*done/all))
 }
 
 func (c *importCommand) omissions(ctx context.Context, id string) (all []omission, err error) {

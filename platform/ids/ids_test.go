@@ -10,11 +10,13 @@ import (
 
 func TestNamed(t *testing.T) {
 	t.Parallel()
-	id := ids.Named("shop", "customer", "1")
+	id := ids.Named(7, "shop", "customer", "1")
 	require.True(t, ids.Valid(id))
-	require.Equal(t, id, ids.Named("shop", "customer", "1"))
+	require.Equal(t, id, ids.Named(7, "shop", "customer", "1"))
 	require.Less(t, id, ids.New())
+	require.Less(t, ids.Named(1<<40-1, "shop"), ids.New())
+	require.Less(t, ids.Named(7, "shop"), ids.Named(8, "another"))
 	for _, other := range [][]string{{"shop", "customer", "2"}, {"shop", "customer1", ""}, {"shop", "customer"}, {"shopcustomer", "1"}, {}} {
-		require.NotEqual(t, id, ids.Named(other...), "%q", other)
+		require.NotEqual(t, id, ids.Named(7, other...), "%q", other)
 	}
 }

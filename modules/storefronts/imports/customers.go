@@ -1,6 +1,7 @@
 package imports
 
 import (
+	"strconv"
 	"strings"
 
 	"smartseller/backends"
@@ -10,9 +11,17 @@ import (
 )
 
 // named is the id of what an export calls by a key of its own: the same at every
-// import into the storefront, so that what is there already is found.
-func (j *job) named(what, key string) string {
-	return ids.Named(string(j.shop.ID), Shopify, what, key)
+// import into the storefront, so that what is there already is found. Keys that are
+// numbers grow from record to record, and the ids with them.
+func (j *job) named(what, key string) string { return j.part(what, key, 0) }
+
+// part is the id of a part of what has the key.
+func (j *job) part(what, key string, position int) string {
+	number, err := strconv.ParseUint(key, 10, 64)
+	if err != nil {
+		number = 0
+	}
+	return ids.Named(number, string(j.shop.ID), Shopify, what, key, strconv.Itoa(position))
 }
 
 // customers adds those of a batch who have no account yet. Of several with one e-mail

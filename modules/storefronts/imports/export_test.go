@@ -141,10 +141,25 @@ func sampleExpected(t *testing.T) (e expected) {
 	return e
 }
 
+// everywhere runs a test on files, and on Postgres.
+func everywhere(t *testing.T, test func(t *testing.T, h *home)) {
+	t.Helper()
+	for name, furnished := range map[string]func(*testing.T) *home{"files": newHome, "Postgres": newPostgresHome} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, furnished(t))
+		})
+	}
+}
+
 // TestOwnSample imports it twice, and a third time as the first start does.
 func TestOwnSample(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	everywhere(t, importOwnSample)
+}
+
+func importOwnSample(t *testing.T, h *home) {
+	t.Helper()
 	toys, want := h.shop(t, "toys", sample.Currency), sampleExpected(t)
 	h.requireReport(t, "toys", h.run(t, "toys", sampleFiles(t)...), want, true)
 	rows := h.rows(t, toys)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
+	"smartseller/backends/sharedpostgres"
 	"smartseller/backends/sqlite"
 	"smartseller/modules/customers"
 	"smartseller/modules/storefronts"
@@ -22,6 +23,7 @@ import (
 	"smartseller/platform/control"
 	"smartseller/platform/control/controltest"
 	"smartseller/platform/crypto"
+	"smartseller/platform/pgserver/pgtest"
 )
 
 const (
@@ -40,20 +42,40 @@ type home struct {
 	*imports.Service
 }
 
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// newHome keeps everything in files.
 func newHome(t *testing.T) *home {
+	t.Helper()
+	return furnish(t, controltest.Open(t), backends.Config{Name: "place", Kind: backends.SQLite, Path: t.TempDir()})
+}
+
+// newPostgresHome keeps everything in databases of Postgres.
+func newPostgresHome(t *testing.T) *home {
+	t.Helper()
+	db, err := control.Open(context.Background(), pgtest.Database(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	admin := pgtest.Database(t)
+	return furnish(t, db, backends.Config{Name: "place", Kind: backends.SharedPostgres, AdminDSN: admin, DSN: pgtest.Role(t, admin, "")})
+}
+
+func furnish(t *testing.T, db *control.DB, place backends.Config) *home {
 	t.Helper()
 	keys, err := crypto.New(make([]byte, 32))
 	require.NoError(t, err)
-	h := &home{db: controltest.Open(t), folder: t.TempDir()}
+	h := &home{db: db, folder: t.TempDir()}
 	h.tables, err = backends.NewCatalog(slices.Concat(customers.Tables(), products.Tables(), orders.Tables())...)
 	require.NoError(t, err)
-	directory := backends.NewDirectory(h.db, keys, h.tables, map[backends.Kind]backends.Opener{backends.SQLite: sqlite.Opener(h.tables)})
+	directory := backends.NewDirectory(h.db, keys, h.tables, map[backends.Kind]backends.Opener{
+		backends.SQLite: sqlite.Opener(h.tables), backends.SharedPostgres: sharedpostgres.Opener(h.tables),
+	})
 	h.stores = backends.NewStores(directory, 8)
 	h.router = backends.NewRouter(directory, h.stores, backends.RouterOptions{})
 	h.shops = storefronts.NewService(h.db, directory, h.stores)
 	t.Cleanup(func() { require.NoError(t, directory.Close()) })
 	t.Cleanup(func() { require.NoError(t, h.stores.Close()) })
-	require.NoError(t, h.shops.AddBackend(context.Background(), backends.Config{Name: "files", Kind: backends.SQLite, Path: t.TempDir()}))
+	require.NoError(t, h.shops.AddBackend(context.Background(), place))
 	h.start(t, h.router)
 	return h
 }
@@ -69,7 +91,7 @@ func (h *home) start(t *testing.T, store backends.TenantStore) {
 
 func (h *home) shop(t *testing.T, slug, currency string) backends.StorefrontID {
 	t.Helper()
-	made, err := h.shops.Create(context.Background(), storefronts.NewStorefront{Slug: slug, Name: slug, Currency: currency, TimeZone: "UTC", Backend: "files"})
+	made, err := h.shops.Create(context.Background(), storefronts.NewStorefront{Slug: slug, Name: slug, Currency: currency, TimeZone: "UTC", Backend: "place"})
 	require.NoError(t, err)
 	return made.ID
 }

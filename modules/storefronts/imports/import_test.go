@@ -47,7 +47,11 @@ func (h *home) codes(t *testing.T, slug, id string) (found map[int64][]string) {
 // changed nor given what is not known to be theirs.
 func TestWhatIsThereStays(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
+	everywhere(t, whatIsThereStays)
+}
+
+func whatIsThereStays(t *testing.T, h *home) {
+	t.Helper()
 	shop := h.shop(t, "toys", "EUR")
 	verified, unverified := "verified@example.com", "unverified@example.com"
 	require.NoError(t, h.router.Update(context.Background(), shop, func(_ context.Context, tx backends.Tx) error {

@@ -62,7 +62,7 @@ func (j *job) order(o *shopify.Order, id string) orders.Order {
 	}
 	for _, l := range o.Lines {
 		made.Lines = append(made.Lines, orders.Line{
-			ID: j.named("line", strconv.Itoa(l.Position)+" "+o.ID), OrderID: id, Position: int64(l.Position), Title: l.Title, SKU: l.SKU, Vendor: l.Vendor,
+			ID: j.part("line", o.ID, l.Position), OrderID: id, Position: int64(l.Position), Title: l.Title, SKU: l.SKU, Vendor: l.Vendor,
 			Quantity: l.Quantity, Price: l.Price, CompareAtPrice: l.CompareAtPrice, Discount: l.Discount, RequiresShipping: l.RequiresShipping,
 			Taxable: l.Taxable, FulfillmentStatus: l.FulfillmentStatus,
 		})

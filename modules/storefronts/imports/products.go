@@ -1,8 +1,6 @@
 package imports
 
 import (
-	"strconv"
-
 	"smartseller/backends"
 	"smartseller/modules/storefronts/products"
 	"smartseller/modules/storefronts/shopify"
@@ -44,7 +42,7 @@ func (j *job) product(p *shopify.Product, id string) products.Product {
 	}
 	for _, v := range p.Variants {
 		made.Variants = append(made.Variants, products.Variant{
-			ID: j.named("variant", strconv.Itoa(v.Position)+" "+p.Handle), ProductID: id, Position: int64(v.Position), Title: v.Title(), Options: v.Options,
+			ID: j.part("variant", p.Handle, v.Position), ProductID: id, Position: int64(v.Position), Title: v.Title(), Options: v.Options,
 			Image: v.Image, SKU: v.SKU, Barcode: v.Barcode, Price: v.Price, CompareAtPrice: v.CompareAtPrice, Currency: j.shop.Currency,
 			Inventory: v.Inventory, Backorder: v.Backorder, RequiresShipping: v.RequiresShipping, Taxable: v.Taxable, WeightGrams: v.Grams,
 		})
