@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"math"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strconv"
@@ -104,7 +105,7 @@ func rowDigest(t *rapid.T, table *backends.Table, row backends.Row) backends.Dig
 var (
 	oddTexts = []string{
 		"", " ", "e\u0301", "\u00e9", "\u1e9e ss", "\U0001f6d2", "\U0010ffff", "\u202eabc", "\ufeffbom", "'; --", `\x41`, "$1 ?1 %s", "\r\n\t",
-		`{"a":[1,2.50,{"b":"\u0000\"'"}],"c":null}`, "NULL", "0x41", "1e999", strings.Repeat("wide \u00e9 ", 20000),
+		`{"a":[1,2.50,{"b":"\u0000\"'"}],"c":null}`, "NULL", "0x41", "1e999", strings.Repeat("wide \u00e9 ", 3000), noise(9000),
 	}
 	oddNumbers = []int64{
 		0, -1, math.MaxInt64, math.MinInt64, math.MaxInt32 + 1, 1 << 53, 1<<53 + 1,
@@ -113,12 +114,25 @@ var (
 	}
 )
 
+// noise is text that no engine can make smaller.
+func noise(bytes int) string {
+	source := rand.New(rand.NewPCG(1, 2))
+	text := make([]byte, bytes)
+	for i := range text {
+		text[i] = byte('!' + source.IntN(90))
+	}
+	return string(text)
+}
+
+// idSize bounds the ids, which the program itself makes.
+const idSize = 100
+
 // anyRows makes, for every table, up to three random rows that its constraints allow.
 func anyRows(t *testing.T, catalog *backends.Catalog) map[*backends.Table]*rapid.Generator[[]backends.Row] {
 	t.Helper()
 	text := rapid.OneOf(rapid.SampledFrom(oddTexts), rapid.StringOf(rapid.Rune().Filter(func(r rune) bool { return r != 0 })))
 	number := rapid.OneOf(rapid.SampledFrom(oddNumbers), rapid.Int64())
-	allowed := constraints(t)
+	allowed, sizes := constraints(t)
 	out := map[*backends.Table]*rapid.Generator[[]backends.Row]{}
 	for _, table := range catalog.Moving() {
 		unique := map[string]bool{"id": true}
@@ -149,6 +163,13 @@ func anyRows(t *testing.T, catalog *backends.Catalog) map[*backends.Table]*rapid
 				return v
 			default:
 				v := text.Draw(t, c.Name)
+				size := sizes[table.Name+"."+c.Name]
+				if size == 0 && (c.Name == "id" || strings.HasSuffix(c.Name, "_id")) {
+					size = idSize
+				}
+				if size > 0 && len(v) >= size {
+					v = strings.ToValidUTF8(v[:size-1], "")
+				}
 				if unique[c.Name] {
 					v += strconv.Itoa(n)
 				}
@@ -172,18 +193,19 @@ func anyRows(t *testing.T, catalog *backends.Catalog) map[*backends.Table]*rapid
 var (
 	createTable = regexp.MustCompile(`^CREATE TABLE ([a-z_]+)`)
 	checkColumn = regexp.MustCompile(`CHECK \(([a-z_]+) (.*)\)`)
+	checkSize   = regexp.MustCompile(`CHECK \(octet_length\(([a-z_]+)\) <= ([0-9]+)\)`)
 	quoted      = regexp.MustCompile(`'([^']*)'`)
 )
 
-// constraints reads from the schema which values a column with a CHECK takes: by
-// "table.column", what makes one of a random number.
-func constraints(t *testing.T) map[string]func(int64) any {
+// constraints reads from the schema which values a column with a CHECK takes, by
+// "table.column": what makes one of a random number, or how many bytes it may have.
+func constraints(t *testing.T) (values map[string]func(int64) any, sizes map[string]int) {
 	t.Helper()
 	files, err := migrations.Tenant(migrations.Postgres)
 	require.NoError(t, err)
 	names, err := fs.Glob(files, "*.sql")
 	require.NoError(t, err)
-	out := map[string]func(int64) any{}
+	values, sizes = map[string]func(int64) any{}, map[string]int{}
 	for _, name := range names {
 		content, err := fs.ReadFile(files, name)
 		require.NoError(t, err)
@@ -192,13 +214,17 @@ func constraints(t *testing.T) map[string]func(int64) any {
 			if found := createTable.FindStringSubmatch(line); found != nil {
 				table = found[1]
 			}
-			if found := checkColumn.FindStringSubmatch(line); found != nil && found[1] != "storefront_id" {
-				out[table+"."+found[1]] = valueWithin(t, found[2])
+			if found := checkSize.FindStringSubmatch(line); found != nil {
+				sizes[table+"."+found[1]], err = strconv.Atoi(found[2])
+				require.NoError(t, err)
+			} else if found := checkColumn.FindStringSubmatch(line); found != nil && found[1] != "storefront_id" {
+				values[table+"."+found[1]] = valueWithin(t, found[2])
 			}
 		}
 	}
-	require.NotEmpty(t, out)
-	return out
+	require.NotEmpty(t, values)
+	require.NotEmpty(t, sizes)
+	return values, sizes
 }
 
 func valueWithin(t *testing.T, condition string) func(int64) any {

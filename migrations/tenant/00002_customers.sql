@@ -1,10 +1,12 @@
 -- +goose Up
+-- What is indexed and comes from outside has a bound here as everywhere below:
+-- Postgres refuses an index entry of more than 2,704 bytes, SQLite takes any.
 CREATE TABLE customers (
     storefront_id TEXT NOT NULL CONSTRAINT customers_storefront CHECK (storefront_id <> ''),
     id TEXT NOT NULL,
-    external_id TEXT,
+    external_id TEXT CONSTRAINT customers_external_id_size CHECK (octet_length(external_id) <= 1200),
     email TEXT NOT NULL,
-    email_key TEXT NOT NULL,
+    email_key TEXT NOT NULL CONSTRAINT customers_email_key_size CHECK (octet_length(email_key) <= 1200),
     email_verified_at BIGINT,
     password_hash TEXT,
     cred BIGINT NOT NULL,

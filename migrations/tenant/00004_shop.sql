@@ -4,7 +4,7 @@
 CREATE TABLE products (
     storefront_id TEXT NOT NULL CONSTRAINT products_storefront CHECK (storefront_id <> ''),
     id TEXT NOT NULL,
-    handle TEXT NOT NULL,
+    handle TEXT NOT NULL CONSTRAINT products_handle_size CHECK (octet_length(handle) <= 1200),
     title TEXT NOT NULL,
     description TEXT NOT NULL,
     vendor TEXT NOT NULL,
@@ -54,11 +54,11 @@ CREATE UNIQUE INDEX product_variants_position ON product_variants (storefront_id
 CREATE TABLE orders (
     storefront_id TEXT NOT NULL CONSTRAINT orders_storefront CHECK (storefront_id <> ''),
     id TEXT NOT NULL,
-    external_id TEXT,
+    external_id TEXT CONSTRAINT orders_external_id_size CHECK (octet_length(external_id) <= 1200),
     number BIGINT NOT NULL,
     customer_id TEXT,
     email TEXT NOT NULL,
-    email_key TEXT NOT NULL,
+    email_key TEXT NOT NULL CONSTRAINT orders_email_key_size CHECK (octet_length(email_key) <= 1200),
     currency TEXT NOT NULL,
     subtotal BIGINT NOT NULL,
     shipping BIGINT NOT NULL,
