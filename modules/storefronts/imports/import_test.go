@@ -277,6 +277,28 @@ func TestLastingTrouble(t *testing.T) {
 	require.Positive(t, ended.Files[0].Imported)
 }
 
+// panicking is a store that meets a mistake of ours.
+type panicking struct{ backends.TenantStore }
+
+func (panicking) Update(context.Context, backends.StorefrontID, func(context.Context, backends.Tx) error) error {
+	panic("a mistake")
+}
+
+// TestPanic: a mistake of ours ends the import, not the server, and holds up nothing.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.shop(t, "toys", sample.Currency)
+	h.start(t, panicking{h.router})
+	ended := h.run(t, "toys", sampleFiles(t)...)
+	require.Equal(t, imports.Failed, ended.State)
+	require.Equal(t, "internal", ended.Failure.Code)
+	_, err := h.Begin(context.Background(), "toys", imports.Shopify, "", func() (imports.Kind, string, io.Reader, error) { panic("another") })
+	require.ErrorContains(t, err, "another")
+	require.Equal(t, imports.Failed, h.last(t, "toys").State)
+	h.Stop() // returns: no import is under way
+}
+
 // standing is a store that lets so many writes through and then stands still.
 type standing struct {
 	backends.TenantStore

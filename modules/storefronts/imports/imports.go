@@ -67,7 +67,7 @@ type File struct {
 	Checked   int64            `json:"checked_bytes" doc:"How far the check has come"`
 	Records   int64            `json:"records" doc:"Customers, products or orders in it; final once it is checked"`
 	Imported  int64            `json:"imported"`
-	Unchanged int64            `json:"unchanged" doc:"There already: left as they are"`
+	Unchanged int64            `json:"unchanged" doc:"There already, maybe by an earlier record of the export: left as they are"`
 	Skipped   int64            `json:"skipped" doc:"Left out; the omissions say why"`
 	Parts     map[string]int64 `json:"parts,omitempty" doc:"Of the imported ones: addresses, variants, lines, guest_orders"`
 	Omissions map[string]int64 `json:"omissions,omitempty" doc:"How often something was left out, by code"`

@@ -3,6 +3,8 @@ package imports
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -30,8 +32,9 @@ type job struct {
 	number  int64 // the greatest of all orders
 	omitted int64 // so far
 
-	mu    sync.Mutex
-	known Import // its files in the order of the spools
+	saving sync.Mutex // so that what is kept is never older than what was
+	mu     sync.Mutex
+	known  Import // its files in the order of the spools
 }
 
 func newJob(s *Service, shop storefronts.Storefront, known Import) *job {
@@ -66,7 +69,7 @@ func (j *job) beat() {
 				return
 			case <-tick.C:
 			}
-			err := j.save(j.ctx, j.seen())
+			err := j.save(j.ctx)
 			if errors.Is(err, errLost) {
 				j.cancel(errLost)
 			} else if err != nil && j.ctx.Err() == nil {
@@ -76,7 +79,10 @@ func (j *job) beat() {
 	})
 }
 
-func (j *job) save(ctx context.Context, i Import) error {
+func (j *job) save(ctx context.Context) error {
+	j.saving.Lock()
+	defer j.saving.Unlock()
+	i := j.seen()
 	return j.s.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return saveImport(tx, &i) })
 }
 
@@ -88,17 +94,29 @@ func (j *job) announce() error {
 			i.Files = append(i.Files, File{Kind: s.kind, Name: s.name, Bytes: s.size})
 		}
 	})
-	return j.save(j.ctx, j.seen())
+	return j.save(j.ctx)
 }
 
 // run checks every file and then writes.
 func (j *job) run() {
-	err := j.check()
-	if err == nil {
+	j.end(j.guard(func() error {
+		if err := j.check(); err != nil {
+			return err
+		}
 		j.note(func(i *Import) { i.State = Writing })
-		err = j.write()
-	}
-	j.end(err)
+		return j.write()
+	}))
+}
+
+// guard makes an error of a panic: a file must not end the server, nor leave an
+// import without an end.
+func (j *job) guard(do func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return do()
 }
 
 // end keeps how the run ended and gives back what it held.
@@ -130,7 +148,7 @@ func (j *job) end(err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.ctx), endWithin)
 	defer cancel()
-	if err := j.save(ctx, ended); err != nil && !errors.Is(err, errLost) {
+	if err := j.save(ctx); err != nil && !errors.Is(err, errLost) {
 		j.s.log.WarnContext(ctx, "an import's end cannot be kept: it will count as interrupted", "import", ended.ID, "error", err)
 	}
 }

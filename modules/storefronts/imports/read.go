@@ -18,7 +18,7 @@ import (
 // a storefront's other writers, and a cutover that waits for them, hardly notice.
 const (
 	batchRecords = 256
-	batchBytes   = 1 << 20
+	batchBytes   = 256 << 10
 )
 
 // check reads every file to its end. Nothing is written before all are found good.

@@ -104,6 +104,7 @@ func (s *Service) Sample(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, func() { j.cancel(errStopped) })()
 	j.run()
 	if ended := j.seen(); ended.Failure != nil {
 		return fmt.Errorf("import the sample: %s", ended.Failure.Detail)
@@ -186,7 +187,7 @@ func (s *Service) receive(ctx context.Context, ref, format, by string, files Sou
 		return nil, err
 	}
 	j.beat()
-	if err := j.take(files); err != nil {
+	if err := j.guard(func() error { return j.take(files) }); err != nil {
 		j.end(err)
 		return nil, err
 	}

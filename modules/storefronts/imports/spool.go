@@ -38,7 +38,7 @@ func keep(folder string, kind Kind, name string, content io.Reader) (_ *spool, e
 		return nil, fmt.Errorf("take the spool's name away: %w", err)
 	}
 	s.size, err = io.Copy(file, content)
-	if errors.Is(err, syscall.ENOSPC) {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return nil, errNoRoom.Because(err)
 	}
 	return s, err

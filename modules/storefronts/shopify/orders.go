@@ -98,6 +98,7 @@ func (s *sheet) order() (*Order, error) {
 		s.fail("Name", "a line of an order must follow the order's first row, which says everything else about it")
 		return nil, s.judge()
 	}
+	s.begin = s.csv.InputOffset()
 	o := &Order{
 		Line: s.line, ID: s.key("Id"), Email: s.word("Email"), Currency: s.needed("Currency"),
 		FinancialStatus: s.needed("Financial Status"), FulfillmentStatus: s.word("Fulfillment Status"),
@@ -136,6 +137,9 @@ func (s *sheet) orderAddress(prefix string) OrderAddress {
 func (s *sheet) orderLine(o *Order) error {
 	if len(o.Lines) == MaxLines {
 		s.fail("Name", "the order has more than %d lines", MaxLines)
+		return s.judge()
+	}
+	if !s.whole("order", "Name") {
 		return s.judge()
 	}
 	scale, _ := scaleOf(o.Currency)

@@ -76,6 +76,7 @@ func Products(file string, r io.Reader, currency string) iter.Seq2[*Product, err
 
 // product reads the first row of a handle.
 func (s *sheet) product(scale int) (*Product, error) {
+	s.begin = s.csv.InputOffset()
 	p := &Product{
 		Line: s.line, Handle: s.key("Handle"), Title: s.needed("Title"), Description: s.text("Body (HTML)"), Vendor: s.word("Vendor"),
 		Kind: s.word("Type"), Tags: s.word("Tags"), Published: s.truth("Published", true),
@@ -90,6 +91,9 @@ func (s *sheet) product(scale int) (*Product, error) {
 
 // more reads a row's picture and variant; it may have one alone.
 func (s *sheet) more(p *Product, scale int) error {
+	if !s.whole("product", "Handle") {
+		return s.judge()
+	}
 	if image := s.word("Image Src"); image != "" {
 		if len(p.Images) == MaxImages {
 			s.fail("Handle", "the product has more than %d pictures", MaxImages)

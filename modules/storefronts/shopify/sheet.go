@@ -20,8 +20,9 @@ type sheet struct {
 	ration  *ration
 	columns map[string]int
 	row     []string
-	line    int // the row's first line
-	after   int // the line behind the row
+	line    int   // the row's first line
+	after   int   // the line behind the row
+	begin   int64 // of the product or order being read, in bytes
 	wrong   *Error
 }
 
@@ -88,6 +89,16 @@ func (s *sheet) syntax(err error) error {
 		detail += fmt.Sprintf("; the row begins on line %d", parse.StartLine)
 	}
 	return &Error{File: s.file, Line: parse.Line, Detail: detail}
+}
+
+// whole says whether another row may join those of the product or order that is read,
+// which is held in memory.
+func (s *sheet) whole(what, column string) bool {
+	if s.csv.InputOffset()-s.begin > MaxWhole {
+		s.fail(column, "the %s is longer than %d bytes", what, MaxWhole)
+		return false
+	}
+	return true
 }
 
 // at says on which line the value of a column begins: a row has several when a

@@ -29,6 +29,7 @@ func (e *Error) Error() string {
 // to exhaust the reader.
 const (
 	MaxRecord   = 1 << 20 // bytes of one row
+	MaxWhole    = 8 << 20 // bytes of all rows of a product or an order
 	MaxKey      = 255     // bytes of an id or a handle
 	MaxVariants = 2048    // of one product
 	MaxImages   = 2048    // of one product

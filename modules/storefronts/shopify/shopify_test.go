@@ -220,6 +220,15 @@ func TestTooManyParts(t *testing.T) {
 	more := "#1001,,,,,,,,,,,1,String,2.5,,,,\n"
 	_, err = readOrders(orderHead + orderRow + strings.Repeat(more, shopify.MaxLines))
 	require.ErrorContains(t, err, "more than 1000 lines")
+
+	wide := "#1001,,,,,,,,,,,1," + strings.Repeat("S", shopify.MaxRecord/2) + ",2.5,,,,\n"
+	_, err = readOrders(orderHead + orderRow + strings.Repeat(wide, 15))
+	require.NoError(t, err)
+	_, err = readOrders(orderHead + orderRow + strings.Repeat(wide, 17))
+	require.ErrorContains(t, err, "the order is longer than")
+	wide = "kite,Kite," + strings.Repeat("D", shopify.MaxRecord/2) + ",,,,,Red,,,,,,1,,\n"
+	_, err = readProducts(productHead + strings.Repeat(wide, 18))
+	require.ErrorContains(t, err, "the product is longer than")
 }
 
 // TestReaderFails: an error of the disk is not a mistake of the file.
