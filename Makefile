@@ -1,12 +1,17 @@
 # Two commands to know: `make run` serves, `make test` tests. `make help` lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint bench
+.PHONY: help run run-postgres build test lint bench
 
 help: ## list what make can do here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 run: build ## serve on http://127.0.0.1:8080 with SQLite alone, data under ./data
 	@exec bin/smartseller serve
+
+run-postgres: build ## serve with Postgres beside SQLite, the server and its data under ./data/postgres
+	@. .ci/need.sh && need_postgres
+	@go build -o bin/runpostgres ./app/runpostgres
+	@exec bin/runpostgres data/postgres bin/smartseller
 
 build: ## build bin/smartseller
 	@. .ci/need.sh && need_compiler

@@ -77,7 +77,7 @@ func TestFirstStartSaysWhatToTry(t *testing.T) {
 // TestFirstStartSurvivesKills, one after each step; the next start makes up for it.
 func TestFirstStartSurvivesKills(t *testing.T) {
 	t.Parallel()
-	for _, step := range []string{"admin", "backends", "storefront", "customer", "welcome"} {
+	for _, step := range []string{"admin", "backends", "storefront", "sample", "customer", "welcome"} {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
 			p := prepare(t)

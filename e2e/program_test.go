@@ -141,10 +141,15 @@ func (p *program) serve(t *testing.T) {
 // launch starts the process.
 func (p *program) launch(t *testing.T) {
 	t.Helper()
+	p.run(t, exec.Command(p.binary, "serve", "--listen", p.address))
+}
+
+// run starts a process that serves.
+func (p *program) run(t *testing.T, process *exec.Cmd) {
+	t.Helper()
 	out, err := os.Create(filepath.Join(p.folder, "out"))
 	require.NoError(t, err)
 	defer out.Close()
-	process := exec.Command(p.binary, "serve", "--listen", p.address)
 	process.Dir = p.folder
 	process.Env = append(inherited(p.environment...), failpoint.Variable+"="+p.points())
 	process.Stdout, process.Stderr = out, &p.log

@@ -176,14 +176,25 @@ func (f *folder) checkVersion(server int) error {
 
 // freePort is the port that the server had before, if wanted and still free, or any free one.
 func (f *folder) freePort(sameAsBefore bool) (int, error) {
-	if sameAsBefore {
-		if text, err := os.ReadFile(f.portFile()); err == nil {
-			if port, err := probe("127.0.0.1:" + strings.TrimSpace(string(text))); err == nil {
-				return port, nil
-			}
+	if before := f.port(); sameAsBefore && before != 0 {
+		if port, err := probe(fmt.Sprintf("127.0.0.1:%d", before)); err == nil {
+			return port, nil
 		}
 	}
 	return probe("127.0.0.1:0")
+}
+
+// port is where the server listened last; 0 when that is not known.
+func (f *folder) port() int {
+	text, err := os.ReadFile(f.portFile())
+	if err != nil {
+		return 0
+	}
+	port, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0
+	}
+	return port
 }
 
 func probe(address string) (int, error) {

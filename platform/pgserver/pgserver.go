@@ -26,6 +26,9 @@ type Options struct {
 	Dir string
 	// Port on 127.0.0.1. 0: any free port; a persistent server asks for the one it had before.
 	Port int
+	// SamePort makes a persistent server that listened before fail rather than listen
+	// elsewhere: somebody keeps its URL.
+	SamePort bool
 	// Settings are server parameters, such as {"fsync": "on"}. A throwaway
 	// server runs without fsync unless asked, a persistent one with it.
 	Settings map[string]string
@@ -58,6 +61,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	home, err := openFolder(o.Dir, who)
 	if err != nil {
 		return nil, err
+	}
+	if o.Port == 0 && o.SamePort {
+		o.Port = home.port()
 	}
 	s := &Server{installation: found, account: who, folder: home, port: o.Port, settings: settings(o)}
 	if err := s.create(ctx); err != nil {

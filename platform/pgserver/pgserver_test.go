@@ -3,6 +3,9 @@ package pgserver_test
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -120,7 +123,16 @@ func TestPersistentServerKeepsDataPasswordAndPort(t *testing.T) {
 	second := start(t, pgserver.Options{Dir: dir})
 	require.Equal(t, dsn, second.AdminDSN())
 	require.NoError(t, connect(t, second.DSN("shop", pgserver.Superuser)).PingContext(t.Context()))
+	port := second.Port()
 	require.NoError(t, second.Stop())
+
+	somebody, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	require.NoError(t, err)
+	_, err = pgserver.Start(t.Context(), pgserver.Options{Dir: dir, SamePort: true})
+	require.ErrorContains(t, err, fmt.Sprintf("start PostgreSQL on port %d", port))
+	third := start(t, pgserver.Options{Dir: dir})
+	require.NotEqual(t, port, third.Port())
+	require.NoError(t, errors.Join(third.Stop(), somebody.Close()))
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "cluster", "PG_VERSION"), []byte("9\n"), 0o600))
 	_, err = pgserver.Start(t.Context(), pgserver.Options{Dir: dir})
