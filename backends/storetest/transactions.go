@@ -358,7 +358,7 @@ func conflictIsRunAgain(t *testing.T, h *home) {
 	require.EqualValues(t, 2, value(t, s, "a"))
 	require.EqualValues(t, 2, value(t, s, "b"))
 	if several {
-		require.EqualValues(t, 3, runs.Load())
+		require.GreaterOrEqual(t, runs.Load(), int64(3), "one of them was the victim, once or more often")
 	}
 }
 
