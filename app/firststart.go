@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"go.uber.org/fx"
@@ -152,7 +153,7 @@ func (f *firstStart) welcome(ctx context.Context, out io.Writer, at net.Addr) er
 	if err != nil || target == "" {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "  move the demo storefront, live: %s move start %s %s%s\n", os.Args[0], demoSlug, target, f.flags(url))
+	_, err = fmt.Fprintf(out, "  move the demo storefront, live: %s move start %s %s%s\n", shellWord(os.Args[0]), demoSlug, target, f.flags(url))
 	return err
 }
 
@@ -200,9 +201,19 @@ func (f *firstStart) flags(url string) (flags string) {
 		flags += " --url " + url
 	}
 	if here, err := filepath.Abs(defaultData); err != nil || here != f.settings.Data {
-		flags += " --data '" + strings.ReplaceAll(f.settings.Data, "'", `'\''`) + "'"
+		flags += " --data " + shellWord(f.settings.Data)
 	}
 	return flags
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,-]+$`)
+
+// shellWord is a word of a command as one types it in a shell.
+func shellWord(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // reachable is where a client on this host finds a listener.

@@ -41,6 +41,9 @@ const (
 	grace  = 20 * time.Second
 )
 
+// startTimeout is how long a start may take, with waiting for another instance's.
+const startTimeout = time.Minute
+
 // serve runs the program until ctx ends.
 func serve(ctx context.Context, s Settings, out io.Writer) error {
 	var server *httpx.Server
@@ -49,7 +52,7 @@ func serve(ctx context.Context, s Settings, out io.Writer) error {
 	if err := program.Err(); err != nil {
 		return dig.RootCause(err) // without the wiring's own words
 	}
-	starting, cancel := context.WithTimeout(ctx, time.Minute)
+	starting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := program.Start(starting); err != nil {
 		return err
@@ -99,7 +102,9 @@ func newLog(s Settings) (*slog.Logger, error) {
 func openKeys(s Settings) (*crypto.Keyring, error) { return s.keyring() }
 
 func openControl(lc fx.Lifecycle, s Settings) (*control.DB, error) {
-	db, err := s.openControl(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	db, err := s.openControl(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"smartseller/platform/pgserver/pgtest"
 )
 
 // said is what the last start printed. It is all there when the server answers.
@@ -90,14 +92,26 @@ func TestFirstStartSurvivesKills(t *testing.T) {
 	}
 }
 
-// TestInstancesStartAtOnce on one empty folder: one of them makes the first start,
-// all of them serve it.
+// TestInstancesStartAtOnce on one empty control database: one of them makes the first
+// start, all of them serve it.
 func TestInstancesStartAtOnce(t *testing.T) {
 	t.Parallel()
-	first := prepare(t)
+	for engine, control := range map[string]func(*testing.T) []string{
+		"SQLite":   func(*testing.T) []string { return nil },
+		"Postgres": func(t *testing.T) []string { return []string{"SMARTSELLER_CONTROL=" + pgtest.Database(t)} },
+	} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			startAtOnce(t, control(t))
+		})
+	}
+}
+
+func startAtOnce(t *testing.T, control []string) {
+	first := prepare(t, control...)
 	all := []*program{first}
 	for range 2 {
-		all = append(all, prepare(t, "SMARTSELLER_DATA="+filepath.Join(first.folder, "data")))
+		all = append(all, prepare(t, append(control, "SMARTSELLER_DATA="+filepath.Join(first.folder, "data"))...))
 	}
 	for _, p := range all {
 		p.launch(t)
@@ -111,4 +125,25 @@ func TestInstancesStartAtOnce(t *testing.T) {
 		require.Contains(t, first.must(t, "storefront", "list", "--url", "http://"+p.address), "files-1 (epoch 1)")
 	}
 	require.Equal(t, 1, logins, "what is said once")
+}
+
+func TestFailedStartsSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	p := install(t)
+	away := "postgres://me:hunter2@127.0.0.1:1/db?sslmode=disable"
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"serve", "--listen", p.address}, "choose another address by --listen"},
+		{[]string{"serve", "--control", away}, "check the setting control"},
+		{[]string{"admin", "create", "ada@example.com", "--control", away}, "check the setting control"},
+		{[]string{"serve", "--data", "/proc/nowhere"}, "choose another one by --data"},
+	} {
+		out, code := p.command(t, c.args...)
+		require.Equal(t, 69, code, "%v: %s", c.args, out)
+		require.Contains(t, out, c.says, "%v", c.args)
+		require.NotContains(t, out, "hunter2")
+		require.NotContains(t, out, ".go:", "the words of the wiring")
+	}
 }

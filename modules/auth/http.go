@@ -132,7 +132,7 @@ type adminLoginInput struct {
 	Body struct {
 		Email       string `json:"email" maxLength:"254"`
 		Password    string `json:"password" maxLength:"512"`
-		NewPassword string `json:"new_password,omitempty" maxLength:"512" doc:"Replaces the password. A one-time password must be replaced"`
+		NewPassword string `json:"new_password,omitempty" maxLength:"512" doc:"Replaces the password: at least 12 characters, at most 72 bytes. A one-time password must be replaced"`
 	}
 }
 

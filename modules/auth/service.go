@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"smartseller/platform/control"
@@ -65,11 +66,18 @@ func (s *Service) Bootstrap(ctx context.Context, by, email, tokenFile string) er
 	})
 }
 
+// writeSecret makes or replaces a file that only its owner can read. It appears whole.
 func writeSecret(path, secret string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".token-*")
+	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, []byte(secret+"\n"), 0o600)
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(secret + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
 }
 
 // digest is what is stored of a token. It is random and long: no salt is needed.

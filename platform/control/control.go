@@ -23,6 +23,7 @@ import (
 
 	"smartseller/migrations"
 	"smartseller/platform/database"
+	"smartseller/platform/fault"
 )
 
 // ErrUnique says that a unique key is taken.
@@ -60,6 +61,10 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 	db, err := open(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("open the control database: %w", err)
+	}
+	if err := db.Ping(ctx); err != nil {
+		away := fault.New(fault.Unavailable, "control_database_away", "The control database cannot be opened (%v): check the setting control, and that it runs.", err)
+		return nil, errors.Join(away.Because(err), db.Close())
 	}
 	if err := db.migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("control database: %w", err), db.Close())

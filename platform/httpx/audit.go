@@ -2,6 +2,7 @@ package httpx
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -82,7 +83,7 @@ func (c *Change) describe(input reflect.Value) {
 			c.describe(value)
 		case !field.IsExported():
 		case inPath || field.Tag.Get("audit") == "subject":
-			c.Subject = strings.TrimPrefix(c.Subject+"/"+value.String(), "/")
+			c.Subject = strings.TrimPrefix(c.Subject+"/"+fmt.Sprint(value.Interface()), "/")
 		case field.Tag.Get("audit") == "detail" && !value.IsZero():
 			c.Details[name] = value.Interface()
 		}
