@@ -12,8 +12,8 @@ import (
 )
 
 type adminCommand struct {
-	Create        createAdmin   `cmd:"" help:"Make an admin; no server need run. Example: smartseller admin create ada@example.com"`
-	ResetPassword resetPassword `cmd:"" help:"Give an admin a new one-time password; no server need run. Example: smartseller admin reset-password ada@example.com"`
+	Create        createAdmin   `cmd:"" help:"Make an admin; no server need run." example:"smartseller admin create ada@example.com"`
+	ResetPassword resetPassword `cmd:"" help:"Give an admin a new one-time password; no server need run." example:"smartseller admin reset-password ada@example.com"`
 }
 
 type createAdmin struct {

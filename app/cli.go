@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -21,15 +20,15 @@ import (
 type commands struct {
 	ConfigFile string `name:"config" placeholder:"FILE" help:"YAML or JSON file with settings ($SMARTSELLER_CONFIG)."`
 
-	Serve      serveCommand      `cmd:"" help:"Serve until told to stop."`
+	Serve      serveCommand      `cmd:"" help:"Serve until told to stop." example:"smartseller serve --listen 127.0.0.1:8080"`
 	Storefront storefrontCommand `cmd:"" help:"Create, list and show storefronts."`
 	Backend    backendCommand    `cmd:"" help:"Add, list, check and remove backends."`
-	Import     importCommand     `cmd:"" help:"Import a shop's export. Example: smartseller import --storefront toys --format shopify --customers customers.csv --orders orders.csv"`
+	Import     importCommand     `cmd:"" help:"Import a shop's export." example:"smartseller import --storefront toys --format shopify --customers customers.csv --orders orders.csv"`
 	Move       moveCommand       `cmd:"" help:"Move storefronts from one backend to another, live."`
-	Where      whereCommand      `cmd:"" help:"Say where a storefront was at a time. Example: smartseller where demo --at 2026-03-01T12:00:00Z"`
+	Where      whereCommand      `cmd:"" help:"Say where a storefront was at a time." example:"smartseller where demo --at 2026-03-01T12:00:00Z"`
 	Admin      adminCommand      `cmd:"" help:"Make admins, and let them in again."`
 	Config     configCommand     `cmd:"" help:"Show the settings."`
-	Version    versionCommand    `cmd:"" help:"Print the version."`
+	Version    versionCommand    `cmd:"" help:"Print the version." example:"smartseller version"`
 }
 
 // BeforeResolve reads the settings that are not flags.
@@ -49,19 +48,14 @@ func (c *serveCommand) Run(ctx context.Context, out io.Writer) error {
 	return serve(ctx, c.Settings, out)
 }
 
-type versionCommand struct{}
-
-func (*versionCommand) Run(out io.Writer) error {
-	_, err := fmt.Fprintln(out, Version())
-	return err
-}
-
-// Version is the program's version as the Go toolchain recorded it.
-func Version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
+// showExamples puts each command's example into its --help.
+func showExamples(n *kong.Node) {
+	for _, child := range n.Children {
+		if example := child.Tag.Get("example"); example != "" {
+			child.Detail = "Example: " + example
+		}
+		showExamples(child)
 	}
-	return "unknown"
 }
 
 // Main runs the program and returns its exit code: 0 done, 64 wrong usage, 78 a
@@ -85,6 +79,7 @@ func Main(args []string, out, errs io.Writer) int {
 		fmt.Fprintln(errs, "smartseller:", err)
 		return 70
 	}
+	showExamples(parser.Model.Node)
 	parsed, err := parser.Parse(args)
 	if exited >= 0 { // --help
 		return exited

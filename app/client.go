@@ -59,8 +59,9 @@ type message struct {
 	asks    bool // whether it is welcome, before it is sent
 }
 
-// transmit sends a request, with a message unless that is nil.
-func (r *remote) transmit(ctx context.Context, method, path string, m *message) (*http.Response, error) {
+// transmit sends a request, with a message unless that is nil, and with headers:
+// names and values, those without a value left out.
+func (r *remote) transmit(ctx context.Context, method, path string, m *message, headers ...string) (*http.Response, error) {
 	token, err := readToken(r.Token, r.tokenFile())
 	if err != nil {
 		return nil, fault.New(fault.Unauthorized, "no_token", "No admin token: set SMARTSELLER_TOKEN, or run the command where %s is.", r.tokenFile()).Because(err)
@@ -70,6 +71,11 @@ func (r *remote) transmit(ctx context.Context, method, path string, m *message) 
 		return nil, err
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
+	for i := 0; i < len(headers); i += 2 {
+		if headers[i+1] != "" {
+			request.Header.Set(headers[i], headers[i+1])
+		}
+	}
 	if m != nil {
 		request.Body, request.ContentLength = io.NopCloser(m.content), m.length
 		request.Header.Set("Content-Type", m.kind)

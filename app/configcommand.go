@@ -8,7 +8,7 @@ import (
 )
 
 type configCommand struct {
-	Print printConfig `cmd:"" help:"Print every setting, where it comes from, secrets masked. Example: smartseller config print --config settings.yaml"`
+	Print printConfig `cmd:"" help:"Print every setting, where it comes from, secrets masked." example:"smartseller config print"`
 }
 
 // printConfig has every setting there is, as flags.

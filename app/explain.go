@@ -2,39 +2,74 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
 type explainMove struct{ moveArg }
 
-// Run prints what the move waits for, the reason first and below it what to do.
-func (c *explainMove) Run(ctx context.Context, out io.Writer) error {
-	var e struct {
-		Phase string
-		Since int64
-		Waits []struct{ For, Detail, Todo string }
-	}
-	if err := c.call(ctx, http.MethodGet, c.path()+"/explain", nil, &e); err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "%s since %s\n", e.Phase, clockText(e.Since))
+// explanation is what a move waits for.
+type explanation struct {
+	Phase string
+	Since int64
+	Waits []struct{ For, Detail, Todo string }
+}
+
+// String has the reasons first, below each what to do.
+func (e explanation) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s since %s\n", e.Phase, clockText(e.Since))
 	for _, w := range e.Waits {
-		fmt.Fprintf(out, "%s: %s\n", w.For, w.Detail)
+		fmt.Fprintf(&b, "%s: %s\n", w.For, w.Detail)
 		if w.Todo != "" {
-			fmt.Fprintf(out, "  to do: %s\n", w.Todo)
+			fmt.Fprintf(&b, "  to do: %s\n", w.Todo)
 		}
 	}
-	return nil
+	return b.String()
+}
+
+// Run prints what the move waits for.
+func (c *explainMove) Run(ctx context.Context, out io.Writer) error {
+	m, err := c.find(ctx)
+	if err != nil {
+		return err
+	}
+	var said json.RawMessage
+	if err := c.call(ctx, http.MethodGet, movesPath+"/"+m.ID+"/explain", nil, &said); err != nil {
+		return err
+	}
+	return answer(c.output, out, said, explanation.String)
 }
 
 type whereCommand struct {
 	remote
+	output
 	Storefront string    `arg:"" help:"Id or slug."`
 	At         time.Time `help:"A time, such as 2026-03-01T12:00:00Z; none: now."`
+}
+
+// stay is where a storefront was, and for how long.
+type stay struct {
+	Backend      string
+	Epoch, Since int64
+	Until        *int64
+	Move         string `json:"move_id"`
+}
+
+func (s stay) String() string {
+	until, by := "now", ""
+	if s.Until != nil {
+		until = clockText(*s.Until)
+	}
+	if s.Move != "" {
+		by = ", brought by move " + s.Move
+	}
+	return fmt.Sprintf("%s at epoch %d, from %s until %s%s", s.Backend, s.Epoch, clockText(s.Since), until, by)
 }
 
 // Run prints the place, its epoch and how long the storefront was there.
@@ -43,24 +78,11 @@ func (c *whereCommand) Run(ctx context.Context, out io.Writer) error {
 	if !c.At.IsZero() {
 		path += "?at=" + url.QueryEscape(c.At.Format(time.RFC3339Nano))
 	}
-	var was struct {
-		Backend      string
-		Epoch, Since int64
-		Until        *int64
-		Move         string `json:"move_id"`
-	}
-	if err := c.call(ctx, http.MethodGet, path, nil, &was); err != nil {
+	var said json.RawMessage
+	if err := c.call(ctx, http.MethodGet, path, nil, &said); err != nil {
 		return err
 	}
-	until, by := "now", ""
-	if was.Until != nil {
-		until = clockText(*was.Until)
-	}
-	if was.Move != "" {
-		by = ", brought by move " + was.Move
-	}
-	_, err := fmt.Fprintf(out, "%s at epoch %d, from %s until %s%s\n", was.Backend, was.Epoch, clockText(was.Since), until, by)
-	return err
+	return answer(c.output, out, said, stay.String)
 }
 
 func clockText(micros int64) string { return time.UnixMicro(micros).UTC().Format(time.RFC3339) }

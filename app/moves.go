@@ -1,37 +1,39 @@
 package app
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
-	"strings"
+	"slices"
 
 	"smartseller/platform/fault"
+	"smartseller/platform/ids"
 )
 
 type moveCommand struct {
-	Start    startMove    `cmd:"" help:"Start a move. Example: smartseller move start demo files-2"`
-	List     listMoves    `cmd:"" help:"List moves, newest first. Example: smartseller move list"`
-	Show     showMove     `cmd:"" help:"Show one, with its receipt. Example: smartseller move show ID"`
-	Explain  explainMove  `cmd:"" help:"Say what one waits for, and what to do. Example: smartseller move explain ID"`
-	Watch    watchMove    `cmd:"" help:"Follow one until it ends; Ctrl-C leaves it running. Example: smartseller move watch ID"`
-	Pace     paceMove     `cmd:"" help:"Bound how much of the time moves may work. Example: smartseller move pace 30 ID"`
-	Pause    pauseMove    `cmd:"" help:"Pause one before its cutover."`
-	Resume   resumeMove   `cmd:"" help:"Resume a paused one."`
-	Cancel   cancelMove   `cmd:"" help:"Undo one before its cutover: the storefront stays where it is."`
-	Cutover  cutoverMove  `cmd:"" help:"Let one that waits for it cut over."`
-	Rollback rollbackMove `cmd:"" help:"Bring the storefront back; nothing written since is lost."`
-	Finalize finalizeMove `cmd:"" help:"Erase the storefront from the old place: no way back."`
+	Start    startMove    `cmd:"" help:"Start a move." example:"smartseller move start demo files-2"`
+	List     listMoves    `cmd:"" help:"List moves, newest first." example:"smartseller move list"`
+	Show     showMove     `cmd:"" help:"Show one, with its receipt." example:"smartseller move show demo"`
+	Explain  explainMove  `cmd:"" help:"Say what one waits for, and what to do." example:"smartseller move explain demo"`
+	Watch    watchMove    `cmd:"" help:"Follow one until it ends; Ctrl-C leaves it running." example:"smartseller move watch demo --until watching"`
+	Pace     paceMove     `cmd:"" help:"Bound how much of the time moves may work." example:"smartseller move pace 30 demo"`
+	Pause    pauseMove    `cmd:"" help:"Pause one before its cutover." example:"smartseller move pause demo"`
+	Resume   resumeMove   `cmd:"" help:"Resume a paused one." example:"smartseller move resume demo"`
+	Cancel   cancelMove   `cmd:"" help:"Undo one before its cutover: the storefront stays where it is." example:"smartseller move cancel demo"`
+	Cutover  cutoverMove  `cmd:"" help:"Let one that waits for it cut over." example:"smartseller move cutover demo"`
+	Rollback rollbackMove `cmd:"" help:"Bring the storefront back; nothing written since is lost." example:"smartseller move rollback demo"`
+	Finalize finalizeMove `cmd:"" help:"Erase the storefront from the old place: no way back." example:"smartseller move finalize demo"`
 }
 
 const movesPath = "/api/admin/moves"
 
 type startMove struct {
 	remote
+	output
 	Storefront string `arg:"" help:"Id or slug."`
 	Target     string `arg:"" help:"A backend."`
 	Manual     bool   `help:"Wait for 'move cutover' before cutting over."`
@@ -41,65 +43,117 @@ type startMove struct {
 	DryRun     bool   `help:"Look at what would be done and change nothing."`
 }
 
+// Run starts the move, or looks at what it would do.
 func (c *startMove) Run(ctx context.Context, out io.Writer) error {
-	var shop struct{ ID string }
-	if err := c.call(ctx, http.MethodGet, storefrontsPath+"/"+url.PathEscape(c.Storefront), nil, &shop); err != nil {
+	shop, err := c.storefront(ctx, c.Storefront)
+	if err != nil {
 		return err
 	}
-	var answer struct {
-		Move    *struct{ ID string }
-		Preview json.RawMessage
-	}
+	var said struct{ Move, Preview json.RawMessage }
 	if err := c.call(ctx, http.MethodPost, movesPath, map[string]any{
 		"storefront_id": shop.ID, "target": c.Target, "reason": c.Reason, "dry_run": c.DryRun,
 		"options": map[string]any{"manual_cutover": c.Manual, "window_seconds": c.Window, "unpaced": c.Unpaced},
-	}, &answer); err != nil {
+	}, &said); err != nil {
 		return err
 	}
-	if answer.Move == nil {
-		return print(out, answer.Preview)
+	if c.DryRun {
+		return answer(c.output, out, said.Preview, movePreview.String)
 	}
-	_, err := fmt.Fprintf(out, "%s\n  follow it: smartseller move watch %s\n", answer.Move.ID, answer.Move.ID)
-	return err
+	return answer(c.output, out, said.Move, func(m moveState) string {
+		return m.ID + "\n  follow it: smartseller move watch " + shop.Slug
+	})
 }
 
-type listMoves struct{ remote }
+// movePreview is what a dry run finds.
+type movePreview struct {
+	Source, Target string
+	Bytes          int64
+	Rows           map[string]int64
+	Findings       []finding
+}
 
+func (p movePreview) String() string {
+	text := fmt.Sprintf("%s -> %s, about %d bytes; nothing was changed\n", p.Source, p.Target, p.Bytes)
+	for _, table := range slices.Sorted(maps.Keys(p.Rows)) {
+		text += fmt.Sprintf("%10d  %s\n", p.Rows[table], table)
+	}
+	return text + findingsText(p.Findings)
+}
+
+type listMoves struct {
+	remote
+	output
+	Storefront string `arg:"" optional:"" help:"Id or slug: only its moves."`
+}
+
+// Run prints a line per move.
 func (c *listMoves) Run(ctx context.Context, out io.Writer) error {
-	for cursor := ""; ; {
-		var page struct {
-			Data []struct {
-				ID, Phase, Source, Target string
-				Storefront                string `json:"storefront_id"`
-			}
-			NextCursor string `json:"next_cursor"`
-		}
-		if err := c.call(ctx, http.MethodGet, movesPath+"?limit=100&cursor="+url.QueryEscape(cursor), nil, &page); err != nil {
+	path := movesPath + "?limit=100"
+	if c.Storefront != "" {
+		shop, err := c.storefront(ctx, c.Storefront)
+		if err != nil {
 			return err
 		}
-		for _, m := range page.Data {
-			fmt.Fprintf(out, "%s  %s  %s -> %s  %s\n", m.ID, m.Storefront, m.Source, m.Target, m.Phase)
-		}
-		if cursor = page.NextCursor; cursor == "" {
-			return nil
-		}
+		path += "&storefront_id=" + url.QueryEscape(shop.ID)
 	}
+	return each(ctx, &c.remote, c.output, out, path, func(m moveState) string {
+		return fmt.Sprintf("%s  %s  %s -> %s  %s", m.ID, m.Storefront, m.Source, m.Target, m.Phase)
+	})
 }
 
 // moveArg names a move; it is part of every command on one.
 type moveArg struct {
 	remote
-	ID string `arg:"" help:"The move's id."`
+	output
+	Move string `arg:"" help:"The move's id, or a storefront's slug or id: its newest move."`
 }
 
-func (c *moveArg) path() string { return movesPath + "/" + url.PathEscape(c.ID) }
+// raw finds the move that is meant.
+func (c *moveArg) raw(ctx context.Context) (json.RawMessage, error) {
+	var said json.RawMessage
+	if ids.Valid(c.Move) {
+		err := c.call(ctx, http.MethodGet, movesPath+"/"+c.Move, nil, &said)
+		if err == nil || fault.Of(err).Kind != fault.NotFound {
+			return said, err
+		}
+	}
+	shop, err := c.storefront(ctx, c.Move)
+	if err != nil {
+		if fault.Of(err).Kind == fault.NotFound {
+			err = fault.New(fault.NotFound, "move_not_found", "There is no such move, and no such storefront: list the moves to see their ids.").Because(err)
+		}
+		return nil, err
+	}
+	var page struct{ Data []moveState }
+	if err := c.call(ctx, http.MethodGet, movesPath+"?limit=1&storefront_id="+url.QueryEscape(shop.ID), nil, &page); err != nil {
+		return nil, err
+	}
+	if len(page.Data) == 0 {
+		return nil, fault.New(fault.NotFound, "move_not_found", "Storefront %s has never been moved.", shop.Slug)
+	}
+	return said, c.call(ctx, http.MethodGet, movesPath+"/"+page.Data[0].ID, nil, &said)
+}
+
+func (c *moveArg) find(ctx context.Context) (m moveState, err error) {
+	said, err := c.raw(ctx)
+	if err != nil {
+		return m, err
+	}
+	return m, json.Unmarshal(said, &m)
+}
 
 func (c *moveArg) ask(ctx context.Context, out io.Writer, what string) error {
-	if err := c.call(ctx, http.MethodPost, c.path()+"/"+what, nil, nil); err != nil {
+	m, err := c.find(ctx)
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "asked to %s; follow it: smartseller move watch %s\n", what, c.ID)
-	return err
+	var said json.RawMessage
+	if err := c.call(ctx, http.MethodPost, movesPath+"/"+m.ID+"/"+what, nil, &said); err != nil {
+		return err
+	}
+	return answer(c.output, out, said, func(m moveState) string {
+		return fmt.Sprintf("asked to %s; follow it: smartseller move watch %s", what, c.Move)
+	})
 }
 
 type (
@@ -112,69 +166,35 @@ type (
 	finalizeMove struct{ moveArg }
 )
 
+// Run prints the move.
 func (c *showMove) Run(ctx context.Context, out io.Writer) error {
-	var m json.RawMessage
-	if err := c.call(ctx, http.MethodGet, c.path(), nil, &m); err != nil {
+	said, err := c.raw(ctx)
+	if err != nil {
 		return err
 	}
-	return print(out, m)
+	return answer(c.output, out, said, moveState.String)
 }
 
+// Run asks for it; the move's runner acts on it within a second.
 func (c *pauseMove) Run(ctx context.Context, out io.Writer) error { return c.ask(ctx, out, "pause") }
 
+// Run asks for it; the move's runner acts on it within a second.
 func (c *resumeMove) Run(ctx context.Context, out io.Writer) error { return c.ask(ctx, out, "resume") }
 
+// Run asks for it; the move's runner acts on it within a second.
 func (c *cancelMove) Run(ctx context.Context, out io.Writer) error { return c.ask(ctx, out, "cancel") }
 
+// Run asks for it; the move's runner acts on it within a second.
 func (c *cutoverMove) Run(ctx context.Context, out io.Writer) error {
 	return c.ask(ctx, out, "cutover")
 }
 
+// Run asks for it; the move's runner acts on it within a second.
 func (c *rollbackMove) Run(ctx context.Context, out io.Writer) error {
 	return c.ask(ctx, out, "rollback")
 }
 
+// Run asks for it; the move's runner acts on it within a second.
 func (c *finalizeMove) Run(ctx context.Context, out io.Writer) error {
 	return c.ask(ctx, out, "finalize")
-}
-
-type watchMove struct {
-	moveArg
-	JSON bool `name:"json" help:"Print each event as a line of JSON."`
-}
-
-// Run follows the event stream, line by line, until the move ends.
-func (c *watchMove) Run(ctx context.Context, out io.Writer) error {
-	response, err := c.send(ctx, http.MethodGet, c.path()+"/events", nil)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return problem(response)
-	}
-	var kind string
-	lines := bufio.NewScanner(response.Body)
-	for lines.Scan() {
-		if k, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
-			kind = k
-		}
-		data, ok := strings.CutPrefix(lines.Text(), "data: ")
-		if !ok {
-			continue
-		}
-		if c.JSON {
-			fmt.Fprintf(out, `{"event":%q,"data":%s}`+"\n", kind, data)
-		} else {
-			fmt.Fprintf(out, "%-9s %s\n", kind, data)
-		}
-	}
-	if ctx.Err() != nil {
-		_, err := fmt.Fprintln(out, "the move goes on without you")
-		return err
-	}
-	if err := lines.Err(); err != nil {
-		return fault.New(fault.Unavailable, "stream_broken", "The connection to the server broke; the move goes on. Watch it again.").Because(err)
-	}
-	return nil
 }

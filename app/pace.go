@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,8 +12,9 @@ import (
 
 type paceMove struct {
 	remote
+	output
 	Percent int64  `arg:"" help:"Share of the time that copying and comparing may work, 1 to 100."`
-	ID      string `arg:"" optional:"" help:"The move's id; none: bound every move."`
+	Move    string `arg:"" optional:"" help:"The move's id, or a storefront's slug or id: its newest move; none: bound every move."`
 }
 
 var errPercent = fault.New(fault.Invalid, "percent", "The pace is a percentage from 1 to 100.")
@@ -23,13 +25,16 @@ func (c *paceMove) Run(ctx context.Context, out io.Writer) error {
 		return errPercent
 	}
 	path, whose := "/api/admin/move-pace", "every move"
-	if c.ID != "" {
-		path, whose = (&moveArg{ID: c.ID}).path()+"/pace", "the move"
+	if c.Move != "" {
+		m, err := (&moveArg{remote: c.remote, Move: c.Move}).find(ctx)
+		if err != nil {
+			return err
+		}
+		path, whose = movesPath+"/"+m.ID+"/pace", "the move"
 	}
-	err := c.call(ctx, http.MethodPut, path, map[string]int64{"percent": c.Percent}, nil)
-	if err != nil {
+	var said json.RawMessage
+	if err := c.call(ctx, http.MethodPut, path, map[string]int64{"percent": c.Percent}, &said); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "%s works at most %d %% of the time\n", whose, c.Percent)
-	return err
+	return answer(c.output, out, said, func(struct{}) string { return fmt.Sprintf("%s works at most %d %% of the time", whose, c.Percent) })
 }

@@ -10,15 +10,36 @@ import (
 )
 
 type storefrontCommand struct {
-	Create createStorefront `cmd:"" help:"Create a storefront. Example: smartseller storefront create toys files-1 --title 'Toys'"`
-	List   listStorefronts  `cmd:"" help:"List storefronts. Example: smartseller storefront list"`
-	Show   showStorefront   `cmd:"" help:"Show one. Example: smartseller storefront show demo"`
+	Create createStorefront `cmd:"" help:"Create a storefront." example:"smartseller storefront create toys files-1 --title Toys"`
+	List   listStorefronts  `cmd:"" help:"List storefronts." example:"smartseller storefront list"`
+	Show   showStorefront   `cmd:"" help:"Show one." example:"smartseller storefront show demo"`
 }
 
 const storefrontsPath = "/api/admin/storefronts"
 
+// storefrontState is a storefront as the server tells it.
+type storefrontState struct {
+	ID, Slug, Name, Currency, Status, Backend string
+	TimeZone                                  string `json:"time_zone"`
+	Epoch                                     int64
+	CreatedAt                                 int64 `json:"created_at"`
+}
+
+func (s storefrontState) String() string {
+	return fields("slug", s.Slug, "id", s.ID, "name", s.Name, "backend", s.place(), "status", s.Status,
+		"currency", s.Currency, "time zone", s.TimeZone, "created", clockText(s.CreatedAt))
+}
+
+func (s storefrontState) place() string { return fmt.Sprintf("%s (epoch %d)", s.Backend, s.Epoch) }
+
+// storefront finds one by its id or slug.
+func (r *remote) storefront(ctx context.Context, ref string) (s storefrontState, err error) {
+	return s, r.call(ctx, http.MethodGet, storefrontsPath+"/"+url.PathEscape(ref), nil, &s)
+}
+
 type createStorefront struct {
 	remote
+	output
 	Slug     string `arg:"" help:"3 to 63 lower-case letters, digits and dashes."`
 	Backend  string `arg:"" help:"Where its data will live."`
 	Title    string `help:"Its name; empty: the slug."`
@@ -26,132 +47,43 @@ type createStorefront struct {
 	TimeZone string `default:"UTC" help:"IANA time zone."`
 }
 
+// Run creates it.
 func (c *createStorefront) Run(ctx context.Context, out io.Writer) error {
 	if c.Title == "" {
 		c.Title = c.Slug
 	}
-	var made json.RawMessage
-	err := c.call(ctx, http.MethodPost, storefrontsPath, map[string]any{
+	var said json.RawMessage
+	if err := c.call(ctx, http.MethodPost, storefrontsPath, map[string]any{
 		"slug": c.Slug, "name": c.Title, "backend": c.Backend, "currency": c.Currency, "time_zone": c.TimeZone,
-	}, &made)
-	if err != nil {
+	}, &said); err != nil {
 		return err
 	}
-	return print(out, made)
+	return answer(c.output, out, said, storefrontState.String)
 }
 
-type listStorefronts struct{ remote }
+type listStorefronts struct {
+	remote
+	output
+}
 
-// Run prints a line per storefront, page by page.
+// Run prints a line per storefront.
 func (c *listStorefronts) Run(ctx context.Context, out io.Writer) error {
-	for cursor := ""; ; {
-		var page struct {
-			Data []struct {
-				ID, Slug, Backend string
-				Epoch             int64
-			}
-			NextCursor string `json:"next_cursor"`
-		}
-		if err := c.call(ctx, http.MethodGet, storefrontsPath+"?limit=100&cursor="+url.QueryEscape(cursor), nil, &page); err != nil {
-			return err
-		}
-		for _, s := range page.Data {
-			fmt.Fprintf(out, "%s  %-24s %s (epoch %d)\n", s.ID, s.Slug, s.Backend, s.Epoch)
-		}
-		if cursor = page.NextCursor; cursor == "" {
-			return nil
-		}
-	}
+	return each(ctx, &c.remote, c.output, out, storefrontsPath+"?limit=100", func(s storefrontState) string {
+		return fmt.Sprintf("%s  %-24s %s", s.ID, s.Slug, s.place())
+	})
 }
 
 type showStorefront struct {
 	remote
+	output
 	Storefront string `arg:"" help:"Id or slug."`
 }
 
+// Run prints it.
 func (c *showStorefront) Run(ctx context.Context, out io.Writer) error {
-	var found json.RawMessage
-	if err := c.call(ctx, http.MethodGet, storefrontsPath+"/"+url.PathEscape(c.Storefront), nil, &found); err != nil {
+	var said json.RawMessage
+	if err := c.call(ctx, http.MethodGet, storefrontsPath+"/"+url.PathEscape(c.Storefront), nil, &said); err != nil {
 		return err
 	}
-	return print(out, found)
-}
-
-type backendCommand struct {
-	Add    addBackend    `cmd:"" help:"Register a backend. Example: smartseller backend add files-3 sqlite --path ./data/files-3"`
-	List   listBackends  `cmd:"" help:"List backends. Example: smartseller backend list"`
-	Check  checkBackend  `cmd:"" help:"Inspect one. Example: smartseller backend check files-1"`
-	Remove removeBackend `cmd:"" help:"Forget one that holds nothing. Example: smartseller backend remove files-3"`
-}
-
-const backendsPath = "/api/admin/backends"
-
-type addBackend struct {
-	remote
-	Name     string `arg:""`
-	Kind     string `arg:"" enum:"shared-postgres,dedicated-postgres,sqlite" help:"shared-postgres, dedicated-postgres or sqlite."`
-	DSN      string `name:"dsn" help:"Of the application's role, for a shared Postgres."`
-	AdminDSN string `name:"admin-dsn" help:"Of the owner, for Postgres."`
-	Pooled   bool   `help:"The DSN leads through a transaction pooler, such as PgBouncer."`
-	Path     string `type:"path" help:"Folder, for SQLite."`
-}
-
-func (c *addBackend) Run(ctx context.Context, out io.Writer) error {
-	err := c.call(ctx, http.MethodPost, backendsPath, map[string]any{
-		"name": c.Name, "kind": c.Kind, "dsn": c.DSN, "admin_dsn": c.AdminDSN, "pooled": c.Pooled, "path": c.Path,
-	}, nil)
-	if err != nil {
-		return err
-	}
-	check := checkBackend{remote: c.remote, Name: c.Name}
-	return check.Run(ctx, out)
-}
-
-type listBackends struct{ remote }
-
-func (c *listBackends) Run(ctx context.Context, out io.Writer) error {
-	var page struct {
-		Data []struct {
-			Name, Kind  string
-			Storefronts int64
-		}
-	}
-	if err := c.call(ctx, http.MethodGet, backendsPath, nil, &page); err != nil {
-		return err
-	}
-	for _, b := range page.Data {
-		fmt.Fprintf(out, "%-24s %-20s %d storefronts\n", b.Name, b.Kind, b.Storefronts)
-	}
-	return nil
-}
-
-type checkBackend struct {
-	remote
-	Name string `arg:""`
-}
-
-func (c *checkBackend) Run(ctx context.Context, out io.Writer) error {
-	var found struct {
-		Findings []struct{ Check, Problem, Fix string }
-	}
-	if err := c.call(ctx, http.MethodGet, backendsPath+"/"+url.PathEscape(c.Name)+"/check", nil, &found); err != nil {
-		return err
-	}
-	for _, f := range found.Findings {
-		if f.Problem == "" {
-			fmt.Fprintf(out, "ok       %s\n", f.Check)
-		} else {
-			fmt.Fprintf(out, "PROBLEM  %s: %s; %s\n", f.Check, f.Problem, f.Fix)
-		}
-	}
-	return nil
-}
-
-type removeBackend struct {
-	remote
-	Name string `arg:""`
-}
-
-func (c *removeBackend) Run(ctx context.Context) error {
-	return c.call(ctx, http.MethodDelete, backendsPath+"/"+url.PathEscape(c.Name), nil, nil)
+	return answer(c.output, out, said, storefrontState.String)
 }

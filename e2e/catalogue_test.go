@@ -22,7 +22,7 @@ func (p *program) stocked(t *testing.T, slug string, sold ...products.Product) {
 	ctx := context.Background()
 	p.must(t, "storefront", "create", slug, "files-1")
 	var made struct{ ID backends.StorefrontID }
-	require.NoError(t, json.Unmarshal([]byte(p.must(t, "storefront", "show", slug)), &made))
+	require.NoError(t, json.Unmarshal([]byte(p.must(t, "storefront", "show", slug, "--json")), &made))
 	catalog, err := backends.NewCatalog(products.Tables()...)
 	require.NoError(t, err)
 	files, err := sqlite.Opener(catalog)(backends.Config{Name: "files-1", Kind: backends.SQLite, Path: filepath.Join(p.folder, "data", "files-1")})

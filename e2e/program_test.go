@@ -252,8 +252,8 @@ func TestFirstStartMoveAndStop(t *testing.T) {
 	p.waitFor(t, move, "watching")
 	require.Contains(t, p.must(t, "storefront", "list"), "files-2 (epoch 2)")
 	p.must(t, "move", "finalize", move)
-	require.Contains(t, p.must(t, "move", "watch", move), `"phase":"completed"`)
-	require.Contains(t, p.must(t, "move", "show", move), `"outcome": "completed"`)
+	require.Contains(t, p.must(t, "move", "watch", move), "completed")
+	require.Contains(t, p.must(t, "move", "show", move, "--json"), `"outcome": "completed"`)
 
 	p.stop(t)
 	p.serve(t) // and everything is still there
@@ -289,6 +289,13 @@ func TestExitCodesAndErrors(t *testing.T) {
 		{[]string{"move", "start", "demo", "files-1"}, 73, "already lives on that backend"},
 		{[]string{"move", "start", "nobody", "files-2"}, 66, "no such storefront"},
 		{[]string{"move", "show", "nothing"}, 66, "no such move"},
+		{[]string{"move", "show", "demo"}, 66, "has never been moved"},
+		{[]string{"move", "pause", "0193b3a0-0000-7000-8000-000000000001"}, 66, "no such move"},
+		{[]string{"move", "watch", "demo", "--until", "nonsense"}, 64, "--until"},
+		{[]string{"backend", "add", "Files", "sqlite", "--path", "x"}, 65, "/name"},
+		{[]string{"backend", "check", "nothing"}, 66, "no backend of that name"},
+		{[]string{"storefront", "list", "--config", "absent.yaml"}, 78, "absent.yaml"},
+		{[]string{"version"}, 0, "go1."},
 		{[]string{"backend", "remove", "files-1"}, 73, "still holds storefronts"},
 		{[]string{"storefront", "create", "demo", "files-1"}, 73, "has this slug"},
 		{[]string{"storefront", "create", "Bad Slug", "files-1"}, 65, "/slug"},

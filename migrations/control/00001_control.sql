@@ -82,6 +82,7 @@ CREATE TABLE moves (
 
 -- One open move per storefront.
 CREATE UNIQUE INDEX moves_open ON moves (storefront_id) WHERE ended_at IS NULL;
+CREATE INDEX moves_storefront ON moves (storefront_id, id);
 CREATE INDEX moves_lease ON moves (lease_until) WHERE ended_at IS NULL;
 
 -- seq is one more than the move's last one, given inside the transaction that

@@ -82,8 +82,9 @@ type paceAll struct{ Body paceBody }
 type explainOutput struct{ Body Explanation }
 
 type listInput struct {
-	Cursor string `query:"cursor" maxLength:"36" doc:"next_cursor of the page before"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
+	Storefront string `query:"storefront_id" maxLength:"36" doc:"Only moves of this one"`
+	Cursor     string `query:"cursor" maxLength:"36" doc:"next_cursor of the page before"`
+	Limit      int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
 }
 
 type listOutput struct {
@@ -124,7 +125,7 @@ func Routes(server *httpx.Server, s *Service) {
 	httpx.Register(server, huma.Operation{
 		OperationID: "list-moves", Method: http.MethodGet, Path: movesPath, Summary: "List moves, newest first", Security: httpx.Admin,
 	}, func(ctx context.Context, in *listInput) (*listOutput, error) {
-		moves, err := s.List(ctx, in.Cursor, in.Limit)
+		moves, err := s.List(ctx, backends.StorefrontID(in.Storefront), in.Cursor, in.Limit)
 		out := &listOutput{}
 		out.Body.Data = make([]moveBody, len(moves))
 		for i, m := range moves {
@@ -157,7 +158,9 @@ func Routes(server *httpx.Server, s *Service) {
 	})
 	httpx.Register(server, huma.Operation{
 		OperationID: "move-events", Method: http.MethodGet, Path: movesPath + "/{id}/events", Summary: "Follow a move, as Server-Sent Events",
-		Security: httpx.Admin, Errors: []int{http.StatusNotFound},
+		Description: "Every event of the move from its beginning, then each as it happens, until the move ends. Ids grow by one; a stream that " +
+			"breaks off goes on behind Last-Event-ID. Data is an object: at, in microseconds UTC, and what, which depends on the kind of event.",
+		Responses: httpx.Streamed(), Security: httpx.Admin, Errors: []int{http.StatusNotFound},
 	}, func(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
 		if _, err := s.Get(ctx, in.ID); err != nil {
 			return nil, err
@@ -206,6 +209,12 @@ func paceRoutes(server *httpx.Server, s *Service) {
 	})
 }
 
+// eventData is an event in the stream. What depends on its kind.
+type eventData struct {
+	At   int64           `json:"at"` // microseconds UTC
+	What json.RawMessage `json:"what"`
+}
+
 // stream reads events behind an id; last when the move has ended, so no more will come.
 func (s *Service) stream(ctx context.Context, id string, after int64) ([]httpx.StreamEvent, bool, error) {
 	m, err := s.Get(ctx, id)
@@ -215,7 +224,11 @@ func (s *Service) stream(ctx context.Context, id string, after int64) ([]httpx.S
 	events, err := s.Events(ctx, id, after, 100)
 	out := make([]httpx.StreamEvent, len(events))
 	for i, e := range events {
-		out[i] = httpx.StreamEvent{ID: e.Seq, Kind: e.Kind, Data: e.Data}
+		data, err := json.Marshal(eventData{At: e.At, What: json.RawMessage(e.Data)})
+		if err != nil {
+			return nil, false, err
+		}
+		out[i] = httpx.StreamEvent{ID: e.Seq, Kind: e.Kind, Data: string(data)}
 	}
 	return out, m.EndedAt != nil, err
 }

@@ -144,11 +144,19 @@ func (s *Service) Get(ctx context.Context, id string) (m *Move, err error) {
 }
 
 // List returns moves, newest first, after the one with the id cursor ("" for the
-// first page).
-func (s *Service) List(ctx context.Context, cursor string, limit int) ([]*Move, error) {
+// first page); of one storefront, or ("") of all.
+func (s *Service) List(ctx context.Context, storefront backends.StorefrontID, cursor string, limit int) ([]*Move, error) {
 	var rows []moveRow
+	if cursor == "" {
+		cursor = "~" // behind every id
+	}
 	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		return tx.Select(&rows, `SELECT `+moveColumns+` FROM moves WHERE $1 = '' OR id < $1 ORDER BY id DESC LIMIT $2`, cursor, int64(limit))
+		rows = nil
+		if storefront == "" {
+			return tx.Select(&rows, `SELECT `+moveColumns+` FROM moves WHERE id < $1 ORDER BY id DESC LIMIT $2`, cursor, int64(limit))
+		}
+		return tx.Select(&rows, `SELECT `+moveColumns+` FROM moves WHERE id < $1 AND storefront_id = $3 ORDER BY id DESC LIMIT $2`,
+			cursor, int64(limit), string(storefront))
 	})
 	out := make([]*Move, 0, len(rows))
 	for i := range rows {

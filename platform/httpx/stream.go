@@ -3,6 +3,7 @@ package httpx
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -23,10 +24,27 @@ type StreamInput struct {
 	LastEventID string `header:"Last-Event-ID" doc:"The id of the last event that was seen"`
 }
 
+// Streamed describes such an answer, for an operation's Responses.
+func Streamed() map[string]*huma.Response {
+	return map[string]*huma.Response{"200": {
+		Description: "OK", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
+	}}
+}
+
+// atOnce can always be received from.
+var atOnce = func() <-chan time.Time {
+	c := make(chan time.Time)
+	close(c)
+	return c
+}()
+
 // Stream answers with Server-Sent Events: next is asked for events behind an id,
 // until it says that there will be no more, the client leaves or the server stops.
 func (s *Server) Stream(in StreamInput, next func(ctx context.Context, after int64) (events []StreamEvent, last bool, err error)) (*huma.StreamResponse, error) {
-	const look = 300 * time.Millisecond
+	const (
+		look  = 300 * time.Millisecond
+		quiet = 15 * time.Second // then a comment, so that nobody on the way takes the stream for dead
+	)
 	after, err := strconv.ParseInt(in.LastEventID, 10, 64)
 	if err != nil {
 		after = 0 // also an id that is not ours: the whole story is a safe answer
@@ -39,7 +57,7 @@ func (s *Server) Stream(in StreamInput, next func(ctx context.Context, after int
 		}
 		tick := time.NewTicker(look)
 		defer tick.Stop()
-		for {
+		for said := (time.Time{}); ; {
 			events, last, err := next(c.Context(), after)
 			if err != nil {
 				return // the client comes again with its last id
@@ -50,16 +68,28 @@ func (s *Server) Stream(in StreamInput, next func(ctx context.Context, after int
 				}
 				after = e.ID
 			}
-			flush()
-			if last && len(events) == 0 {
+			if len(events) == 0 && last {
 				return
+			}
+			if len(events) == 0 && time.Since(said) > quiet {
+				if _, err := io.WriteString(c.BodyWriter(), ":\n\n"); err != nil {
+					return
+				}
+			}
+			if len(events) > 0 || time.Since(said) > quiet {
+				said = time.Now()
+				flush()
+			}
+			again := tick.C
+			if len(events) > 0 {
+				again = atOnce // there may be more
 			}
 			select {
 			case <-c.Context().Done():
 				return
 			case <-s.stopping:
 				return
-			case <-tick.C:
+			case <-again:
 			}
 		}
 	}}, nil

@@ -1,0 +1,131 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+)
+
+type backendCommand struct {
+	Add    addBackend    `cmd:"" help:"Register a backend, once it was found usable." example:"smartseller backend add files-3 sqlite --path ./data/files-3"`
+	List   listBackends  `cmd:"" help:"List backends." example:"smartseller backend list"`
+	Check  checkBackend  `cmd:"" help:"Inspect one." example:"smartseller backend check files-1"`
+	Remove removeBackend `cmd:"" help:"Forget one that holds nothing." example:"smartseller backend remove files-3"`
+}
+
+const backendsPath = "/api/admin/backends"
+
+// finding is one result of an inspection; without a problem it is well.
+type finding struct{ Check, Problem, Fix string }
+
+func (f finding) String() string {
+	if f.Problem == "" {
+		return "ok       " + f.Check
+	}
+	return fmt.Sprintf("PROBLEM  %s: %s\n  to do: %s", f.Check, f.Problem, f.Fix)
+}
+
+func findingsText(all []finding) string {
+	var b strings.Builder
+	for _, f := range all {
+		fmt.Fprintln(&b, f)
+	}
+	return b.String()
+}
+
+// secretText is a secret given as it is, or as @FILE, which other users of the
+// machine cannot read in its list of processes.
+type secretText string
+
+// UnmarshalText reads the file.
+func (s *secretText) UnmarshalText(text []byte) error {
+	*s = secretText(text)
+	if file, ok := strings.CutPrefix(string(text), "@"); ok {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return errors.New("the file cannot be read")
+		}
+		*s = secretText(strings.TrimSpace(string(content)))
+	}
+	return nil
+}
+
+type addBackend struct {
+	remote
+	output
+	Name     string     `arg:"" help:"1 to 40 lower-case letters, digits and dashes."`
+	Kind     string     `arg:"" enum:"shared-postgres,dedicated-postgres,sqlite" help:"shared-postgres, dedicated-postgres or sqlite."`
+	DSN      secretText `name:"dsn" placeholder:"DSN" help:"Of the application's role, for a shared Postgres; @FILE reads it from a file."`
+	AdminDSN secretText `name:"admin-dsn" placeholder:"DSN" help:"Of the owner, for Postgres; @FILE reads it from a file."`
+	Pooled   bool       `help:"The DSN leads through a transaction pooler, such as PgBouncer."`
+	Path     string     `type:"path" help:"Folder, for SQLite."`
+}
+
+// Run registers it and inspects it.
+func (c *addBackend) Run(ctx context.Context, out io.Writer) error {
+	err := c.call(ctx, http.MethodPost, backendsPath, map[string]any{
+		"name": c.Name, "kind": c.Kind, "dsn": c.DSN, "admin_dsn": c.AdminDSN, "pooled": c.Pooled, "path": c.Path,
+	}, nil)
+	if err != nil {
+		return err
+	}
+	check := checkBackend{remote: c.remote, output: c.output, Name: c.Name}
+	return check.Run(ctx, out)
+}
+
+type listBackends struct {
+	remote
+	output
+}
+
+// Run prints a line per backend.
+func (c *listBackends) Run(ctx context.Context, out io.Writer) error {
+	return each(ctx, &c.remote, c.output, out, backendsPath, func(b struct {
+		Name, Kind  string
+		Storefronts int64
+	},
+	) string {
+		return fmt.Sprintf("%-24s %-20s %d storefronts", b.Name, b.Kind, b.Storefronts)
+	})
+}
+
+type checkBackend struct {
+	remote
+	output
+	Name string `arg:"" help:"The backend's name."`
+}
+
+// Run prints what was found.
+func (c *checkBackend) Run(ctx context.Context, out io.Writer) error {
+	var said json.RawMessage
+	if err := c.call(ctx, http.MethodGet, backendsPath+"/"+url.PathEscape(c.Name)+"/check", nil, &said); err != nil {
+		return err
+	}
+	return answer(c.output, out, said, func(v struct{ Findings []finding }) string { return findingsText(v.Findings) })
+}
+
+type removeBackend struct {
+	remote
+	output
+	Name string `arg:"" help:"The backend's name."`
+}
+
+// Run forgets it; one that holds storefronts is refused.
+func (c *removeBackend) Run(ctx context.Context, out io.Writer) error {
+	if err := c.call(ctx, http.MethodDelete, backendsPath+"/"+url.PathEscape(c.Name), nil, nil); err != nil {
+		return err
+	}
+	said, err := json.Marshal(map[string]string{"removed": c.Name})
+	if err != nil {
+		return err
+	}
+	return answer(c.output, out, said, func(v struct{ Removed string }) string {
+		return v.Removed + " is forgotten; its data was left where it is"
+	})
+}

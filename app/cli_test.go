@@ -1,0 +1,188 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"github.com/stretchr/testify/require"
+	"github.com/vbauerster/mpb/v8"
+
+	"smartseller/platform/fault"
+)
+
+// TestEveryCommandShowsAnExample that it understands.
+func TestEveryCommandShowsAnExample(t *testing.T) {
+	parser := func() *kong.Kong {
+		l := newLayers()
+		return kong.Must(&commands{}, kong.Name("smartseller"), kong.Resolvers(l), kong.Bind(l), kong.Vars{"url": defaultURL, "data": defaultData})
+	}
+	leaves := 0
+	for _, leaf := range parser().Model.Leaves(true) {
+		leaves++
+		example, ok := strings.CutPrefix(leaf.Tag.Get("example"), "smartseller ")
+		require.True(t, ok, "%s has no example", leaf.FullPath())
+		parsed, err := parser().Parse(strings.Fields(example))
+		require.NoError(t, err, leaf.FullPath())
+		require.Equal(t, leaf.FullPath(), parsed.Selected().FullPath())
+
+		var out bytes.Buffer
+		require.Zero(t, Main(append(strings.Fields(leaf.FullPath())[1:], "--help"), &out, &out))
+		require.Contains(t, out.String(), "Example: smartseller")
+	}
+	require.Greater(t, leaves, 20)
+}
+
+// story is a server that tells a move's events, and breaks off after some of them.
+type story struct {
+	events   []string
+	breakoff int // events in each answer; 0: all
+	asked    []string
+}
+
+func (s *story) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	last := r.Header.Get("Last-Event-ID")
+	s.asked = append(s.asked, last)
+	after := 0
+	_, _ = fmt.Sscan(last, &after)
+	w.Header().Set("Content-Type", "text/event-stream")
+	for i, e := range s.events[after:] {
+		if s.breakoff > 0 && i == s.breakoff {
+			_, _ = fmt.Fprintf(w, ": half an event follows\n\nid: %d\nevent: phase\ndata: {", after+i+1)
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = fmt.Fprintf(w, "id: %d\n%s\n\n", after+i+1, e)
+	}
+}
+
+func listen(t *testing.T, h http.Handler) *remote {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	r := &remote{}
+	r.URL, r.Token = serverURL(server.URL), "token"
+	return r
+}
+
+// TestFollowGoesOnBehindTheLastEvent: each event is seen once and in order, however
+// often the stream breaks off.
+func TestFollowGoesOnBehindTheLastEvent(t *testing.T) {
+	t.Parallel()
+	s := &story{breakoff: 2}
+	for n := range 5 {
+		s.events = append(s.events, fmt.Sprintf("event: progress\ndata: {\"n\":%d}", n+1))
+	}
+	r := listen(t, s)
+	var seen []string
+	require.NoError(t, r.follow(context.Background(), "/", func(e event) error {
+		require.Equal(t, fmt.Sprintf(`{"n":%s}`, e.ID), string(e.Data))
+		if seen = append(seen, e.ID); len(seen) == len(s.events) {
+			return errEnough
+		}
+		return nil
+	}))
+	require.Equal(t, []string{"1", "2", "3", "4", "5"}, seen)
+	require.Equal(t, []string{"", "2", "4"}, s.asked)
+}
+
+// TestFollowGivesUp at once where trying again is no use, and when whoever follows leaves.
+func TestFollowGivesUp(t *testing.T) {
+	t.Parallel()
+	refusing := listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte(`{"code":"move_not_found","detail":"There is no such move."}`))
+	}))
+	err := refusing.follow(context.Background(), "/", func(event) error { return nil })
+	require.Equal(t, fault.NotFound, fault.Of(err).Kind)
+
+	r := listen(t, &story{events: []string{"event: phase\ndata: {}"}})
+	ctx, leave := context.WithCancel(context.Background())
+	require.ErrorIs(t, r.follow(ctx, "/", func(event) error {
+		leave()
+		return nil
+	}), context.Canceled)
+	broken := errors.New("nobody reads this")
+	require.ErrorIs(t, r.follow(context.Background(), "/", func(event) error { return broken }), broken)
+}
+
+// TestWatchTellsOfPhasesAndProgress by the server's clock, so that rates are right
+// also for what happened before anybody watched.
+func TestWatchTellsOfPhasesAndProgress(t *testing.T) {
+	t.Parallel()
+	events := &story{events: []string{
+		`event: phase` + "\n" + `data: {"at":1000000,"what":{"phase":"copying","from":"preparing"}}`,
+		`event: progress` + "\n" + `data: {"at":2000000,"what":{"table":"customers","copied":400,"total":800,"done":false}}`,
+		`event: progress` + "\n" + `data: {"at":2100000,"what":{"table":"customers","copied":500,"total":800,"done":false}}`,
+		`event: progress` + "\n" + `data: {"at":3000000,"what":{"table":"orders","copied":200,"total":200,"done":true}}`,
+		`event: claimed` + "\n" + `data: {"at":3000000,"what":{"gen":2,"instance":"x"}}`,
+		`event: verified` + "\n" + `data: {"at":4000000,"what":{"references":"all found"}}`,
+		`event: cut` + "\n" + `data: {"at":5000000,"what":{"cut":"committed","epoch":2}}`,
+		`event: phase` + "\n" + `data: {"at":6000000,"what":{"phase":"watching","from":"cutting_over"}}`,
+		`event: phase` + "\n" + `data: {"at":7000000,"what":{"phase":"failed","from":"watching"}}`,
+	}}
+	mux := http.NewServeMux()
+	mux.Handle("/api/admin/moves/"+moveID+"/events", events)
+	mux.HandleFunc("/api/admin/moves/"+moveID, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"id":"` + moveID + `","source":"a","target":"b","phase":"failed","cause":"it broke","advice":"Mend it.",
+			"stats":{"rows":{"customers":800,"orders":200},"committed_at":5,"stall_micros":12000}}`))
+	})
+	watch := func(until string) (string, error) {
+		c := &watchMove{Until: until}
+		c.remote, c.Move = *listen(t, mux), moveID
+		var out bytes.Buffer
+		err := c.Run(context.Background(), &out)
+		return out.String(), err
+	}
+	out, err := watch("")
+	require.ErrorContains(t, err, "it broke. Mend it.")
+	require.Equal(t, 73, fault.Of(err).Kind.Meaning().Exit)
+	for _, told := range []string{
+		"a -> b", "00:00:01  copying", "customers 400 of 800; all: 400 of 1000 rows (40 %), 400 rows/s, 2s to go",
+		"orders 200 of 200, done; all: 700 of 1000 rows (70 %), 350 rows/s, 1s to go", "took the move over", "references: all found",
+		"cutover: committed, epoch 2", "watching", "write stall  12ms",
+	} {
+		require.Contains(t, out, told)
+	}
+	require.NotContains(t, out, "customers 500", "not every chunk is news")
+
+	out, err = watch("watching")
+	require.NoError(t, err)
+	require.NotContains(t, out, "failed")
+	_, err = watch("completed")
+	require.ErrorContains(t, err, "has failed")
+}
+
+const moveID = "0193b3a0-0000-7000-8000-000000000001"
+
+// TestBarsShowEveryTable on a terminal.
+func TestBarsShowEveryTable(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	b := newBars(mpb.WithOutput(&out), mpb.WithAutoRefresh())
+	var h happened
+	h.What.Table, h.What.Copied, h.What.Total = "customers", 3, 7
+	b.table(h, "all of them")
+	h.What.Table, h.What.Copied, h.What.Total, h.What.Done = "orders", 5, 5, true
+	b.table(h, "even more")
+	b.say("a line between")
+	b.close()
+	for _, shown := range []string{"customers", "3 / 7", "orders", "5 / 5", "even more", "a line between"} {
+		require.Contains(t, out.String(), shown)
+	}
+}
+
+func TestSecretsCanComeFromFiles(t *testing.T) {
+	t.Parallel()
+	var s secretText
+	require.NoError(t, s.UnmarshalText([]byte("postgres://x")))
+	require.EqualValues(t, "postgres://x", s)
+	require.Error(t, s.UnmarshalText([]byte("@"+filepath.Join(t.TempDir(), "absent"))))
+}

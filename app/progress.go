@@ -1,0 +1,159 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// moveState is a move as the server tells it.
+type moveState struct {
+	ID         string
+	Storefront string `json:"storefront_id"`
+	Source     string
+	Target     string
+	Phase      string
+	Asked      string
+	Options    struct {
+		Manual bool  `json:"manual_cutover"`
+		Window int64 `json:"window_seconds"`
+	}
+	Stats struct {
+		Rows        map[string]int64
+		StallMicros int64 `json:"stall_micros"`
+		CommittedAt int64 `json:"committed_at"`
+		Gates       map[string]string
+	}
+	Cause, Advice string
+	Reason        string
+	Receipt       *struct {
+		Signature string `json:"hmac_sha256"`
+	}
+	CreatedAt int64  `json:"created_at"`
+	EndedAt   *int64 `json:"ended_at"`
+}
+
+// String says what there is to know of a move, a line for each.
+func (m moveState) String() string {
+	pairs := []string{
+		"move", m.ID, "storefront", m.Storefront, "way", m.Source + " -> " + m.Target, "phase", m.Phase, "asked", m.Asked,
+		"because", m.Reason, "planned", clockText(m.CreatedAt), "rows", m.rows(), "write stall", m.stall(),
+	}
+	if m.EndedAt != nil {
+		pairs = append(pairs, "ended", clockText(*m.EndedAt))
+	}
+	for _, gate := range slices.Sorted(maps.Keys(m.Stats.Gates)) {
+		pairs = append(pairs, "gate "+gate, m.Stats.Gates[gate])
+	}
+	pairs = append(pairs, "cause", m.Cause, "to do", m.Advice)
+	if m.Receipt != nil {
+		pairs = append(pairs, "receipt", "signed, hmac_sha256 "+m.Receipt.Signature+"; --json prints it")
+	}
+	return fields(pairs...)
+}
+
+func (m moveState) rows() string {
+	var all []string
+	for _, table := range slices.Sorted(maps.Keys(m.Stats.Rows)) {
+		if n := m.Stats.Rows[table]; n > 0 {
+			all = append(all, fmt.Sprintf("%s %d", table, n))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+func (m moveState) stall() string {
+	if m.Stats.CommittedAt == 0 {
+		return ""
+	}
+	return (time.Duration(m.Stats.StallMicros) * time.Microsecond).String()
+}
+
+// ended says that no event follows this phase.
+func ended(phase string) bool {
+	return slices.Contains([]string{"completed", "cancelled", "rolled_back", "failed"}, phase)
+}
+
+// happened is what the events of a move say, each a part of it.
+type happened struct {
+	At   int64 // microseconds UTC
+	What struct {
+		Phase   string
+		Table   string
+		Copied  int64
+		Total   int64
+		Done    bool
+		Cut     string
+		Epoch   int64
+		Gen     int64
+		For     string
+		Percent int64
+	}
+	gates map[string]string
+}
+
+func (e event) happened() (h happened, err error) {
+	if e.Kind == "verified" {
+		var v struct {
+			At   int64
+			What map[string]string
+		}
+		err = json.Unmarshal(e.Data, &v)
+		h.At, h.gates = v.At, v.What
+		return h, err
+	}
+	return h, json.Unmarshal(e.Data, &h)
+}
+
+// copying is how far the copy of all tables is. Rates go by the server's clock, so
+// that they are right for what happened before anybody looked.
+type copying struct {
+	rows    map[string]int64 // that each table had when the copy began
+	copied  map[string]int64
+	began   int64 // when copying began, or went on after a pause; microseconds
+	before  int64 // rows that had been copied then
+	current int64 // when the last chunk was told
+}
+
+// resume notes that copying begins, or goes on.
+func (c *copying) resume(at int64) { c.began, c.before, c.current = at, c.sum(), at }
+
+func (c *copying) note(h happened) {
+	if c.copied == nil {
+		c.copied = map[string]int64{}
+	}
+	c.copied[h.What.Table], c.current = h.What.Copied, h.At
+}
+
+func (c *copying) sum() (n int64) {
+	for _, copied := range c.copied {
+		n += copied
+	}
+	return n
+}
+
+// String says how much is copied, how fast, and how long the rest will take.
+func (c *copying) String() string {
+	var total int64
+	for _, n := range c.rows {
+		total += n
+	}
+	sum := c.sum()
+	text := fmt.Sprintf("%d of %d rows", sum, total)
+	if total > 0 {
+		text += fmt.Sprintf(" (%d %%)", 100*min(sum, total)/total)
+	}
+	seconds := float64(c.current-c.began) / 1e6
+	if seconds <= 0 || sum <= c.before {
+		return text
+	}
+	rate := float64(sum-c.before) / seconds
+	text += fmt.Sprintf(", %.0f rows/s", rate)
+	if left := total - sum; left > 0 {
+		text += fmt.Sprintf(", %s to go", (time.Duration(float64(left)/rate*1e9) + time.Second/2).Truncate(time.Second))
+	}
+	return text
+}

@@ -1,0 +1,157 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"smartseller/platform/fault"
+)
+
+type watchMove struct {
+	moveArg
+	Until string `placeholder:"PHASE" enum:",planned,preparing,copying,catching_up,verifying,cutting_over,watching,finalizing,completed,paused,cancelled,rolling_back,rolled_back,failed" default:"" help:"End once the move has reached this phase, such as watching; otherwise when the move ends."`
+}
+
+// Run follows the move's events until it ends or has reached the phase that was
+// asked for. Whoever leaves earlier leaves the move alone.
+func (c *watchMove) Run(ctx context.Context, out io.Writer) error {
+	m, err := c.find(ctx)
+	if err != nil {
+		return err
+	}
+	w := &watcher{watchMove: c, move: m, view: newView(out)}
+	if c.JSON {
+		w.view = silent{}
+	}
+	w.view.say(fmt.Sprintf("move %s of storefront %s: %s -> %s", m.ID, m.Storefront, m.Source, m.Target))
+	err = c.follow(ctx, movesPath+"/"+m.ID+"/events", func(e event) error { return w.see(ctx, e, out) })
+	w.view.close()
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return fault.New(fault.Timeout, "left", "You have left; the move goes on without you. Watch it again: smartseller move watch %s", m.ID).Because(err)
+	}
+	if err != nil || w.reached {
+		return err
+	}
+	return w.end(ctx, out)
+}
+
+// watcher tells what happens to one move.
+type watcher struct {
+	*watchMove
+	move    moveState
+	view    view
+	copying copying
+	phase   string
+	reached bool // the phase that was asked for
+}
+
+func (w *watcher) see(ctx context.Context, e event, out io.Writer) error {
+	h, err := e.happened()
+	if err != nil {
+		return fmt.Errorf("event %s of the move is not understood: %w", e.ID, err)
+	}
+	if w.JSON {
+		text, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		if err := line(out, string(text)); err != nil {
+			return err
+		}
+	} else if err := w.tell(ctx, e, h); err != nil {
+		return err
+	}
+	if e.Kind != "phase" {
+		return nil
+	}
+	w.phase = h.What.Phase
+	w.reached = w.phase == w.Until
+	if w.reached || ended(w.phase) {
+		return errEnough
+	}
+	return nil
+}
+
+// tell says an event in words.
+func (w *watcher) tell(ctx context.Context, e event, h happened) error {
+	at := time.UnixMicro(h.At).UTC().Format(time.TimeOnly)
+	say := func(format string, args ...any) { w.view.say(at + "  " + fmt.Sprintf(format, args...)) }
+	switch e.Kind {
+	case "phase":
+		say("%s%s", h.What.Phase, w.hint(h.What.Phase))
+		if h.What.Phase == "copying" {
+			w.copying.resume(h.At)
+		}
+	case "progress":
+		if w.copying.rows == nil {
+			if err := w.call(ctx, http.MethodGet, movesPath+"/"+w.move.ID, nil, &w.move); err != nil {
+				return err
+			}
+			w.copying.rows = w.move.Stats.Rows
+		}
+		w.copying.note(h)
+		w.view.table(h, w.copying.String())
+	case "verified":
+		say("verified: both places are equal")
+		for gate, found := range h.gates {
+			say("  %s: %s", gate, found)
+		}
+	case "cut":
+		if h.What.Epoch > 0 {
+			say("cutover: %s, epoch %d", h.What.Cut, h.What.Epoch)
+		} else {
+			say("cutover: %s", h.What.Cut)
+		}
+	case "claimed":
+		if h.What.Gen > 1 {
+			say("another instance took the move over")
+		}
+	case "asked":
+		say("asked to %s", h.What.For)
+	case "paced":
+		say("bounded to %d %% of the time", h.What.Percent)
+	default:
+		say("%s %s", e.Kind, e.Data)
+	}
+	return nil
+}
+
+// hint says what a phase waits for, if it is somebody's word.
+func (w *watcher) hint(phase string) string {
+	switch {
+	case phase == "verifying" && w.move.Options.Manual:
+		return "; then it waits for: smartseller move cutover " + w.move.ID
+	case phase == "watching":
+		return "; the storefront lives on " + w.move.Target + ". Back: smartseller move rollback " + w.move.ID +
+			"; no way back: smartseller move finalize " + w.move.ID
+	case phase == "paused":
+		return "; it waits for: smartseller move resume " + w.move.ID
+	}
+	return ""
+}
+
+// end sums up a move that has ended. A failed one is an error.
+func (w *watcher) end(ctx context.Context, out io.Writer) error {
+	var m moveState
+	if err := w.call(ctx, http.MethodGet, movesPath+"/"+w.move.ID, nil, &m); err != nil {
+		return err
+	}
+	if !w.JSON {
+		if err := line(out, m.String()); err != nil {
+			return err
+		}
+	}
+	switch {
+	case m.Phase == "failed":
+		return fault.New(fault.Conflict, "move_failed", "%s", strings.TrimSpace("The move has failed: "+m.Cause+". "+m.Advice))
+	case w.Until != "":
+		return fault.New(fault.Conflict, "move_ended", "The move has ended as %s and never was %s.", m.Phase, w.Until)
+	}
+	return nil
+}
