@@ -67,7 +67,7 @@ func (w *world) move(ctx context.Context, slug, target string) (took time.Durati
 }
 
 func (w *world) show(ctx context.Context, id string) (m shown, err error) {
-	out, err := w.command(ctx, "move", "show", id)
+	out, err := w.command(ctx, "move", "show", id, "--json")
 	if err != nil {
 		return m, err
 	}

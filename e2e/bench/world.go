@@ -139,7 +139,7 @@ func (w *world) command(ctx context.Context, args ...string) (string, error) {
 }
 
 func (w *world) id(ctx context.Context, slug string) (string, error) {
-	out, err := w.command(ctx, "storefront", "show", slug)
+	out, err := w.command(ctx, "storefront", "show", slug, "--json")
 	if err != nil {
 		return "", err
 	}
