@@ -1,6 +1,7 @@
 package backends_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -8,7 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
+	"smartseller/platform/control"
 	"smartseller/platform/fault"
+	"smartseller/platform/ids"
 )
 
 // TestFileGoesAwayAndComesBack: whatever happens to a storefront's file, what is
@@ -94,6 +97,33 @@ func TestFileIsReplaced(t *testing.T) {
 	n, err := w.visits(id)
 	require.NoError(t, err)
 	require.EqualValues(t, 2, n)
+}
+
+// TestPlaceWasLeftAndErased by another instance, while this one has it open and believes
+// the storefront to be there.
+func TestPlaceWasLeftAndErased(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, 4)
+	id := w.storefront(t)
+	require.NoError(t, w.visit(id))
+	next := backends.Place{Backend: "files", Storefront: id, Epoch: 2}
+	b, err := w.directory.Backend(ctx, "files")
+	require.NoError(t, err)
+	require.NoError(t, b.Create(ctx, next))
+	store, release, err := w.stores.Acquire(ctx, next)
+	require.NoError(t, err)
+	defer release()
+	require.NoError(t, store.Found(ctx, 2))
+	require.NoError(t, w.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		_, err := w.directory.Switch(tx, backends.Placement{Place: place(id), Epoch: 1}, next, ids.New())
+		return err
+	}))
+	require.NoError(t, b.Destroy(ctx, place(id)))
+	require.NoError(t, w.visit(id))
+	n, err := w.visits(id)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, n, "at the new place")
 }
 
 // TestControlDatabaseGoesAway: storefronts that were seen are served on, of others

@@ -114,6 +114,12 @@ func (r *Router) refresh(ctx context.Context, storefront StorefrontID) (Placemen
 // again until the budget is spent. What fn itself returns ends it at once.
 func (r *Router) enter(ctx context.Context, storefront StorefrontID, try func(Store, int64) error) error {
 	tried, err := r.attempt(ctx, storefront, try)
+	if errors.Is(err, ErrUnreachable) {
+		// Another instance may have moved the storefront and erased the place.
+		if now, lookup := r.refresh(ctx, storefront); lookup == nil && now != tried {
+			tried, err = r.attempt(ctx, storefront, try)
+		}
+	}
 	if !follow(err) {
 		return surface(err)
 	}

@@ -31,6 +31,11 @@ type move struct {
 // did not answer, which the caller must have a reason for.
 func (p *program) admin(t *testing.T, method, path string, body, out any) int {
 	t.Helper()
+	return p.adminBy(t, p.contract.client(), method, path, body, out)
+}
+
+func (p *program) adminBy(t *testing.T, client *http.Client, method, path string, body, out any) int {
+	t.Helper()
 	var in io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -43,7 +48,7 @@ func (p *program) admin(t *testing.T, method, path string, body, out any) int {
 	require.NoError(t, err)
 	request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 	request.Header.Set("Content-Type", "application/json")
-	response, err := p.contract.client().Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return 0
 	}
@@ -69,10 +74,12 @@ func (p *program) move(t *testing.T, id string) (m move) {
 func (p *program) waitFor(t *testing.T, id string, phases ...string) (m move) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		m = p.move(t, id)
+		if status := p.admin(t, "GET", "moves/"+id, nil, &m); status != http.StatusOK {
+			return p.dead()
+		}
 		return m.EndedAt != nil || slices.Contains(phases, m.Phase)
 	}, patience, glance, "waiting for %v: %+v", phases, &m)
-	require.Contains(t, phases, m.Phase, "%s %s", m.Cause, m.Advice)
+	require.Contains(t, phases, m.Phase, "%s %s %s", m.Cause, m.Advice, &p.log)
 	return m
 }
 

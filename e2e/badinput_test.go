@@ -129,7 +129,7 @@ func TestBadBodiesAreRefused(t *testing.T) {
 			{"no document", form, ``, http.StatusBadRequest, ""},
 			{"a wrong type", form, wrong, http.StatusUnprocessableEntity, field},
 			{"an unknown field", form, `{"surprise":1}`, http.StatusUnprocessableEntity, "/surprise"},
-			{"too large", form, `{"surprise":"` + strings.Repeat("x", 4<<20) + `"}`, http.StatusRequestEntityTooLarge, ""},
+			{"too large", form, `{"surprise":"` + strings.Repeat("x", 200<<10) + `"}`, http.StatusRequestEntityTooLarge, ""},
 			{"another content type", "text/plain", `{}`, http.StatusUnsupportedMediaType, ""},
 		} {
 			found, _ := p.refused(t, who, o.method, o.at("demo"), c.kind, c.body)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -109,11 +110,11 @@ func TestUnreachableTarget(t *testing.T) {
 // corrupt opens the database of a place, behind the program's back.
 func (p *program) corrupt(t *testing.T, place backends.Place, statement string, args ...any) {
 	t.Helper()
-	driver, dsn := "sqlite3", "file:"+filepath.Join(p.folder, "data", place.Backend, string(place.Storefront), "2.db")+"?_busy_timeout=10000"
+	driver, dsn := "sqlite3", "file:"+filepath.Join(p.folder, "data", place.Backend, string(place.Storefront), fmt.Sprintf("%d.db", place.Epoch))+"?_busy_timeout=10000"
 	if strings.HasPrefix(place.Backend, "dedicated-") {
 		u, err := url.Parse(pgtest.ServerDSN(t))
 		require.NoError(t, err)
-		u.Path = "/ss_" + strings.ReplaceAll(string(place.Storefront), "-", "") + "_2"
+		u.Path = fmt.Sprintf("/ss_%s_%d", strings.ReplaceAll(string(place.Storefront), "-", ""), place.Epoch)
 		driver, dsn = "postgres", u.String()
 	}
 	db, err := sql.Open(driver, dsn)

@@ -185,23 +185,36 @@ func (j *journey) revive() {
 	}
 }
 
-// start starts a move at the first server, which is to run it: the second one stands
-// still until it has been claimed. The first one may die before it answers.
+// start starts a move at the first server, which is to run it and may die before it
+// answers.
 func (j *journey) start() (id string) {
+	impatient := j.first.contract.client()
+	impatient.Timeout = 3 * time.Second // the first one may stand still, and the second one does not serve meanwhile
+	j.alone(func() {
+		j.first.adminBy(j.t, impatient, "POST", "moves", map[string]any{
+			"storefront_id": j.id, "target": j.away, "options": map[string]any{"manual_cutover": true},
+		}, nil)
+		j.control(func(tx control.Tx) error {
+			return tx.Get(&id, `SELECT id FROM moves WHERE storefront_id = $1 AND ended_at IS NULL`, j.id)
+		})
+		j.claimed(id, 0)
+	})
+	return id
+}
+
+// alone does something while the second server, if there is one, stands still: whom a
+// move that is free goes to is certain then.
+func (j *journey) alone(do func()) {
 	if j.pair {
 		j.signal(j.second, syscall.SIGSTOP)
 		defer j.signal(j.second, syscall.SIGCONT)
 	}
-	j.first.admin(j.t, "POST", "moves", map[string]any{
-		"storefront_id": j.id, "target": j.away, "options": map[string]any{"manual_cutover": true},
-	}, nil)
-	require.Eventually(j.t, func() bool {
-		j.control(func(tx control.Tx) error {
-			return tx.Get(&id, `SELECT id FROM moves WHERE storefront_id = $1 AND ended_at IS NULL`, j.id)
-		})
-		return j.generation(id) > 0
-	}, patience, glance, "nobody claims the move: %s", &j.first.log)
-	return id
+	do()
+}
+
+// claimed waits until somebody has claimed the move who did not have it.
+func (j *journey) claimed(move string, generation int64) {
+	require.Eventually(j.t, func() bool { return j.generation(move) > generation }, patience, glance, "nobody claims the move: %s", &j.first.log)
 }
 
 func (j *journey) signal(p *program, s syscall.Signal) {
@@ -225,7 +238,7 @@ func (j *journey) control(look func(tx control.Tx) error) {
 // asked may come too late: what matters is how the move ends.
 func (j *journey) ask(move, what string) {
 	p := j.survivor()
-	send := func(what string) {
+	send := func(p *program, what string) {
 		status := p.admin(j.t, "POST", "moves/"+move+"/"+what, nil, nil)
 		require.Contains(j.t, []int{0, http.StatusAccepted, http.StatusConflict}, status, what)
 	}
@@ -233,14 +246,18 @@ func (j *journey) ask(move, what string) {
 	case "":
 	case "pause":
 		p.waitFor(j.t, move, "verifying")
-		send("pause")
+		send(p, "pause")
 		p.waitFor(j.t, move, "paused")
-		send("resume")
+		j.alone(func() {
+			generation := j.generation(move)
+			send(j.first, "resume")
+			j.claimed(move, generation)
+		})
 	case "cutover": // may have been asked before
 		p.waitFor(j.t, move, "verifying", "cutting_over", "watching")
-		send(what)
+		send(p, what)
 	default:
-		send(what)
+		send(p, what)
 	}
 }
 
@@ -249,7 +266,7 @@ func (j *journey) ask(move, what string) {
 // the move has ended (see check).
 func (j *journey) stand(move string, generation int64, early bool) {
 	require.Eventually(j.t, func() bool { return stopped(j.first) }, patience, glance, "the point was not reached: %s", &j.first.log)
-	require.Eventually(j.t, func() bool { return j.generation(move) > generation }, patience, glance, "nobody takes the move over: %s", &j.second.log)
+	j.claimed(move, generation)
 	if early {
 		j.signal(j.first, syscall.SIGCONT)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"smartseller/platform/control"
 	"smartseller/platform/control/controltest"
+	"smartseller/platform/pgserver/pgtest"
 )
 
 const insertLease = `INSERT INTO leases (name, holder, token, until) VALUES ($1, $2, $3, $4)`
@@ -80,6 +81,34 @@ func TestRollbackAndErrors(t *testing.T) {
 		return err
 	})
 	require.ErrorIs(t, err, control.ErrUnique)
+}
+
+// TestStoppedTransactionHoldsNobodyUp: a process may stand still with a row locked, and
+// others need that row.
+func TestStoppedTransactionHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db, err := control.Open(ctx, pgtest.Database(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	set := func(holder string, meanwhile func()) error {
+		return db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+			_, err := tx.Exec(`UPDATE leases SET holder = $2 WHERE name = $1`, "n", holder)
+			meanwhile()
+			return err
+		})
+	}
+	require.NoError(t, db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		_, err := tx.Exec(insertLease, "n", "", 0, 0)
+		return err
+	}))
+	stopped := set("who stands still", func() { require.NoError(t, set("who goes on", func() {})) })
+	require.Error(t, stopped, "what stood still for long must not be committed")
+	var holder string
+	require.NoError(t, db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		return tx.Get(&holder, `SELECT holder FROM leases WHERE name = $1`, "n")
+	}))
+	require.Equal(t, "who goes on", holder)
 }
 
 func TestUnknownDSN(t *testing.T) {
