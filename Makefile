@@ -1,6 +1,6 @@
 # Two commands to know: `make run` serves, `make test` tests. `make help` lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help run run-postgres build test lint bench
+.PHONY: help run run-postgres demo-move build test lint bench
 
 help: ## list what make can do here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -12,6 +12,12 @@ run-postgres: build ## serve with Postgres beside SQLite, the server and its dat
 	@. .ci/need.sh && need_postgres
 	@go build -o bin/runpostgres ./app/runpostgres
 	@exec bin/runpostgres data/postgres bin/smartseller
+
+demo-move: build ## move the demo storefront between all kinds of backend under load, and count what was lost
+	@. .ci/need.sh && need_postgres
+	@go build -o bin/runpostgres ./app/runpostgres
+	@go build -o bin/demomove ./e2e/demomove
+	@exec bin/demomove bin/runpostgres bin/smartseller
 
 build: ## build bin/smartseller
 	@. .ci/need.sh && need_compiler

@@ -130,18 +130,21 @@ func TestWatchTellsOfPhasesAndProgress(t *testing.T) {
 	}}
 	mux := http.NewServeMux()
 	mux.Handle("/api/admin/moves/"+moveID+"/events", events)
+	first := "copying"
 	mux.HandleFunc("/api/admin/moves/"+moveID, func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"id":"` + moveID + `","source":"a","target":"b","phase":"failed","cause":"it broke","advice":"Mend it.",
+		_, _ = w.Write([]byte(`{"id":"` + moveID + `","source":"a","target":"b","phase":"` + first + `","cause":"it broke","advice":"Mend it.",
 			"stats":{"rows":{"customers":800,"orders":200},"committed_at":5,"stall_micros":12000}}`))
+		first = "failed"
 	})
-	watch := func(until string) (string, error) {
+	watch := func(until, now string) (string, error) {
+		first = now
 		c := &watchMove{Until: until}
 		c.remote, c.Move = *listen(t, mux), moveID
 		var out bytes.Buffer
 		err := c.Run(context.Background(), &out)
 		return out.String(), err
 	}
-	out, err := watch("")
+	out, err := watch("", "copying")
 	require.ErrorContains(t, err, "it broke. Mend it.")
 	require.Equal(t, 73, fault.Of(err).Kind.Meaning().Exit)
 	for _, told := range []string{
@@ -153,11 +156,13 @@ func TestWatchTellsOfPhasesAndProgress(t *testing.T) {
 	}
 	require.NotContains(t, out, "customers 500", "not every chunk is news")
 
-	out, err = watch("watching")
+	out, err = watch("watching", "planned")
 	require.NoError(t, err)
 	require.NotContains(t, out, "failed")
-	_, err = watch("completed")
+	out, err = watch("completed", "watching")
 	require.ErrorContains(t, err, "has failed")
+	require.Contains(t, out, "copying")
+	require.NotContains(t, out, "customers 400", "what is past is told in short")
 }
 
 const moveID = "0193b3a0-0000-7000-8000-000000000001"

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +27,7 @@ func (c *watchMove) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	w := &watcher{watchMove: c, move: m, view: newView(out)}
+	w := &watcher{watchMove: c, move: m, view: newView(out), past: m.Phase}
 	if c.JSON {
 		w.view = silent{}
 	}
@@ -48,7 +50,8 @@ type watcher struct {
 	view    view
 	copying copying
 	phase   string
-	reached bool // the phase that was asked for
+	reached bool   // the phase that was asked for
+	past    string // the phase that the move was in at first: all before it is told in short
 }
 
 func (w *watcher) see(ctx context.Context, e event, out io.Writer) error {
@@ -84,6 +87,9 @@ func (w *watcher) tell(ctx context.Context, e event, h happened) error {
 	say := func(format string, args ...any) { w.view.say(at + "  " + fmt.Sprintf(format, args...)) }
 	switch e.Kind {
 	case "phase":
+		if h.What.Phase == w.past {
+			w.past = ""
+		}
 		say("%s%s", h.What.Phase, w.hint(h.What.Phase))
 		if h.What.Phase == "copying" {
 			w.copying.resume(h.At)
@@ -95,12 +101,15 @@ func (w *watcher) tell(ctx context.Context, e event, h happened) error {
 			}
 			w.copying.rows = w.move.Stats.Rows
 		}
-		w.copying.note(h)
-		w.view.table(h, w.copying.String())
+		if w.copying.note(h); w.past == "" {
+			w.view.table(h, w.copying.String())
+		}
 	case "verified":
 		say("verified: both places are equal")
-		for gate, found := range h.gates {
-			say("  %s: %s", gate, found)
+		for _, gate := range slices.Sorted(maps.Keys(h.gates)) {
+			if w.past == "" {
+				say("  %s: %s", gate, h.gates[gate])
+			}
 		}
 	case "cut":
 		if h.What.Epoch > 0 {
@@ -125,6 +134,8 @@ func (w *watcher) tell(ctx context.Context, e event, h happened) error {
 // hint says what a phase waits for, if it is somebody's word.
 func (w *watcher) hint(phase string) string {
 	switch {
+	case w.past != "":
+		return ""
 	case phase == "verifying" && w.move.Options.Manual:
 		return "; then it waits for: smartseller move cutover " + w.move.ID
 	case phase == "watching":
