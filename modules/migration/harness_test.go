@@ -45,6 +45,13 @@ type world struct {
 	folder string
 	keys   *crypto.Keyring
 	wide   bool // servers too, not only files
+	// own, if set, is a shared database of this world alone, backend "own".
+	own struct{ admin, app string }
+
+	// Of the instances that are made next: the way to the backends, and what is put
+	// around their stores.
+	reach func(backends.Config) backends.Config
+	wrap  func(backends.Store) backends.Store
 }
 
 // instance is one process of the platform, as far as moves need one.
@@ -90,6 +97,9 @@ func (w *world) configs() []backends.Config {
 		{Name: "one", Kind: backends.SQLite, Path: filepath.Join(w.folder, "one")},
 		{Name: "two", Kind: backends.SQLite, Path: filepath.Join(w.folder, "two")},
 	}
+	if w.own.admin != "" {
+		out = append(out, backends.Config{Name: "own", Kind: backends.SharedPostgres, DSN: w.own.app, AdminDSN: w.own.admin})
+	}
 	if !w.wide {
 		return out
 	}
@@ -109,9 +119,9 @@ func (w *world) instance(t *testing.T, hook func(context.Context, string) error,
 	i.db, err = control.Open(ctx, w.dsn)
 	require.NoError(t, err)
 	i.directory = backends.NewDirectory(i.db, w.keys, catalog, map[backends.Kind]backends.Opener{
-		backends.SQLite:            sqlite.Opener(catalog),
-		backends.SharedPostgres:    sharedpostgres.Opener(catalog),
-		backends.DedicatedPostgres: dedicatedpostgres.Opener(catalog, w.keys),
+		backends.SQLite:            w.opener(sqlite.Opener(catalog)),
+		backends.SharedPostgres:    w.opener(sharedpostgres.Opener(catalog)),
+		backends.DedicatedPostgres: w.opener(dedicatedpostgres.Opener(catalog, w.keys)),
 	})
 	for _, cfg := range w.configs() {
 		require.NoError(t, i.directory.Register(ctx, cfg))
@@ -159,6 +169,14 @@ func (i *instance) storefrontOn(t *testing.T, backend string, rows int) backends
 		return err
 	}))
 	return id
+}
+
+// store opens a place until the test ends.
+func (i *instance) store(t *testing.T, p backends.Place) backends.Store {
+	s, release, err := i.stores.Acquire(context.Background(), p)
+	require.NoError(t, err)
+	t.Cleanup(release)
+	return s
 }
 
 // waitFor waits until the move is in one of the phases.

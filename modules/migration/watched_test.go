@@ -1,0 +1,91 @@
+package migration
+
+import (
+	"context"
+	"time"
+
+	"smartseller/backends"
+)
+
+// opener goes the world's way to a backend and puts around its stores what the world wants.
+func (w *world) opener(open backends.Opener) backends.Opener {
+	reach, wrap := w.reach, w.wrap
+	return func(cfg backends.Config) (backends.Backend, error) {
+		if reach != nil {
+			cfg = reach(cfg)
+		}
+		b, err := open(cfg)
+		if err != nil || wrap == nil {
+			return b, err
+		}
+		return wrapped{b, wrap}, nil
+	}
+}
+
+type wrapped struct {
+	backends.Backend
+	wrap func(backends.Store) backends.Store
+}
+
+func (b wrapped) Open(ctx context.Context, p backends.Place) (backends.Store, error) {
+	s, err := b.Backend.Open(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return b.wrap(s), nil
+}
+
+// watched is a store that tells a test what its mover does, and does what the test
+// says first. Nil functions do nothing; an error is the verb's. Stores are compared,
+// so they are pointers.
+type watched struct {
+	backends.Store
+	beforeApply    func(backends.Batch) error
+	beforeCaptured func() error
+	afterBarrier   func(error)
+	afterScan      func(*backends.Table) // the snapshot that was read is still open
+}
+
+func (s *watched) Apply(ctx context.Context, token backends.Token, b backends.Batch) error {
+	if s.beforeApply != nil {
+		if err := s.beforeApply(b); err != nil {
+			return err
+		}
+	}
+	return s.Store.Apply(ctx, token, b)
+}
+
+func (s *watched) Captured(ctx context.Context, table string, limit int) ([]backends.Entry, error) {
+	if s.beforeCaptured != nil {
+		if err := s.beforeCaptured(); err != nil {
+			return nil, err
+		}
+	}
+	return s.Store.Captured(ctx, table, limit)
+}
+
+func (s *watched) Barrier(ctx context.Context, token backends.Token, wait time.Duration) error {
+	err := s.Store.Barrier(ctx, token, wait)
+	if s.afterBarrier != nil {
+		s.afterBarrier(err)
+	}
+	return err
+}
+
+func (s *watched) Read(ctx context.Context, fn func(backends.Reader) error) error {
+	if s.afterScan == nil {
+		return s.Store.Read(ctx, fn)
+	}
+	return s.Store.Read(ctx, func(r backends.Reader) error { return fn(watchedReader{r, s.afterScan}) })
+}
+
+type watchedReader struct {
+	backends.Reader
+	afterScan func(*backends.Table)
+}
+
+func (r watchedReader) Scan(t *backends.Table, after, through string, limit int) ([]backends.Row, bool, error) {
+	rows, more, err := r.Reader.Scan(t, after, through, limit)
+	r.afterScan(t)
+	return rows, more, err
+}
