@@ -308,6 +308,20 @@ func (j *journey) inStep() {
 	j.load.Start(context.Background())
 }
 
+// requireAnswers wants every request to have got one, unless there was no server. That
+// one has died is noticed a little later than its clients notice it.
+func (j *journey) requireAnswers() {
+	const later = time.Second
+	for _, r := range j.load.Records() {
+		if r.Status != 0 {
+			continue
+		}
+		require.True(j.t, slices.ContainsFunc(j.survivor().outages, func(o outage) bool {
+			return r.Start.Before(o.to) && r.Start.Add(r.Took).After(o.from.Add(-later))
+		}), "%s at %s got no answer, with the server up: %v", r.Kind, r.Start, j.survivor().outages)
+	}
+}
+
 // check holds everything against what it must be, once the move has ended: nothing
 // acknowledged is missing, the place where the storefront is is free, the other one gone.
 func (j *journey) check(left, gone backends.Place) {
@@ -317,6 +331,7 @@ func (j *journey) check(left, gone backends.Place) {
 	reached(j.t, j.load, 5)
 	j.load.Stop()
 	require.NoError(j.t, j.load.Verify(context.Background()))
+	j.requireAnswers()
 	if j.pair { // the other instance must know as well where the storefront is
 		l := j.first.crowd(j.t, "shop", func(o *load.Options) { o.Workers, o.Customers, o.Rate = 1, 1, 30 })
 		l.Start(context.Background())

@@ -59,9 +59,14 @@ type program struct {
 	process                 *exec.Cmd
 	ended                   chan struct{} // closed when the process has
 	outcome                 error         // how it ended
+	endedAt, downSince      time.Time     // this process; the one before
+	outages                 []outage
 	log                     record
 	contract                *contract
 }
+
+// outage is a time in which the program did not serve, on purpose.
+type outage struct{ from, to time.Time }
 
 // record keeps what a process writes. Safe for concurrent use.
 type record struct {
@@ -156,16 +161,18 @@ func (p *program) run(t *testing.T, process *exec.Cmd) {
 	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	require.NoError(t, process.Start())
 	p.process, p.ended = process, make(chan struct{})
+	p.downSince = p.endedAt
 	t.Cleanup(p.kill)
-	go func() {
-		p.outcome = process.Wait()
-		close(p.ended)
-	}()
+	go func(ended chan struct{}) {
+		p.outcome, p.endedAt = process.Wait(), time.Now()
+		close(ended)
+	}(p.ended)
 }
 
 // answers waits until the process does, or is dead.
 func (p *program) answers(t *testing.T) {
 	t.Helper()
+	defer func() { p.outages = append(p.outages, outage{p.downSince, time.Now()}) }()
 	require.Eventually(t, func() bool {
 		response, err := http.Get("http://" + p.address + "/openapi.json")
 		if err != nil {
