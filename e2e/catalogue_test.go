@@ -1,53 +1,65 @@
 package e2e
 
 import (
-	"context"
-	"encoding/json"
+	"encoding/csv"
 	"fmt"
-	"path/filepath"
+	"net/http"
+	"os"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"smartseller/backends"
-	"smartseller/backends/sqlite"
-	"smartseller/modules/storefronts/products"
-	"smartseller/platform/ids"
 )
 
-// stocked makes a storefront on files-1 that sells this, and returns its id. The
-// products go into its file as the program itself would write them.
-func (p *program) stocked(t *testing.T, slug string, sold ...products.Product) {
-	t.Helper()
-	ctx := context.Background()
-	p.must(t, "storefront", "create", slug, "files-1")
-	var made struct{ ID backends.StorefrontID }
-	require.NoError(t, json.Unmarshal([]byte(p.must(t, "storefront", "show", slug, "--json")), &made))
-	catalog, err := backends.NewCatalog(products.Tables()...)
-	require.NoError(t, err)
-	files, err := sqlite.Opener(catalog)(backends.Config{Name: "files-1", Kind: backends.SQLite, Path: filepath.Join(p.folder, "data", "files-1")})
-	require.NoError(t, err)
-	place, err := files.Open(ctx, backends.Place{Backend: "files-1", Storefront: made.ID, Epoch: 1})
-	require.NoError(t, err)
-	require.NoError(t, place.Update(ctx, 1, func(_ context.Context, tx backends.Tx) error { return products.Insert(tx, sold) }))
-	require.NoError(t, place.Close())
-	require.NoError(t, files.Close())
+// item is a product in some sizes, and how many there are of each.
+type item struct {
+	handle    string
+	hidden    bool
+	inventory int
+	sizes     []string
 }
 
-// shirt is a product with so many of each of its sizes.
-func shirt(handle string, published bool, inventory int64, sizes ...string) products.Product {
-	p := products.Product{
-		ID: ids.New(), Handle: handle, Title: "Shirt " + handle, Description: "<p>Soft.</p>", Vendor: "Weaver", Tags: "cotton, summer",
-		Options: products.Words{"Size"}, Images: products.Words{"https://example.com/" + handle + ".jpg"}, Published: published,
+// offers imports what a storefront sells.
+func (p *program) offers(t *testing.T, slug string, items ...item) {
+	t.Helper()
+	file, err := os.CreateTemp(t.TempDir(), "*.csv")
+	require.NoError(t, err)
+	defer file.Close()
+	rows := csv.NewWriter(file)
+	require.NoError(t, rows.Write([]string{
+		"Handle", "Title", "Body (HTML)", "Vendor", "Tags", "Published", "Option1 Name", "Option1 Value", "Variant SKU",
+		"Variant Inventory Tracker", "Variant Inventory Qty", "Variant Inventory Policy", "Variant Price", "Image Src",
+	}))
+	for _, i := range items {
+		for n, size := range i.sizes {
+			image := ""
+			if n == 0 {
+				image = "https://example.com/" + i.handle + ".jpg"
+			}
+			require.NoError(t, rows.Write([]string{
+				i.handle, "Shirt " + i.handle, "<p>Soft.</p>", "Weaver", "cotton, summer", strconv.FormatBool(!i.hidden), "Size", size,
+				i.handle + "-" + size, "shopify", strconv.Itoa(i.inventory), "deny", "19.99", image,
+			}))
+		}
 	}
-	for i, size := range sizes {
-		left := inventory
-		p.Variants = append(p.Variants, products.Variant{
-			ID: ids.New(), Position: int64(i) + 1, Title: size, Options: products.Words{size}, SKU: handle + "-" + size, Price: 1999, Currency: "EUR",
-			Inventory: &left, RequiresShipping: true,
-		})
+	rows.Flush()
+	require.NoError(t, rows.Error())
+	p.must(t, "import", "--storefront", slug, "--format", "shopify", "--products", file.Name())
+}
+
+// variants are what a storefront shows to be sold, by handle and size.
+func (p *program) variants(t *testing.T, slug string) map[string]string {
+	t.Helper()
+	var page productPage
+	status, _ := p.askInto(t, &page, "GET", slug+"/products?limit=100", "", nil)
+	require.Equal(t, http.StatusOK, status, page.Code)
+	found := map[string]string{}
+	for _, product := range page.Data {
+		for _, v := range product.Variants {
+			found[product.Handle+" "+v.Title] = v.ID
+		}
 	}
-	return p
+	return found
 }
 
 type productPage struct {
@@ -68,16 +80,18 @@ type productPage struct {
 func TestProducts(t *testing.T) {
 	t.Parallel()
 	p := install(t)
-	var sold []products.Product
+	var items []item
 	for n := range 5 {
-		sold = append(sold, shirt(fmt.Sprintf("s%d", n), n != 2, int64(n), "S", "M"))
+		items = append(items, item{handle: fmt.Sprintf("s%d", n), hidden: n == 2, inventory: n, sizes: []string{"S", "M"}})
 	}
-	p.stocked(t, "toys", sold...)
+	p.create(t, "toys", "files-1")
+	p.create(t, "empty", "files-1")
+	p.offers(t, "toys", items...)
 	var handles []string
 	for cursor := ""; ; {
 		var page productPage
 		status, _ := p.askInto(t, &page, "GET", "toys/products?limit=3&cursor="+cursor, "", nil)
-		require.Equal(t, 200, status, page.Code)
+		require.Equal(t, http.StatusOK, status, page.Code)
 		for _, product := range page.Data {
 			handles = append(handles, product.Handle)
 			require.Equal(t, []string{"cotton", "summer"}, product.Tags)
@@ -87,8 +101,8 @@ func TestProducts(t *testing.T) {
 		if cursor = page.NextCursor; cursor == "" {
 			break
 		}
-		status, _ = p.askInto(t, &page, "GET", "demo/products?cursor="+cursor, "", nil)
-		require.Equal(t, 400, status, "another storefront's cursor")
+		status, _ = p.askInto(t, &page, "GET", "empty/products?cursor="+cursor, "", nil)
+		require.Equal(t, http.StatusBadRequest, status, "another storefront's cursor")
 		require.Equal(t, "invalid_cursor", page.Code)
 	}
 	require.Equal(t, []string{"s0", "s1", "s3", "s4"}, handles)
@@ -99,7 +113,7 @@ func TestProducts(t *testing.T) {
 	}{
 		{"toys/products/s1", 200, ""},
 		{"toys/products/s2", 404, "product_not_found"},
-		{"demo/products/s1", 404, "product_not_found"},
+		{"empty/products/s1", 404, "product_not_found"},
 		{"nobody/products", 404, "storefront_not_found"},
 		{"toys/products?limit=101", 422, "invalid_input"},
 		{"toys/products?cursor=made-up", 400, "invalid_cursor"},
@@ -108,7 +122,7 @@ func TestProducts(t *testing.T) {
 		status, _ := p.askInto(t, &answer, "GET", c.path, "", nil)
 		require.Equal(t, c.status, status, c.path)
 		require.Equal(t, c.code, answer.Code, c.path)
-		if status == 200 {
+		if status == http.StatusOK {
 			require.Equal(t, "<p>Soft.</p>", answer.Description)
 		}
 	}

@@ -93,6 +93,7 @@ func (j *journey) begin() {
 		j.second.serve(j.t)
 	}
 	j.id = j.first.create(j.t, "shop", j.home)
+	j.first.offers(j.t, "shop", item{handle: "s", inventory: 60, sizes: []string{"S", "M", "L"}})
 	var others []string
 	for slug, backend := range map[string]string{"neighbour": j.home, "stranger": j.away} {
 		others = append(others, j.first.create(j.t, slug, backend))
@@ -104,7 +105,10 @@ func (j *journey) begin() {
 			j.others[id] = a.digests(a.at(id).Place)
 		}
 	})
-	j.load = j.survivor().crowd(j.t, "shop", func(o *load.Options) { o.Workers, o.Customers, o.Rate, o.Restarts = 3, 1, 30, !j.pair })
+	j.load = j.survivor().crowd(j.t, "shop", func(o *load.Options) {
+		o.Workers, o.Customers, o.Rate, o.Restarts = 3, 1, 30, !j.pair
+		o.Shared = j.pair // see check
+	})
 	j.load.Start(context.Background())
 }
 
@@ -333,7 +337,7 @@ func (j *journey) check(left, gone backends.Place) {
 	require.NoError(j.t, j.load.Verify(context.Background()))
 	j.requireAnswers()
 	if j.pair { // the other instance must know as well where the storefront is
-		l := j.first.crowd(j.t, "shop", func(o *load.Options) { o.Workers, o.Customers, o.Rate = 1, 1, 30 })
+		l := j.first.crowd(j.t, "shop", func(o *load.Options) { o.Workers, o.Customers, o.Rate, o.Shared = 1, 1, 30, true })
 		l.Start(context.Background())
 		reached(j.t, l, 3)
 		l.Stop()

@@ -63,7 +63,8 @@ func (l *liar) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestLoadNoticesLies(t *testing.T) {
 	t.Parallel()
 	p := install(t)
-	p.stocked(t, "toys", shirt("s", true, 1000, "S", "M"))
+	p.create(t, "toys", "files-1")
+	p.offers(t, "toys", item{handle: "s", inventory: 1000, sizes: []string{"S", "M"}})
 	shortage := `{"code":"out_of_stock","errors":[{"pointer":"/lines/0/quantity","detail":"must be at most %d"}]}`
 	for name, c := range map[string]struct {
 		lie   *liar
@@ -94,7 +95,8 @@ func TestLoadNoticesLies(t *testing.T) {
 func TestLoadVerifiesAnHonestServer(t *testing.T) {
 	t.Parallel()
 	p := install(t)
-	p.stocked(t, "toys", shirt("s", true, 30, "S", "M", "L")) // the last ones are sold after the restart
+	p.create(t, "toys", "files-1")
+	p.offers(t, "toys", item{handle: "s", inventory: 30, sizes: []string{"S", "M", "L"}}) // the last ones are sold after the restart
 	l := p.crowd(t, "toys", func(o *load.Options) { o.Restarts = true })
 	l.Start(context.Background())
 	reached(t, l, 50)

@@ -70,9 +70,10 @@ func (p *program) comesIn(t *testing.T, who string) (token string) {
 func TestTheLastOnesAreSoldOnce(t *testing.T) {
 	t.Parallel()
 	p := install(t)
-	sold := shirt("s", true, 20, "S", "M")
-	p.stocked(t, "toys", sold)
-	small, medium := sold.Variants[0].ID, sold.Variants[1].ID
+	p.create(t, "toys", "files-1")
+	p.offers(t, "toys", item{handle: "s", inventory: 20, sizes: []string{"S", "M"}})
+	sold := p.variants(t, "toys")
+	small, medium := sold["s S"], sold["s M"]
 	tokens := []string{p.comesIn(t, "ada"), p.comesIn(t, "eve")}
 
 	move := strings.Fields(p.must(t, "move", "start", "toys", "files-2"))[0]
@@ -128,10 +129,11 @@ func TestTheLastOnesAreSoldOnce(t *testing.T) {
 func TestOrderAndReadIt(t *testing.T) {
 	t.Parallel()
 	p := install(t)
-	sold := shirt("s", true, 20, "S", "M")
-	p.stocked(t, "toys", sold)
+	p.create(t, "toys", "files-1")
+	p.offers(t, "toys", item{handle: "s", inventory: 20, sizes: []string{"S", "M"}})
+	sold := p.variants(t, "toys")
+	small, medium := sold["s S"], sold["s M"]
 	token, foreign := p.comesIn(t, "ada"), p.comesIn(t, "eve")
-	small, medium := sold.Variants[0].ID, sold.Variants[1].ID
 
 	var o, again, read order
 	body, key := wants(medium, 2, small, 1), []string{"Idempotency-Key", "cart-1"}

@@ -41,7 +41,6 @@ type orderDetail struct {
 type variant struct {
 	id    string
 	price int64
-	ships bool
 }
 
 // pending is an order whose answer was lost: sent again with its key, it must yield
@@ -61,7 +60,6 @@ func (l *Load) browse(ctx context.Context, c *customer) error {
 					Price     int64
 					Currency  string
 					Available bool
-					Ships     bool `json:"requires_shipping"`
 				}
 			}
 			Next string `json:"next_cursor"`
@@ -78,7 +76,7 @@ func (l *Load) browse(ctx context.Context, c *customer) error {
 					continue
 				}
 				l.currency = v.Currency
-				l.catalogue = append(l.catalogue, variant{v.ID, v.Price, v.Ships})
+				l.catalogue = append(l.catalogue, variant{v.ID, v.Price})
 				l.stock.offer(v.ID)
 			}
 		}

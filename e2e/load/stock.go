@@ -67,8 +67,7 @@ func (s *stock) acknowledged(lines []orderLine) {
 }
 
 // refused notes that an order was not taken, and says what is wrong with the
-// reason; "" when it adds up. before is what was sold
-// when it was sent.
+// reason; "" when it adds up. before is what was sold when the order was sent.
 func (s *stock) refused(lines []orderLine, before map[string]int64, r refusal) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

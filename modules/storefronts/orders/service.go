@@ -58,17 +58,21 @@ func (s *Service) Place(ctx context.Context, storefront backends.StorefrontID, c
 	return o, err
 }
 
-// place writes an order. Its number comes last: whoever else orders waits for that
-// until the transaction ends.
+// place writes an order. Others who want the same wait for the stock, and whoever
+// else orders for the number, until the transaction ends: these come late and last.
 func place(tx backends.Tx, customer, id string, w Wanted) (*Order, error) {
 	o, err := begin(tx, customer, id, w)
 	if err != nil {
 		return nil, err
 	}
-	if err := takeLines(tx, o, w); err != nil {
+	offers, err := fill(tx, o, w)
+	if err != nil {
 		return nil, err
 	}
 	if err := chooseAddresses(tx, o, w); err != nil {
+		return nil, err
+	}
+	if err := take(tx, offers, w); err != nil {
 		return nil, err
 	}
 	if err := record(tx, o); err != nil {
@@ -97,32 +101,27 @@ func begin(tx backends.Tx, customer, id string, w Wanted) (*Order, error) {
 
 const unfulfilled = "unfulfilled"
 
-// takeLines fills the order with what is wanted, adds it up, and takes it out of the
-// stock.
-func takeLines(tx backends.Tx, o *Order, w Wanted) error {
+// fill puts what is wanted into the order, at the catalogue's prices, and adds it up.
+func fill(tx backends.Tx, o *Order, w Wanted) (map[string]products.Offer, error) {
 	wanted := make(backends.List, len(w.Lines))
 	for i, l := range w.Lines {
 		wanted[i] = l.VariantID
 	}
 	offers, err := products.Offers(tx, wanted)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	counted := map[string]int64{}
 	for i, l := range w.Lines {
 		offer, ok := offers[l.VariantID]
 		if !ok {
-			return fault.InvalidField(pointer(i, "variant_id"), "unknown_variant", "must be the id of a variant that is sold here")
+			return nil, fault.InvalidField(pointer(i, "variant_id"), "unknown_variant", "must be the id of a variant that is sold here")
 		}
 		if err := o.add(i, offer, l.Quantity); err != nil {
-			return err
-		}
-		if offer.Counted {
-			counted[offer.ID] = l.Quantity
+			return nil, err
 		}
 	}
 	o.Total = o.Subtotal
-	return w.naming(offers, products.Take(tx, counted))
+	return offers, nil
 }
 
 // add appends a line and its price.
@@ -145,8 +144,16 @@ func (o *Order) add(line int, offer products.Offer, quantity int64) error {
 	return nil
 }
 
-// naming says of a shortage which line it is, and how it is called.
-func (w Wanted) naming(offers map[string]products.Offer, err error) error {
+// take takes what is counted out of the stock. A shortage names the line, and how
+// people call what is missing.
+func take(tx backends.Tx, offers map[string]products.Offer, w Wanted) error {
+	counted := map[string]int64{}
+	for _, l := range w.Lines {
+		if offers[l.VariantID].Counted {
+			counted[l.VariantID] = l.Quantity
+		}
+	}
+	err := products.Take(tx, counted)
 	var short *products.Shortage
 	if !errors.As(err, &short) {
 		return err
