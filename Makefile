@@ -1,6 +1,6 @@
 # Two commands to know: `make run` serves, `make test` tests. `make help` lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help run run-postgres demo-move build test lint bench
+.PHONY: help run run-postgres demo-move build test lint bench model
 
 help: ## list what make can do here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -33,3 +33,6 @@ bench: ## measure moves against offline peers, and transactions, as ratios of on
 	@. .ci/need.sh && need_compiler && need_postgres
 	@go run ./e2e/bench
 	@.ci/test -run '^$$' -bench . -benchmem
+
+model: ## install spin if it is missing, check the move's model and that its mutants are caught
+	@.ci/model

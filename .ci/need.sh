@@ -78,3 +78,8 @@ install_postgres() {
 	as_root sed -i 's/^create_main_cluster = false/#create_main_cluster = true/' $conf
 	return $installed
 }
+
+need_spin() {
+	command -v spin >/dev/null || install_package spin ||
+		missing "the model checker spin is" spin
+}

@@ -86,8 +86,8 @@ type Config struct {
 // wait for the database: an unreachable one is met at first use.
 type Opener func(cfg Config) (Backend, error)
 
-// Token is a mover's right to act: its move and the fencing number that grows
-// at each takeover. Every change by a mover checks it in its own transaction,
+// Token is a mover's right to act: its move and the fencing number, which grows at
+// each takeover and from one move of a storefront to the next. Every change by a mover checks it in its own transaction,
 // with the fence row locked; a stale one gets ErrStaleToken.
 type Token struct {
 	Move string
@@ -100,7 +100,7 @@ type Fence struct {
 	State   State
 	Capture bool
 	Move    string // the move this place takes part in, or ""
-	Gen     int64  // that move's fencing number
+	Gen     int64  // the greatest fencing number that it has met, also of moves that ended
 }
 
 // Transition is one guarded change of a fence. It happens only when the fence
@@ -115,7 +115,7 @@ type Transition struct {
 	// ErrLockBusy and nothing changed. 0 takes no exclusive lock. On SQLite the
 	// transition is always exclusive.
 	Exclusive time.Duration
-	// Release forgets the move: the fence's move and gen are cleared.
+	// Release forgets the move, but not its fencing number.
 	Release bool
 }
 
@@ -209,10 +209,11 @@ type Store interface {
 	// when its gen is not newer.
 	Install(ctx context.Context, token Token, epoch int64) error
 	// Enlist takes a free Active fence for the move with capture on. ErrTransition
-	// when another move holds it, or it is not Active; no error when repeated.
+	// when another move holds it, or it is not Active; ErrStaleToken when the fence has
+	// met a newer gen, though it be free again; no error when repeated.
 	Enlist(ctx context.Context, token Token) error
 	// Takeover raises the fence's gen to token.Gen; ErrStaleToken when the fence
-	// has a newer one or another move. No fence at all is no error.
+	// has met a newer one or another move holds it. No fence at all is no error.
 	Takeover(ctx context.Context, token Token) error
 	// Change makes a transition.
 	Change(ctx context.Context, token Token, t Transition) error

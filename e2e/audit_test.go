@@ -111,7 +111,7 @@ func (a *audit) requireFree(at backends.Placement) {
 	a.store(at.Place, func(s backends.Store) {
 		f, err := s.Fence(context.Background())
 		require.NoError(a.t, err)
-		require.Equal(a.t, backends.Fence{Epoch: at.Epoch, State: backends.Active}, f)
+		require.Equal(a.t, backends.Fence{Epoch: at.Epoch, State: backends.Active, Gen: f.Gen}, f)
 		left, err := s.Backlog(context.Background())
 		require.NoError(a.t, err)
 		require.Zero(a.t, left)

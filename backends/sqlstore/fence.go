@@ -130,7 +130,7 @@ func (s *Store) Enlist(ctx context.Context, token backends.Token) error {
 			return fmt.Errorf("%w: enlist on a fence that is %s", backends.ErrTransition, f.State)
 		case f.Move != "" && f.Move != token.Move:
 			return fmt.Errorf("%w: enlist on a fence that move %s holds", backends.ErrTransition, f.Move)
-		case f.Move == token.Move && f.Gen > token.Gen:
+		case f.Gen > token.Gen: // also a free one: the move has been given up by another instance meanwhile
 			return checkToken(f, token)
 		}
 		want := f
@@ -142,15 +142,17 @@ func (s *Store) Enlist(ctx context.Context, token backends.Token) error {
 	})
 }
 
-// Takeover implements backends.Store. A fence that no move holds has nothing to
-// take over: the move stopped before it enlisted the place.
+// Takeover implements backends.Store. A fence that no move holds learns the number
+// as well: an owner that is still on its way to enlist it comes too late.
 func (s *Store) Takeover(ctx context.Context, token backends.Token) error {
 	return s.changeFence(ctx, 0, func(m *mover, f backends.Fence) error {
 		switch {
-		case f.Move == "" || f.Move == token.Move && f.Gen == token.Gen:
+		case f.State == backends.Absent:
 			return nil
-		case f.Move != token.Move || f.Gen > token.Gen:
+		case f.Move != "" && f.Move != token.Move || f.Gen > token.Gen:
 			return checkToken(f, token)
+		case f.Gen == token.Gen:
+			return nil
 		}
 		f.Gen = token.Gen
 		return m.setFence(f)
@@ -166,7 +168,7 @@ func (s *Store) Change(ctx context.Context, token backends.Token, t backends.Tra
 			want.Epoch = t.Epoch
 		}
 		if t.Release {
-			want.Move, want.Gen = "", 0
+			want.Move = ""
 		}
 		if f == want && t.Release {
 			return nil // an earlier try did it, and gave up the token that would be asked for below

@@ -23,6 +23,7 @@ var fenceCases = map[string]func(*testing.T, *home){
 	"a seal waits for writers, briefly":    sealWaitsBriefly,
 	"no write is acknowledged once sealed": noWriteOnceSealed,
 	"release forgets the move":             releaseForgets,
+	"a free fence keeps its number":        freeFenceKeepsNumber,
 }
 
 // patience bounds waits that should end much sooner.
@@ -254,6 +255,24 @@ func releaseForgets(t *testing.T, h *home) {
 	require.NoError(t, s.Change(ctx, k, release), "repeated")
 	f, err := s.Fence(ctx)
 	require.NoError(t, err)
-	require.Equal(t, backends.Fence{Epoch: epoch, State: backends.Active}, f)
+	require.Equal(t, backends.Fence{Epoch: epoch, State: backends.Active, Gen: k.Gen}, f)
 	enlisted(t, s)
+}
+
+// freeFenceKeepsNumber has a mover that was taken over come late: the move was given
+// up, the fence is free, and must stay so.
+func freeFenceKeepsNumber(t *testing.T, h *home) {
+	ctx := context.Background()
+	s := h.storefront(t)
+	late := token()
+	newer := backends.Token{Move: late.Move, Gen: late.Gen + 1}
+	require.NoError(t, s.Takeover(ctx, newer), "before anybody enlisted it")
+	require.ErrorIs(t, s.Enlist(ctx, late), backends.ErrStaleToken)
+	require.ErrorIs(t, s.Takeover(ctx, late), backends.ErrStaleToken)
+	require.NoError(t, s.Enlist(ctx, newer))
+	require.NoError(t, s.Change(ctx, newer, backends.Transition{From: []backends.State{backends.Active}, To: backends.Active, Release: true}))
+	require.ErrorIs(t, s.Enlist(ctx, late), backends.ErrStaleToken)
+	f, err := s.Fence(ctx)
+	require.NoError(t, err)
+	require.Equal(t, backends.Fence{Epoch: epoch, State: backends.Active, Gen: newer.Gen}, f)
 }

@@ -23,8 +23,7 @@ const (
 type crossing struct {
 	from, to           backends.Store
 	fromPlace, toPlace backends.Place
-	epoch              int64 // the placement's before the crossing
-	waiting            backends.State
+	epoch              int64          // the placement's before the crossing
 	left               backends.State // what the place that was left becomes
 	capture            bool           // whether changes at the new place are recorded
 }
@@ -32,14 +31,14 @@ type crossing struct {
 func (x *run) forward() crossing {
 	return crossing{
 		from: x.source, to: x.target, fromPlace: x.m.Source, toPlace: x.m.Target, epoch: x.m.SourceEpoch,
-		waiting: backends.Loading, left: backends.Standby, capture: true,
+		left: backends.Standby, capture: true,
 	}
 }
 
 func (x *run) backward() crossing {
 	return crossing{
 		from: x.target, to: x.source, fromPlace: x.m.Target, toPlace: x.m.Source, epoch: x.m.TargetEpoch(),
-		waiting: backends.Standby, left: backends.Moved,
+		left: backends.Moved,
 	}
 }
 
@@ -114,6 +113,11 @@ func (x *run) attempt(ctx context.Context, c crossing, sealed *time.Time) error 
 		return err
 	}
 	if err := x.stayInStep(ctx, c.from, c.to); err != nil {
+		return err
+	}
+	// Whole, the copy stands by. A place in any other state is never opened: an owner
+	// that was late may make the target again after it was erased, empty.
+	if err := c.to.Change(ctx, x.token, backends.Transition{From: []backends.State{backends.Loading}, To: backends.Standby, Capture: c.capture}); err != nil {
 		return err
 	}
 	if err := x.save(ctx, "cut", map[string]any{"cut": Cutting}, func(_ control.Tx, m *Move) error {
@@ -269,7 +273,7 @@ func (x *run) finish(ctx context.Context, c crossing) error {
 		return err
 	}
 	err := c.to.Change(ctx, x.token, backends.Transition{
-		From: []backends.State{c.waiting}, To: backends.Active, Epoch: c.epoch + 1, Capture: c.capture,
+		From: []backends.State{backends.Standby}, To: backends.Active, Epoch: c.epoch + 1, Capture: c.capture,
 	})
 	if err != nil {
 		return err
@@ -287,10 +291,11 @@ func (x *run) finish(ctx context.Context, c crossing) error {
 	if err == nil {
 		return nil
 	}
-	if f, reading := c.from.Fence(ctx); reading != nil || f.State != backends.Absent {
-		return errors.Join(err, reading)
+	f, reading := c.from.Fence(ctx)
+	if reading == nil && (f.State == backends.Absent || f.State == backends.Loading) {
+		return nil // an owner that died has erased it already; one that came late may have made it again, empty
 	}
-	return nil // an owner that died has erased it already
+	return errors.Join(err, reading)
 }
 
 // abort makes a commit impossible first, and opens the old place then.

@@ -63,7 +63,7 @@ func TestMoveUnderLoad(t *testing.T) {
 	require.Contains(t, m.Receipt, `"outcome":"completed"`)
 	require.Positive(t, m.Stats.StallMicros)
 	f := fence(t, i, backends.Place{Backend: "two", Storefront: id, Epoch: 2})
-	require.Equal(t, backends.Fence{Epoch: 2, State: backends.Active}, f)
+	require.Equal(t, backends.Fence{Epoch: 2, State: backends.Active, Gen: f.Gen}, f)
 }
 
 // TestMoveThroughAllBackends: file, shared database, own database, and back to a file,
@@ -116,7 +116,8 @@ func TestRollBackLosesNothing(t *testing.T) {
 	i.requireAt(t, id, "one", 3)
 	l.check(t, i.router)
 	require.Empty(t, w.files(t, "two", id))
-	require.Equal(t, backends.Fence{Epoch: 3, State: backends.Active}, fence(t, i, backends.Place{Backend: "one", Storefront: id, Epoch: 1}))
+	f := fence(t, i, backends.Place{Backend: "one", Storefront: id, Epoch: 1})
+	require.Equal(t, backends.Fence{Epoch: 3, State: backends.Active, Gen: f.Gen}, f)
 	next := start(t, i, id, Options{}) // and it may move again
 	i.waitFor(t, next.ID, Watching)
 }
@@ -139,7 +140,8 @@ func TestPauseResumeCancel(t *testing.T) {
 	i.requireAt(t, id, "one", 1)
 	require.Empty(t, w.files(t, "two", id), "nothing is left at the target")
 	p := backends.Place{Backend: "one", Storefront: id, Epoch: 1}
-	require.Equal(t, backends.Fence{Epoch: 1, State: backends.Active}, fence(t, i, p), "the source is as it was")
+	f := fence(t, i, p)
+	require.Equal(t, backends.Fence{Epoch: 1, State: backends.Active, Gen: f.Gen}, f, "the source is as it was")
 	s, release, err := i.stores.Acquire(context.Background(), p)
 	require.NoError(t, err)
 	defer release()

@@ -160,6 +160,9 @@ func (x *run) save(ctx context.Context, kind string, data any, change func(tx co
 func (x *run) enter(ctx context.Context, p Phase, more ...func(m *Move)) error {
 	data := map[string]any{"phase": p, "from": x.m.Phase}
 	return x.save(ctx, "phase", data, func(tx control.Tx, m *Move) error {
+		if p == Cancelling && m.Cut == Committed {
+			return errLost // the answer of a commit was lost, and it did happen: whoever claims the move next sees that
+		}
 		m.Phase = p
 		if m.Stats.PhaseStartedAt == nil {
 			m.Stats.PhaseStartedAt = map[Phase]int64{}

@@ -61,13 +61,28 @@ func insertMove(tx control.Tx, m *Move) error {
 		return err
 	}
 	now := tx.Now()
-	_, err = tx.Exec(`INSERT INTO moves (`+moveColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', '', 0, '', 0, $9, '{}', '', '', '', $10, $11, $12, $12, NULL)`,
+	last, err := lastGen(tx, m.Storefront)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`INSERT INTO moves (`+moveColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', '', $9, '', 0, $10, '{}', '', '', '', $11, $12, $13, $13, NULL)`,
 		m.ID, string(m.Storefront), m.Source.Backend, m.Source.Epoch, m.Target.Backend, m.Target.Epoch, m.SourceEpoch,
-		string(m.Phase), string(options), m.RequestedBy, m.Reason, now)
+		string(m.Phase), last, string(options), m.RequestedBy, m.Reason, now)
 	if errors.Is(err, control.ErrUnique) {
 		return ErrMoveOpen.Because(err)
 	}
 	return err
+}
+
+// lastGen is the storefront's greatest fencing number so far: fences keep it, so that
+// whoever ran an earlier move comes too late for ever. Its row is locked, since the
+// number of a move that has not ended may still grow.
+func lastGen(tx control.Tx, storefront backends.StorefrontID) (gen int64, err error) {
+	err = tx.GetLocked(&gen, `SELECT gen FROM moves WHERE storefront_id = $1 ORDER BY gen DESC LIMIT 1`, string(storefront))
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return gen, err
 }
 
 // readMove reads a move; lock holds its row until the transaction ends.
