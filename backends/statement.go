@@ -31,8 +31,10 @@ type Statement struct {
 	// Site is the file and line that declares it, for error messages and metrics.
 	Site string
 
-	text string
-	wide sync.Map // by rows or sizes of lists: the *Statement for so many
+	text     string
+	postgres string
+	sqlite   string
+	wide     sync.Map // by rows or sizes of lists: the *Statement for so many
 }
 
 // KeyColumn is the name of the column that every Write returns last: the id of
@@ -79,11 +81,10 @@ func declare(kind StatementKind, table *Table, text string) *Statement {
 		}
 		site = fmt.Sprintf("%s:%d", file, line)
 	}
-	s := &Statement{Kind: kind, Table: table, Site: site, text: text}
+	s := (&Statement{Kind: kind, Table: table, Returning: returning.MatchString(text), Site: site}).saying(text)
 	if err := s.check(); err != nil {
 		panic(fmt.Sprintf("backends: statement at %s: %v", site, err))
 	}
-	s.Returning = returning.MatchString(text)
 	declaredMu.Lock()
 	declared = append(declared, s)
 	declaredMu.Unlock()
@@ -143,31 +144,33 @@ func (s *Statement) check() error {
 	return nil
 }
 
+// saying gives a statement its texts.
+func (s *Statement) saying(text string) *Statement {
+	s.text, s.postgres = text, text
+	switch {
+	case s.Kind == LockStatement:
+		s.postgres += " FOR UPDATE"
+	case s.Kind == WriteStatement && s.Returning:
+		s.postgres += ", id AS " + KeyColumn
+	case s.Kind == WriteStatement:
+		s.postgres += " RETURNING id AS " + KeyColumn
+	}
+	s.sqlite = Question(s.postgres)
+	if s.Kind == LockStatement {
+		s.sqlite = Question(text)
+	}
+	return s
+}
+
 // Text is the statement in the portable form, as declared, with white space folded.
 func (s *Statement) Text() string { return s.text }
 
 // Postgres is the text that a Postgres backend runs.
-func (s *Statement) Postgres() string {
-	if s.Kind == LockStatement {
-		return s.text + " FOR UPDATE"
-	}
-	return s.keyed()
-}
+func (s *Statement) Postgres() string { return s.postgres }
 
 // SQLite is the text that a SQLite backend runs: ?N instead of $N, because raw
 // $N is a named parameter there and is numbered by first appearance.
-func (s *Statement) SQLite() string { return Question(s.keyed()) }
-
-func (s *Statement) keyed() string {
-	switch {
-	case s.Kind != WriteStatement:
-		return s.text
-	case s.Returning:
-		return s.text + ", id AS " + KeyColumn
-	default:
-		return s.text + " RETURNING id AS " + KeyColumn
-	}
-}
+func (s *Statement) SQLite() string { return s.sqlite }
 
 var dollarOrLiteral = regexp.MustCompile(`'(?:[^']|'')*'|"[^"]*"|\$([0-9]+)`)
 

@@ -254,16 +254,9 @@ func (s *Stores) dropStore(p Place, store Store) {
 	s.discard(h)
 }
 
-// Open says how many stores of a backend are open.
-func (s *Stores) Open(backend string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.shelf(backend).size
-}
-
 // Usage is how much of a backend is open.
 type Usage struct {
-	Stores      int // places that are open
+	Stores      int // places that are open, being opened or being closed
 	Busy        int // of them, those that somebody uses
 	Connections     // of all open places and of what they share
 }
@@ -276,9 +269,13 @@ func (s *Stores) Usage() map[string]Usage {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for name, on := range s.shelves {
+		u := out[name]
+		u.Stores = on.size
+		out[name] = u
+	}
 	for place, h := range s.open {
 		u := out[place.Backend]
-		u.Stores++
 		if h.users > 0 {
 			u.Busy++
 		}

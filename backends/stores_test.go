@@ -41,7 +41,7 @@ func TestTenThousandStorefronts(t *testing.T) {
 		next <- id
 		if i%50 == 0 {
 			most = max(most, w.openFiles(t))
-			require.LessOrEqual(t, w.stores.Open("files"), maxOpen)
+			require.LessOrEqual(t, w.stores.Usage()["files"].Stores, maxOpen)
 		}
 	}
 	close(next)
@@ -144,7 +144,7 @@ func TestStoresInUse(t *testing.T) {
 	for range cap(turns) {
 		require.NoError(t, <-turns)
 	}
-	require.LessOrEqual(t, w.stores.Open("files"), 2)
+	require.LessOrEqual(t, w.stores.Usage()["files"].Stores, 2)
 	releaseTwo()
 	releaseTwo() // a second time changes nothing
 	for n := range 2 {
@@ -167,7 +167,7 @@ func TestStoreIsDropped(t *testing.T) {
 	fresh, releaseFresh, err := w.stores.Acquire(ctx, place(id))
 	require.NoError(t, err)
 	require.NotSame(t, old, fresh)
-	require.Equal(t, 2, w.stores.Open("files"))
+	require.Equal(t, 2, w.stores.Usage()["files"].Stores)
 	_, err = old.Fence(ctx)
 	require.NoError(t, err)
 	release()
@@ -175,7 +175,7 @@ func TestStoreIsDropped(t *testing.T) {
 	require.Error(t, err, "it is closed")
 	releaseFresh()
 	w.stores.Drop(place(id))
-	require.Zero(t, w.stores.Open("files"))
+	require.Zero(t, w.stores.Usage()["files"].Stores)
 	require.Zero(t, w.openFiles(t))
 }
 
@@ -189,7 +189,7 @@ func TestStoreThatDoesNotOpen(t *testing.T) {
 		_, _, err := w.stores.Acquire(ctx, place(id))
 		require.ErrorIs(t, err, backends.ErrNoPlace)
 	}
-	require.Zero(t, w.stores.Open("files"))
+	require.Zero(t, w.stores.Usage()["files"].Stores)
 	b, err := w.directory.Backend(ctx, "files")
 	require.NoError(t, err)
 	require.NoError(t, b.Create(ctx, place(id)))

@@ -71,7 +71,7 @@ func (s *Statement) ForLists(args []any) (*Statement, []any, error) {
 		if flat[i] = any(nil); len(list) > 0 {
 			flat[i] = list[0]
 		}
-		size := listSize(len(list))
+		size := ListSize(len(list))
 		wide := mark
 		for n := 1; n < size; n++ {
 			next++
@@ -90,7 +90,8 @@ func (s *Statement) ForLists(args []any) (*Statement, []any, error) {
 	return s.widened(sizes.String(), func() string { return text }), append(flat, more...), nil
 }
 
-func listSize(n int) int {
+// ListSize is how many values a statement has room for that is run with a list of n.
+func ListSize(n int) int {
 	for _, size := range listSizes {
 		if n <= size {
 			return size
@@ -103,6 +104,6 @@ func (s *Statement) widened(key any, text func() string) *Statement {
 	if known, ok := s.wide.Load(key); ok {
 		return known.(*Statement)
 	}
-	made, _ := s.wide.LoadOrStore(key, &Statement{Kind: s.Kind, Table: s.Table, Returning: s.Returning, Site: s.Site, text: text()})
+	made, _ := s.wide.LoadOrStore(key, (&Statement{Kind: s.Kind, Table: s.Table, Returning: s.Returning, Site: s.Site}).saying(text()))
 	return made.(*Statement)
 }

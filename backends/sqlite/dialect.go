@@ -140,7 +140,7 @@ func (d *dialect) Begin(ctx context.Context, _ backends.StorefrontID, m sqlstore
 func (d *dialect) Text(portable string) string { return d.texts.of(portable) }
 
 // Statement implements sqlstore.Dialect.
-func (d *dialect) Statement(s *backends.Statement) string { return d.texts.ofStatement(s) }
+func (d *dialect) Statement(s *backends.Statement) string { return s.SQLite() }
 
 // LockFence implements sqlstore.Dialect: the one writer needs no row lock.
 func (d *dialect) LockFence(bool) string { return "" }

@@ -91,12 +91,14 @@ func (b *Backend) Create(ctx context.Context, p backends.Place) error {
 	return syncFolders(folder, b.cfg.Path)
 }
 
-const draftPattern = ".new-*"
+// draftOf is the pattern of a file's drafts. A place's are its own: another epoch's
+// may be about to become its file.
+func draftOf(path string) string { return "." + filepath.Base(path) + "-*" }
 
 // publish writes a file that nobody sees before it is complete. Whoever was
 // first wins: a link, unlike a rename, never replaces a file in use.
 func publish(path string, content []byte) error {
-	draft, err := os.CreateTemp(filepath.Dir(path), draftPattern)
+	draft, err := os.CreateTemp(filepath.Dir(path), draftOf(path))
 	if err != nil {
 		return err
 	}
@@ -200,7 +202,8 @@ func (b *Backend) Destroy(_ context.Context, p backends.Place) error {
 	if err != nil {
 		return err
 	}
-	drafts, err := filepath.Glob(filepath.Join(filepath.Dir(path), draftPattern)) // of a Create that died
+	folder := filepath.Dir(path)
+	drafts, err := filepath.Glob(filepath.Join(folder, draftOf(path))) // of a Create that died
 	if err != nil {
 		return err
 	}
@@ -209,8 +212,12 @@ func (b *Backend) Destroy(_ context.Context, p backends.Place) error {
 			return unreachable(err)
 		}
 	}
-	// The folder stays while another epoch lives in it.
-	if err := os.Remove(filepath.Dir(path)); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTEMPTY) {
+	// A power cut must not bring the file back.
+	err = os.Remove(folder)
+	switch {
+	case errors.Is(err, unix.ENOTEMPTY): // another epoch lives there
+		return syncFolders(folder)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return unreachable(err)
 	}
 	return syncFolders(b.cfg.Path)

@@ -6,26 +6,14 @@ import (
 	"smartseller/backends"
 )
 
-// texts translates each portable text once. The store's texts are few.
-type texts struct {
-	portable   sync.Map // string -> string
-	statements sync.Map // *backends.Statement -> string
-}
+// texts translates each of the mover's texts once: they are few.
+type texts struct{ known sync.Map } // string -> string
 
 func (t *texts) of(portable string) string {
-	if text, ok := t.portable.Load(portable); ok {
+	if text, ok := t.known.Load(portable); ok {
 		return text.(string)
 	}
 	text := backends.Question(portable)
-	t.portable.Store(portable, text)
-	return text
-}
-
-func (t *texts) ofStatement(s *backends.Statement) string {
-	if text, ok := t.statements.Load(s); ok {
-		return text.(string)
-	}
-	text := s.SQLite()
-	t.statements.Store(s, text)
+	t.known.Store(portable, text)
 	return text
 }

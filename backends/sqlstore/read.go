@@ -162,26 +162,17 @@ func (s *Store) group(keys []backends.Key) (map[*backends.Table][]string, error)
 	return out, nil
 }
 
-// listSizes are the lengths of the key lists in statements. Lists in between
-// repeat their last key, so that a table needs four texts and not hundreds.
-var listSizes = [...]int{1, 8, 64, 512}
-
-// inLists calls fn with lists "($2, $3, ...)" and their arguments until every id was in one.
+// inLists calls fn with lists "($2, $3, ...)" and their arguments until every id
+// was in one. Lists repeat their last id up to one of a few sizes, so that a table
+// needs as few texts.
 func inLists(ids []string, fn func(list string, args []any) error) error {
 	for len(ids) > 0 {
-		size := listSizes[len(listSizes)-1]
-		for _, s := range listSizes {
-			if len(ids) <= s {
-				size = s
-				break
-			}
-		}
-		n := min(size, len(ids))
-		args := make([]any, size)
+		n := min(backends.MaxList, len(ids))
+		args := make([]any, backends.ListSize(n))
 		for i := range args {
 			args[i] = ids[min(i, n-1)]
 		}
-		if err := fn(listText[size], args); err != nil {
+		if err := fn(listText(len(args)), args); err != nil {
 			return err
 		}
 		ids = ids[n:]
@@ -189,14 +180,10 @@ func inLists(ids []string, fn func(list string, args []any) error) error {
 	return nil
 }
 
-var listText = func() map[int]string {
-	out := map[int]string{}
-	for _, size := range listSizes {
-		marks := make([]string, size)
-		for i := range marks {
-			marks[i] = "$" + strconv.Itoa(i+2)
-		}
-		out[size] = "(" + strings.Join(marks, ", ") + ")"
+func listText(size int) string {
+	marks := make([]string, size)
+	for i := range marks {
+		marks[i] = "$" + strconv.Itoa(i+2)
 	}
-	return out
-}()
+	return "(" + strings.Join(marks, ", ") + ")"
+}

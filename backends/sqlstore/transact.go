@@ -43,7 +43,7 @@ func (s *Store) retry(ctx context.Context, once func() (err error, again bool)) 
 	began := time.Now()
 	for try := 1; ; try++ {
 		err, again := once()
-		if err == nil || !again || ctx.Err() != nil {
+		if err == nil || !again {
 			return err
 		}
 		if try == maxTries || time.Since(began) > s.timeout {
@@ -56,7 +56,7 @@ func (s *Store) retry(ctx context.Context, once func() (err error, again bool)) 
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return err
+			return s.classify(ctx, err)
 		case <-timer.C:
 		}
 	}
