@@ -26,6 +26,7 @@ type commands struct {
 	Import     importCommand     `cmd:"" help:"Import a shop's export." example:"smartseller import --storefront toys --format shopify --customers customers.csv --orders orders.csv"`
 	Move       moveCommand       `cmd:"" help:"Move storefronts from one backend to another, live."`
 	Where      whereCommand      `cmd:"" help:"Say where a storefront was at a time." example:"smartseller where demo --at 2026-03-01T12:00:00Z"`
+	Schema     schemaCommand     `cmd:"" help:"Look at the tenant schema of each storefront's place, and upgrade it."`
 	Admin      adminCommand      `cmd:"" help:"Make admins, and let them in again."`
 	Config     configCommand     `cmd:"" help:"Show the settings."`
 	Version    versionCommand    `cmd:"" help:"Print the version." example:"smartseller version"`

@@ -26,6 +26,11 @@ type remote struct {
 func (r *remote) call(ctx context.Context, method, path string, in, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
+	return r.callLong(ctx, method, path, in, out)
+}
+
+// callLong is call for what may take as long as ctx allows.
+func (r *remote) callLong(ctx context.Context, method, path string, in, out any) error {
 	response, err := r.send(ctx, method, path, in)
 	if err != nil {
 		return err

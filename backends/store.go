@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"time"
+
+	"smartseller/platform/database"
 )
 
 // Backend is a named place that can hold storefronts. Safe for concurrent use.
@@ -27,9 +29,10 @@ type Backend interface {
 	Check(ctx context.Context) []Finding
 	// Free is how many bytes may still be stored; negative when it cannot be known.
 	Free(ctx context.Context) (int64, error)
-	// SchemaVersion and Upgrade work on the schema that places share; a backend
-	// whose places have their own schema takes the place's.
-	SchemaVersion(ctx context.Context, p Place) (int64, error)
+	// Schema and Upgrade work on the schema that places share; a backend whose
+	// places have their own schema takes the place's. Schema changes nothing; its
+	// Version is 0 where places share a schema that was not made yet.
+	Schema(ctx context.Context, p Place) (database.Schema, error)
 	Upgrade(ctx context.Context, p Place) error
 	// Connections counts those of the pools that places share.
 	Connections() Connections

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -55,7 +56,7 @@ func TestCommandsAnswerScripts(t *testing.T) {
 		"version", "storefront create toys files-1", "storefront list", "storefront show toys", "backend add files-3 sqlite --path " + filepath.Join(p.folder, "files-3"),
 		"backend list", "backend check files-3", "backend remove files-3", "where toys", "move start toys files-2 --dry-run",
 		"move start toys files-2 --manual", "move watch toys --until verifying", "move list", "move list toys", "move show toys", "move explain toys",
-		"move pause toys", "move watch toys --until paused", "move resume toys", "move cancel toys",
+		"schema status", "schema status toys", "schema upgrade toys", "move pause toys", "move watch toys --until paused", "move resume toys", "move cancel toys",
 	} {
 		out := p.must(t, append(strings.Fields(args), "--json")...)
 		decoder, values := json.NewDecoder(strings.NewReader(out)), 0
@@ -86,4 +87,22 @@ func TestMovesAreFoundByTheirStorefront(t *testing.T) {
 	require.Empty(t, p.must(t, "move", "list", "toys"))
 	p.must(t, "move", "cancel", "demo")
 	require.Contains(t, p.must(t, "move", "watch", second), "cancelled")
+}
+
+// TestSchemaOfTheFleet: one place that is lost stops nobody else, and shows in the
+// exit code.
+func TestSchemaOfTheFleet(t *testing.T) {
+	t.Parallel()
+	p := install(t)
+	require.Regexp(t, `demo +files-1 +current +at \d+\n1 current\n`, p.must(t, "schema", "status"))
+	var lost struct{ ID string }
+	require.NoError(t, json.Unmarshal([]byte(p.must(t, "storefront", "create", "another", "files-1", "--json")), &lost))
+	p.stop(t)
+	require.NoError(t, os.RemoveAll(filepath.Join(p.folder, "data", "files-1", lost.ID)))
+	p.serve(t)
+	require.Regexp(t, `another +files-1 +unknown .*\ndemo +files-1 +current +at \d+\n1 current, 1 unknown\n`, p.must(t, "schema", "status"))
+	out, code := p.command(t, "schema", "upgrade")
+	require.Equal(t, 73, code, out)
+	require.Regexp(t, `another +files-1 +failed .*\ndemo +files-1 +current .*\n1 current, 1 failed\n`, out)
+	require.Contains(t, p.must(t, "schema", "upgrade", "demo"), "1 current")
 }

@@ -17,6 +17,7 @@ import (
 	"smartseller/backends/postgres"
 	"smartseller/backends/sqlstore"
 	"smartseller/platform/crypto"
+	"smartseller/platform/database"
 	"smartseller/platform/fault"
 	"smartseller/platform/ids"
 )
@@ -128,13 +129,13 @@ func (b *Backend) Upgrade(ctx context.Context, p backends.Place) error {
 	return b.inside(ctx, p, func(owner *sql.DB, h home) error { return postgres.Migrate(ctx, owner, h.name, b.catalog) })
 }
 
-// SchemaVersion implements backends.Backend.
-func (b *Backend) SchemaVersion(ctx context.Context, p backends.Place) (version int64, err error) {
+// Schema implements backends.Backend.
+func (b *Backend) Schema(ctx context.Context, p backends.Place) (schema database.Schema, err error) {
 	err = b.inside(ctx, p, func(owner *sql.DB, _ home) error {
-		version, err = postgres.Version(ctx, owner)
+		schema, err = postgres.Schema(ctx, owner)
 		return err
 	})
-	return version, err
+	return schema, err
 }
 
 // inside runs fn as the administrator in a place's own database.

@@ -71,14 +71,14 @@ func grants(t *backends.Table) string {
 	}
 }
 
-// Version is the schema's version.
-func Version(ctx context.Context, owner *sql.DB) (int64, error) {
+// Schema says how the tenant schema stands to this program's migrations.
+func Schema(ctx context.Context, owner *sql.DB) (database.Schema, error) {
 	files, err := migrations.Tenant(migrations.Postgres)
 	if err != nil {
-		return 0, err
+		return database.Schema{}, err
 	}
-	current, _, err := database.Version(ctx, owner, goose.DialectPostgres, files)
-	return current, classify(err)
+	schema, err := database.ReadSchema(ctx, owner, goose.DialectPostgres, files)
+	return schema, classify(err)
 }
 
 // CheckRole refuses an application role that row-level security does not hold:

@@ -12,6 +12,7 @@ import (
 	"smartseller/backends"
 	"smartseller/backends/postgres"
 	"smartseller/backends/sqlstore"
+	"smartseller/platform/database"
 	"smartseller/platform/fault"
 )
 
@@ -130,9 +131,9 @@ func (b *Backend) Check(ctx context.Context) []backends.Finding {
 // Free implements backends.Backend: a database cannot see its server's disk.
 func (b *Backend) Free(context.Context) (int64, error) { return -1, nil }
 
-// SchemaVersion implements backends.Backend.
-func (b *Backend) SchemaVersion(ctx context.Context, _ backends.Place) (int64, error) {
-	return postgres.Version(ctx, b.admin)
+// Schema implements backends.Backend.
+func (b *Backend) Schema(ctx context.Context, _ backends.Place) (database.Schema, error) {
+	return postgres.Schema(ctx, b.admin)
 }
 
 // Upgrade implements backends.Backend.

@@ -272,29 +272,34 @@ func (b *Backend) Free(context.Context) (int64, error) {
 	return int64(s.Bavail) * s.Bsize, nil
 }
 
-// SchemaVersion implements backends.Backend.
-func (b *Backend) SchemaVersion(ctx context.Context, p backends.Place) (version int64, err error) {
+// Schema implements backends.Backend.
+func (b *Backend) Schema(ctx context.Context, p backends.Place) (schema database.Schema, err error) {
 	path, err := b.file(p)
 	if err != nil {
-		return 0, err
+		return schema, err
+	}
+	if err := b.onThisHost(); err != nil {
+		return schema, err
 	}
 	db, err := database.OpenSQLite(ctx, path, database.SQLiteOptions{})
 	if err != nil {
-		return 0, absent(err)
+		return schema, absent(err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	files, err := migrations.Tenant(migrations.SQLite)
 	if err != nil {
-		return 0, err
+		return schema, err
 	}
-	current, _, err := database.Version(ctx, db.Writer, goose.DialectSQLite3, files)
-	return current, err
+	return database.ReadSchema(ctx, db.Reader, goose.DialectSQLite3, files)
 }
 
 // Upgrade implements backends.Backend.
 func (b *Backend) Upgrade(ctx context.Context, p backends.Place) error {
 	path, err := b.file(p)
 	if err != nil {
+		return err
+	}
+	if err := b.onThisHost(); err != nil {
 		return err
 	}
 	return upgrade(ctx, path, false)

@@ -23,9 +23,11 @@ func lifecycleRepeats(t *testing.T, h *home) {
 		require.NoError(t, h.Backend.Create(ctx, p))
 		require.NoError(t, h.Backend.Upgrade(ctx, p))
 	}
-	version, err := h.Backend.SchemaVersion(ctx, p)
+	schema, err := h.Backend.Schema(ctx, p)
 	require.NoError(t, err)
-	require.Positive(t, version)
+	require.Positive(t, schema.Version)
+	require.Equal(t, schema.Newest, schema.Version)
+	require.Zero(t, schema.Pending+schema.Unknown)
 	for range 2 {
 		require.NoError(t, h.Backend.Destroy(ctx, p))
 	}

@@ -52,7 +52,7 @@ func (s *Service) Create(ctx context.Context, n NewStorefront) (Storefront, erro
 	}
 	made := Storefront{
 		ID: backends.StorefrontID(ids.New()), Slug: n.Slug, Name: n.Name, Currency: n.Currency, TimeZone: n.TimeZone,
-		Status: "active", Backend: n.Backend, Epoch: firstEpoch,
+		Status: "active", Backend: n.Backend, Epoch: firstEpoch, Made: firstEpoch,
 	}
 	at := backends.Placement{Place: backends.Place{Backend: n.Backend, Storefront: made.ID, Epoch: firstEpoch}, Epoch: firstEpoch}
 	if err := s.found(ctx, at); err != nil {

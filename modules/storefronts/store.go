@@ -8,7 +8,7 @@ import (
 	"smartseller/platform/control"
 )
 
-const storefrontColumns = `s.id, s.slug, s.name, s.currency, s.time_zone, s.status, s.created_at, p.backend, p.epoch
+const storefrontColumns = `s.id, s.slug, s.name, s.currency, s.time_zone, s.status, s.created_at, p.backend, p.epoch, p.made_at_epoch
 	FROM storefronts s JOIN placements p ON p.storefront_id = s.id`
 
 func insertStorefront(tx control.Tx, s Storefront) error {

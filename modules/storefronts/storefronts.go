@@ -22,6 +22,7 @@ type Storefront struct {
 	CreatedAt int64                 `db:"created_at"` // microseconds UTC
 	Backend   string                `db:"backend"`
 	Epoch     int64                 `db:"epoch"`
+	Made      int64                 `db:"made_at_epoch"` // the epoch that the place on its backend was made at
 }
 
 // Errors of operations.

@@ -144,14 +144,13 @@ func (db *DB) migrations() (goose.Dialect, fs.FS, error) {
 	return dialect, files, err
 }
 
-// SchemaVersion is the version that the schema has, and the newest that this
-// program knows.
-func (db *DB) SchemaVersion(ctx context.Context) (current, newest int64, err error) {
+// Schema says how the schema stands to the migrations of this program.
+func (db *DB) Schema(ctx context.Context) (database.Schema, error) {
 	dialect, files, err := db.migrations()
 	if err != nil {
-		return 0, 0, err
+		return database.Schema{}, err
 	}
-	return database.Version(ctx, db.read.DB, dialect, files)
+	return database.ReadSchema(ctx, db.read.DB, dialect, files)
 }
 
 // Ping says whether the control database answers.

@@ -1,0 +1,198 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"smartseller/platform/fault"
+)
+
+type schemaCommand struct {
+	Status  schemaStatus  `cmd:"" help:"Say how the schema of each storefront's place is." example:"smartseller schema status"`
+	Upgrade schemaUpgrade `cmd:"" help:"Bring every place, or those of some storefronts, up to date, one after the other; a failure stops nobody else." example:"smartseller schema upgrade"`
+}
+
+const schemaPath = "/api/admin/schema"
+
+// schemaState is how a place's schema is, as the server tells it.
+type schemaState struct {
+	Storefront string `json:"storefront_id"`
+	Slug       string `json:"slug"`
+	Backend    string `json:"backend"`
+	State      string `json:"state"`
+	Version    int64  `json:"version"`
+	Newest     int64  `json:"newest"`
+	Pending    int    `json:"pending"`
+	Problem    string `json:"problem,omitempty"`
+}
+
+func (s schemaState) String() string {
+	text := fmt.Sprintf("%-24s %-20s %-8s", s.Slug, s.Backend, s.State)
+	switch {
+	case s.Problem != "":
+		text += " " + s.Problem
+	case s.Pending > 0:
+		text += fmt.Sprintf(" at %d of %d, %d migrations missing", s.Version, s.Newest, s.Pending)
+	default:
+		text += fmt.Sprintf(" at %d", s.Version)
+	}
+	return text
+}
+
+type schemaStatus struct {
+	remote
+	output
+	Storefront string `arg:"" optional:"" help:"Id or slug; none: all."`
+}
+
+// Run prints a line per storefront, and how many there are of each state.
+func (c *schemaStatus) Run(ctx context.Context, out io.Writer) error {
+	counts := map[string]int{}
+	err := c.places(ctx, c.Storefront, func(s schemaState) error {
+		counts[s.State]++
+		said, err := json.Marshal(s)
+		if err != nil {
+			return err
+		}
+		return c.one(out, said, s)
+	})
+	if err != nil || c.JSON {
+		return err
+	}
+	return line(out, countsText(counts))
+}
+
+// one prints a line about a storefront.
+func (o output) one(out io.Writer, said json.RawMessage, s fmt.Stringer) error {
+	if o.JSON {
+		return line(out, string(said))
+	}
+	return line(out, s.String())
+}
+
+func countsText(counts map[string]int) string {
+	var parts []string
+	for _, state := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[state], state))
+	}
+	if len(parts) == 0 {
+		return "no storefronts"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// places looks at the place of one storefront, or ("") of all, by slug.
+func (r *remote) places(ctx context.Context, storefront string, see func(schemaState) error) error {
+	if storefront != "" {
+		var s schemaState
+		if err := r.call(ctx, http.MethodGet, storefrontsPath+"/"+url.PathEscape(storefront)+"/schema", nil, &s); err != nil {
+			return err
+		}
+		return see(s)
+	}
+	for next := schemaPath + "?limit=20"; ; {
+		var page struct {
+			Data       []schemaState
+			NextCursor string `json:"next_cursor"`
+		}
+		if err := r.call(ctx, http.MethodGet, next, nil, &page); err != nil {
+			return err
+		}
+		for _, s := range page.Data {
+			if err := see(s); err != nil {
+				return err
+			}
+		}
+		if page.NextCursor == "" {
+			return nil
+		}
+		next = schemaPath + "?limit=20&cursor=" + url.QueryEscape(page.NextCursor)
+	}
+}
+
+type schemaUpgrade struct {
+	remote
+	output
+	Storefront string `arg:"" optional:"" help:"Id or slug; none: all."`
+}
+
+// upgradeWithin bounds the upgrade of one place.
+const upgradeWithin = time.Hour
+
+// upgraded is what became of a place.
+type upgraded struct {
+	schemaState
+	Before  int64  `json:"before"` // the version
+	Outcome string `json:"outcome"`
+}
+
+func (u upgraded) String() string {
+	if u.Outcome == "upgraded" {
+		return fmt.Sprintf("%-24s %-20s upgraded from %d to %d", u.Slug, u.Backend, u.Before, u.Version)
+	}
+	return fmt.Sprintf("%-24s %-20s %s %s", u.Slug, u.Backend, u.Outcome, u.Problem)
+}
+
+// Run upgrades what is behind and tries what does not answer. It fails when any
+// place was left behind, after all others had their turn.
+func (c *schemaUpgrade) Run(ctx context.Context, out io.Writer) error {
+	counts := map[string]int{}
+	var first error
+	err := c.places(ctx, c.Storefront, func(s schemaState) error {
+		u := upgraded{schemaState: s, Before: s.Version, Outcome: s.State}
+		if s.State == "behind" || s.State == "unknown" {
+			err := c.upgrade(ctx, &u)
+			if ctx.Err() != nil {
+				return fault.New(fault.Timeout, "left", "You have left: upgrading stops behind %s. Repeat the command to go on.", s.Slug)
+			}
+			if err != nil && first == nil {
+				first = err
+			}
+		}
+		counts[u.Outcome]++
+		said, err := json.Marshal(u)
+		if err != nil {
+			return err
+		}
+		return c.one(out, said, u)
+	})
+	if err != nil {
+		return err
+	}
+	if !c.JSON {
+		if err := line(out, countsText(counts)); err != nil {
+			return err
+		}
+	}
+	if first != nil {
+		return fault.New(fault.Of(first).Kind, "not_upgraded", "%d storefronts were not upgraded; see above. Remove the cause, then repeat the command.", counts["failed"]).Because(first)
+	}
+	return nil
+}
+
+func (c *schemaUpgrade) upgrade(ctx context.Context, u *upgraded) error {
+	ctx, cancel := context.WithTimeout(ctx, upgradeWithin)
+	defer cancel()
+	var after schemaState
+	err := c.callLong(ctx, http.MethodPost, storefrontsPath+"/"+url.PathEscape(u.Storefront)+"/schema/upgrade", nil, &after)
+	if err == nil && after.State != "current" {
+		err = fault.New(fault.Unavailable, "still_"+after.State, "it is %s still: %s", after.State, after.Problem)
+	}
+	if err != nil {
+		u.Outcome, u.Problem = "failed", describe(err)
+		return err
+	}
+	u.schemaState, u.Outcome = after, "upgraded"
+	if u.Before == after.Version {
+		u.Outcome = "current" // another storefront of the same place was upgraded before
+	}
+	return nil
+}

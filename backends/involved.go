@@ -1,0 +1,42 @@
+package backends
+
+import (
+	"context"
+
+	"smartseller/platform/control"
+)
+
+// Involvement is an open move that takes part in a backend's affairs.
+type Involvement struct {
+	Move       string
+	Phase      string
+	From, Into Place
+}
+
+// Involved lists the open moves that leave a backend or go to it.
+func (d *Directory) Involved(ctx context.Context, backend string) ([]Involvement, error) {
+	var rows []struct {
+		ID         string `db:"id"`
+		Storefront string `db:"storefront_id"`
+		Phase      string `db:"phase"`
+		Source     string `db:"source_backend"`
+		SourceMade int64  `db:"source_made_at_epoch"`
+		Target     string `db:"target_backend"`
+		TargetMade int64  `db:"target_made_at_epoch"`
+	}
+	err := d.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		rows = nil
+		return tx.Select(&rows, `SELECT id, storefront_id, phase, source_backend, source_made_at_epoch, target_backend, target_made_at_epoch
+			FROM moves WHERE ended_at IS NULL AND (source_backend = $1 OR target_backend = $1) ORDER BY id`, backend)
+	})
+	out := make([]Involvement, len(rows))
+	for i, r := range rows {
+		id := StorefrontID(r.Storefront)
+		out[i] = Involvement{
+			Move: r.ID, Phase: r.Phase,
+			From: Place{Backend: r.Source, Storefront: id, Epoch: r.SourceMade},
+			Into: Place{Backend: r.Target, Storefront: id, Epoch: r.TargetMade},
+		}
+	}
+	return out, err
+}

@@ -1,0 +1,206 @@
+package storefronts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/platform/database"
+	"smartseller/platform/fault"
+)
+
+// SchemaState says in a word how a place's schema is.
+type SchemaState string
+
+// The states of a place's schema.
+const (
+	SchemaCurrent SchemaState = "current"
+	SchemaBehind  SchemaState = "behind"
+	SchemaNewer   SchemaState = "newer"   // than this program: another instance's is newer
+	SchemaUnknown SchemaState = "unknown" // the place does not answer
+)
+
+// PlaceSchema is the tenant schema where a storefront's data is now.
+type PlaceSchema struct {
+	Storefront Storefront
+	State      SchemaState
+	Schema     database.Schema
+	Problem    string // why the state is unknown
+}
+
+const (
+	schemaPatience = 5 * time.Second // for one place to answer
+	schemaAtOnce   = 4               // places that are asked side by side
+)
+
+// Schemas looks at the places of up to limit storefronts by slug, after the slug
+// cursor. One that does not answer is no error.
+func (s *Service) Schemas(ctx context.Context, cursor string, limit int) ([]PlaceSchema, error) {
+	found, err := s.List(ctx, cursor, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]PlaceSchema, len(found))
+	shared := newOnce()
+	slots, asking := make(chan struct{}, schemaAtOnce), sync.WaitGroup{}
+	for i, shop := range found {
+		slots <- struct{}{}
+		asking.Go(func() {
+			defer func() { <-slots }()
+			out[i] = s.schemaOf(ctx, shop, shared)
+		})
+	}
+	asking.Wait()
+	return out, ctx.Err()
+}
+
+// Schema looks at the place of one storefront, given by id or slug.
+func (s *Service) Schema(ctx context.Context, ref string) (PlaceSchema, error) {
+	shop, err := s.Find(ctx, ref)
+	if err != nil {
+		return PlaceSchema{}, err
+	}
+	return s.schemaOf(ctx, shop, newOnce()), nil
+}
+
+// once remembers the answers of backends whose places share a schema, and those of
+// backends that do not answer, so that no storefront waits for the same again.
+type once struct {
+	mu      sync.Mutex
+	answers map[string]*answer
+}
+
+type answer struct {
+	asked  sync.Once
+	schema database.Schema
+	err    error
+}
+
+func newOnce() *once { return &once{answers: map[string]*answer{}} }
+
+func (o *once) of(backend string) *answer {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.answers[backend] == nil {
+		o.answers[backend] = &answer{}
+	}
+	return o.answers[backend]
+}
+
+func (s *Service) schemaOf(ctx context.Context, shop Storefront, shared *once) PlaceSchema {
+	out := PlaceSchema{Storefront: shop}
+	out.Schema, out.Problem = s.askSchema(ctx, shop, shared)
+	switch {
+	case out.Problem != "":
+		out.State = SchemaUnknown
+	case out.Schema.Pending > 0:
+		out.State = SchemaBehind
+	case out.Schema.Unknown > 0:
+		out.State = SchemaNewer
+	default:
+		out.State = SchemaCurrent
+	}
+	return out
+}
+
+func (s *Service) askSchema(ctx context.Context, shop Storefront, shared *once) (database.Schema, string) {
+	b, err := s.directory.Backend(ctx, shop.Backend)
+	if err != nil {
+		return database.Schema{}, err.Error()
+	}
+	whole := shared.of(shop.Backend)
+	whole.asked.Do(func() {
+		asking, cancel := context.WithTimeout(ctx, schemaPatience)
+		defer cancel()
+		if b.Kind() == backends.SharedPostgres {
+			whole.schema, whole.err = b.Schema(asking, shop.Place())
+		} else {
+			whole.err = b.Ping(asking)
+		}
+	})
+	if b.Kind() == backends.SharedPostgres || whole.err != nil {
+		return whole.schema, problemOf(whole.err)
+	}
+	asking, cancel := context.WithTimeout(ctx, schemaPatience)
+	defer cancel()
+	schema, err := b.Schema(asking, shop.Place())
+	return schema, problemOf(err)
+}
+
+// problemOf says no more than an operator needs: a driver's text may name addresses.
+func problemOf(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, backends.ErrNoPlace):
+		return "the place does not exist; see: smartseller move explain"
+	case errors.Is(err, backends.ErrUnreachable), errors.Is(err, context.DeadlineExceeded):
+		return "the backend does not answer; see: smartseller doctor"
+	}
+	return "the schema cannot be read; see the server's log"
+}
+
+// settled are the phases of an open move in which neither place is being made equal to
+// the other, or where the old one is upgraded first.
+var settled = []string{"planned", "watching"}
+
+// UpgradeSchema brings the place of a storefront, given by id or slug, to the newest
+// tenant schema; with it, those of all storefronts that share it. While the rollback
+// window is open, the old place goes first, since it takes the new one's rows. A
+// conflict names a move that is in the way.
+func (s *Service) UpgradeSchema(ctx context.Context, ref string) (PlaceSchema, error) {
+	shop, err := s.Find(ctx, ref)
+	if err != nil {
+		return PlaceSchema{}, err
+	}
+	b, err := s.directory.Backend(ctx, shop.Backend)
+	if err != nil {
+		return PlaceSchema{}, err
+	}
+	open, err := s.directory.Involved(ctx, shop.Backend)
+	if err != nil {
+		return PlaceSchema{}, err
+	}
+	for _, m := range open {
+		if b.Kind() != backends.SharedPostgres && m.From.Storefront != shop.ID {
+			continue
+		}
+		if !slices.Contains(settled, m.Phase) {
+			return PlaceSchema{}, fault.New(fault.Conflict, "place_moving",
+				"Move %s is %s and both of its places must keep their schema: wait for it, or cancel it, then upgrade again.", m.Move, m.Phase)
+		}
+		if m.Phase == "watching" && m.Into.Backend == shop.Backend {
+			if err := s.upgradePlace(ctx, m.From); err != nil {
+				return PlaceSchema{}, fmt.Errorf("the old place, on %s: %w", m.From.Backend, err)
+			}
+		}
+	}
+	if err := s.upgradePlace(ctx, shop.Place()); err != nil {
+		return PlaceSchema{}, err
+	}
+	return s.schemaOf(ctx, shop, newOnce()), nil
+}
+
+func (s *Service) upgradePlace(ctx context.Context, p backends.Place) error {
+	b, err := s.directory.Backend(ctx, p.Backend)
+	if err != nil {
+		return err
+	}
+	err = b.Upgrade(ctx, p)
+	switch {
+	case errors.Is(err, backends.ErrUnreachable):
+		return backends.ErrDown.Because(err)
+	case errors.Is(err, backends.ErrNoPlace):
+		return fault.New(fault.Conflict, "place_moved", "The storefront has just moved away from %s: upgrade again.", p.Backend).Because(err)
+	}
+	return err
+}
+
+// Place is where the storefront's data is now.
+func (s Storefront) Place() backends.Place {
+	return backends.Place{Backend: s.Backend, Storefront: s.ID, Epoch: s.Made}
+}

@@ -1,0 +1,171 @@
+package storefronts
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+
+	"github.com/pressly/goose/v3"
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/backends/sqlite"
+	"smartseller/migrations"
+	"smartseller/platform/control"
+	"smartseller/platform/control/controltest"
+	"smartseller/platform/crypto"
+	"smartseller/platform/database"
+	"smartseller/platform/fault"
+	"smartseller/platform/ids"
+)
+
+// fleet is a control database with two folders of SQLite files.
+type fleet struct {
+	*Service
+	t      *testing.T
+	db     *control.DB
+	stores *backends.Stores
+	folder string
+}
+
+func newFleet(t *testing.T) *fleet {
+	t.Helper()
+	f := &fleet{t: t, db: controltest.Open(t), folder: t.TempDir()}
+	keys, err := crypto.New(make([]byte, 32))
+	require.NoError(t, err)
+	catalog, err := backends.NewCatalog()
+	require.NoError(t, err)
+	directory := backends.NewDirectory(f.db, keys, catalog, map[backends.Kind]backends.Opener{backends.SQLite: sqlite.Opener(catalog)})
+	f.stores = backends.NewStores(directory, 4)
+	t.Cleanup(func() { require.NoError(t, f.stores.Close()) })
+	f.Service = NewService(f.db, directory, f.stores)
+	for _, name := range []string{"files-1", "files-2"} {
+		require.NoError(t, f.AddBackend(context.Background(), backends.Config{Name: name, Kind: backends.SQLite, Path: filepath.Join(f.folder, name)}))
+	}
+	return f
+}
+
+func (f *fleet) create(slug string) Storefront {
+	f.t.Helper()
+	made, err := f.Create(context.Background(), NewStorefront{Slug: slug, Name: slug, Currency: "EUR", TimeZone: "UTC", Backend: "files-1"})
+	require.NoError(f.t, err)
+	return made
+}
+
+func (f *fleet) file(p backends.Place) string {
+	return filepath.Join(f.folder, p.Backend, string(p.Storefront), "1.db")
+}
+
+// age puts a place there that lacks the newest migration.
+func (f *fleet) age(p backends.Place) {
+	f.t.Helper()
+	f.lose(p)
+	all, err := migrations.Tenant(migrations.SQLite)
+	require.NoError(f.t, err)
+	entries, err := fs.ReadDir(all, ".")
+	require.NoError(f.t, err)
+	old := fstest.MapFS{}
+	for _, e := range entries[:len(entries)-1] {
+		text, err := fs.ReadFile(all, e.Name())
+		require.NoError(f.t, err)
+		old[e.Name()] = &fstest.MapFile{Data: text}
+	}
+	require.NoError(f.t, os.MkdirAll(filepath.Dir(f.file(p)), 0o700))
+	db, err := database.OpenSQLite(context.Background(), f.file(p), database.SQLiteOptions{Create: true})
+	require.NoError(f.t, err)
+	require.NoError(f.t, database.Migrate(context.Background(), db.Writer, goose.DialectSQLite3, old))
+	require.NoError(f.t, db.Close())
+}
+
+func (f *fleet) lose(p backends.Place) {
+	f.t.Helper()
+	f.stores.Drop(p)
+	for _, name := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(f.file(p) + name); err != nil {
+			require.ErrorIs(f.t, err, fs.ErrNotExist)
+		}
+	}
+}
+
+func (f *fleet) state(p backends.Place) SchemaState {
+	f.t.Helper()
+	found := f.schemaOf(context.Background(), Storefront{ID: p.Storefront, Backend: p.Backend, Made: p.Epoch}, newOnce())
+	return found.State
+}
+
+// TestUpgradesOneByOne: a place that cannot be upgraded stops nobody else.
+func TestUpgradesOneByOne(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	f := newFleet(t)
+	f.create("fresh")
+	f.lose(f.create("lost").Place())
+	f.age(f.create("old").Place())
+
+	found, err := f.Schemas(ctx, "", 10)
+	require.NoError(t, err)
+	states := map[string]SchemaState{}
+	for _, p := range found {
+		states[p.Storefront.Slug] = p.State
+	}
+	require.Equal(t, map[string]SchemaState{"fresh": SchemaCurrent, "lost": SchemaUnknown, "old": SchemaBehind}, states)
+	require.Equal(t, 1, found[2].Schema.Pending)
+	require.Less(t, found[2].Schema.Version, found[2].Schema.Newest)
+	require.Contains(t, found[1].Problem, "does not exist")
+
+	_, err = f.UpgradeSchema(ctx, "lost")
+	require.Equal(t, fault.Conflict, fault.Of(err).Kind)
+	after, err := f.UpgradeSchema(ctx, "old")
+	require.NoError(t, err)
+	require.Equal(t, SchemaCurrent, after.State)
+	_, err = f.UpgradeSchema(ctx, "nobody")
+	require.ErrorIs(t, err, backends.ErrNoStorefront)
+}
+
+// TestUpgradesDuringMoves: refused while the two places are made equal; while the
+// rollback window is open, the old place is upgraded too.
+func TestUpgradesDuringMoves(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	f := newFleet(t)
+	shop := f.create("toys")
+	old := backends.Place{Backend: "files-2", Storefront: shop.ID, Epoch: 1}
+	f.age(shop.Place())
+	f.age(old)
+	move := ids.New()
+	require.NoError(t, f.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		_, err := tx.Exec(`INSERT INTO moves (id, storefront_id, source_backend, source_made_at_epoch, target_backend, target_made_at_epoch, source_epoch,
+			phase, resume_phase, cut, intent, gen, owner, lease_until, options, stats, cause, advice, receipt, requested_by, reason, created_at, updated_at)
+			VALUES ($1, $2, 'files-2', 1, 'files-1', 1, 1, '', '', '', '', 0, '', 0, '{}', '{}', '', '', '', '', '', 0, 0)`, move, string(shop.ID))
+		return err
+	}))
+	enter := func(phase string) {
+		require.NoError(t, f.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+			_, err := tx.Exec(`UPDATE moves SET phase = $2 WHERE id = $1`, move, phase)
+			return err
+		}))
+	}
+	for _, phase := range []string{"preparing", "copying", "catching_up", "verifying", "cutting_over", "rolling_back", "paused", "finalizing"} {
+		enter(phase)
+		_, err := f.UpgradeSchema(ctx, "toys")
+		var refused *fault.Error
+		require.True(t, errors.As(err, &refused), phase)
+		require.Equal(t, "place_moving", refused.Code, phase)
+		require.Contains(t, refused.Detail, move)
+		require.Equal(t, SchemaBehind, f.state(shop.Place()), phase)
+	}
+	other := f.create("others")
+	f.age(other.Place())
+	_, err := f.UpgradeSchema(ctx, "others")
+	require.NoError(t, err, "it has a place of its own")
+
+	enter("watching")
+	after, err := f.UpgradeSchema(ctx, "toys")
+	require.NoError(t, err)
+	require.Equal(t, SchemaCurrent, after.State)
+	require.Equal(t, SchemaCurrent, f.state(old))
+}
