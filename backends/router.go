@@ -26,6 +26,7 @@ type Router struct {
 	options   RouterOptions
 	stall     atomic.Pointer[func(context.Context, StorefrontID)]
 	latencies *Latencies
+	traffic   *TrafficMeter
 
 	mu     sync.Mutex
 	cached map[StorefrontID]Placement
@@ -46,7 +47,7 @@ func NewRouter(directory *Directory, stores *Stores, options RouterOptions) *Rou
 		options.MaxCached = 10000
 	}
 	return &Router{
-		directory: directory, stores: stores, options: options, latencies: NewLatencies(time.Now),
+		directory: directory, stores: stores, options: options, latencies: NewLatencies(time.Now), traffic: NewTrafficMeter(time.Now),
 		cached: map[StorefrontID]Placement{}, parked: map[StorefrontID]int{},
 	}
 }
@@ -54,6 +55,9 @@ func NewRouter(directory *Directory, stores *Stores, options RouterOptions) *Rou
 // Latencies is how long the requests of this instance took at each backend: what a
 // mover must not spoil.
 func (r *Router) Latencies() *Latencies { return r.latencies }
+
+// Traffic is what the customers of this instance do at each storefront.
+func (r *Router) Traffic() *TrafficMeter { return r.traffic }
 
 // OnStall sets what is called when a request has been held for StallAfter: the
 // mover finishes or aborts a cutover whose coordinator died.
@@ -64,12 +68,31 @@ const StallAfter = 300 * time.Millisecond
 
 // View implements TenantStore.
 func (r *Router) View(ctx context.Context, storefront StorefrontID, fn func(context.Context, Tx) error) error {
-	return r.enter(ctx, storefront, func(s Store, epoch int64) error { return s.View(ctx, epoch, fn) })
+	began := time.Now()
+	err := r.enter(ctx, storefront, func(s Store, epoch int64) error { return s.View(ctx, epoch, fn) })
+	if !errors.Is(err, ErrNoStorefront) {
+		r.traffic.note(storefront, began, nil)
+	}
+	return err
 }
 
 // Update implements TenantStore.
 func (r *Router) Update(ctx context.Context, storefront StorefrontID, fn func(context.Context, Tx) error) error {
-	return r.enter(ctx, storefront, func(s Store, epoch int64) error { return s.Update(ctx, epoch, fn) })
+	began := time.Now()
+	var changes map[string]Changes
+	err := r.enter(ctx, storefront, func(s Store, epoch int64) error {
+		return s.Update(ctx, epoch, func(ctx context.Context, tx Tx) error {
+			changes = map[string]Changes{} // it may run again
+			return fn(ctx, &countedTx{Tx: tx, changes: changes})
+		})
+	})
+	if err != nil {
+		changes = nil
+	}
+	if !errors.Is(err, ErrNoStorefront) {
+		r.traffic.note(storefront, began, changes)
+	}
+	return err
 }
 
 // Placement is where the router believes the storefront to be.

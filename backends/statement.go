@@ -34,6 +34,7 @@ type Statement struct {
 	text     string
 	postgres string
 	sqlite   string
+	adds     int64    // to its table's rows, by each row it writes; an upsert: unknown, so 0
 	wide     sync.Map // by rows or sizes of lists: the *Statement for so many
 }
 
@@ -85,6 +86,7 @@ func declare(kind StatementKind, table *Table, text string) *Statement {
 	if err := s.check(); err != nil {
 		panic(fmt.Sprintf("backends: statement at %s: %v", site, err))
 	}
+	s.adds = addsRows(text)
 	declaredMu.Lock()
 	declared = append(declared, s)
 	declaredMu.Unlock()
@@ -102,6 +104,16 @@ var (
 	returning  = regexp.MustCompile(`(?i)\bRETURNING\b`)
 	whereWord  = regexp.MustCompile(`(?i)\bWHERE\b|\bRETURNING\b`)
 )
+
+func addsRows(text string) int64 {
+	switch verb := strings.ToUpper(text); {
+	case strings.HasPrefix(verb, "INSERT ") && !strings.Contains(verb, " DO UPDATE"):
+		return 1
+	case strings.HasPrefix(verb, "DELETE "):
+		return -1
+	}
+	return 0
+}
 
 // check holds a statement to the contract: every table it names is bound to $1,
 // a Write writes the table it declares and leaves the key alone.
