@@ -25,6 +25,7 @@ type commands struct {
 	Backend    backendCommand    `cmd:"" help:"Add, list, check and remove backends."`
 	Import     importCommand     `cmd:"" help:"Import a shop's export." example:"smartseller import --storefront toys --format shopify --customers customers.csv --orders orders.csv"`
 	Move       moveCommand       `cmd:"" help:"Move storefronts from one backend to another, live."`
+	Plan       planCommand       `cmd:"" help:"Say which storefronts should move, and move many over days."`
 	Where      whereCommand      `cmd:"" help:"Say where a storefront was at a time." example:"smartseller where demo --at 2026-03-01T12:00:00Z"`
 	Schema     schemaCommand     `cmd:"" help:"Look at the tenant schema of each storefront's place, and upgrade it."`
 	Admin      adminCommand      `cmd:"" help:"Make admins, and let them in again."`

@@ -21,6 +21,7 @@ import (
 	"smartseller/modules/auth"
 	"smartseller/modules/customers"
 	"smartseller/modules/migration"
+	"smartseller/modules/migration/planning"
 	"smartseller/modules/monitoring"
 	"smartseller/modules/storefronts"
 	"smartseller/modules/storefronts/analytics"
@@ -86,7 +87,7 @@ func Wiring(s Settings) fx.Option {
 		}),
 		fx.Provide(newLog, openKeys, openControl, NewCatalog, newDirectory, newStores, newRouter, newServer, importOptions),
 		fx.Provide(fx.Annotate(authenticationGate, fx.ResultTags(`group:"gates"`))),
-		auth.Module, customers.Module, storefronts.Module, products.Module, orders.Module, imports.Module, migration.Module, monitoring.Module,
+		auth.Module, customers.Module, storefronts.Module, products.Module, orders.Module, imports.Module, migration.Module, planning.Module, monitoring.Module,
 		fx.Provide(newFirstStart),
 	)
 }

@@ -1,0 +1,70 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+)
+
+type planCommand struct {
+	Statistics planStatistics `cmd:"" help:"Say what is known of storefronts: rows, bytes, rates." example:"smartseller plan statistics demo"`
+}
+
+type planStatistics struct {
+	remote
+	output
+	Storefront string `arg:"" optional:"" help:"Id or slug; none: a line for each."`
+}
+
+// shopStatistics are what is known of one storefront.
+type shopStatistics struct {
+	Slug, Backend     string
+	Bytes             int64
+	P95               int64   `json:"p95_ms"`
+	RequestsPerSecond float64 `json:"requests_per_second"`
+	WritesPerSecond   float64 `json:"writes_per_second"`
+	ActiveAt          int64   `json:"active_at"`
+	CountedAt         int64   `json:"counted_at"`
+	Tables            map[string]struct{ Rows, Bytes int64 }
+}
+
+func (s shopStatistics) line() string {
+	var rows int64
+	for _, t := range s.Tables {
+		rows += t.Rows
+	}
+	return fmt.Sprintf("%-24s %-16s %10d rows %12d bytes %8.2f requests/s %8.2f writes/s", s.Slug, s.Backend, rows, s.Bytes, s.RequestsPerSecond, s.WritesPerSecond)
+}
+
+// String has a line per table.
+func (s shopStatistics) String() string {
+	text := s.line() + fmt.Sprintf("\np95 %d ms, last request %s, counted %s\n", s.P95, atOrNever(s.ActiveAt), atOrNever(s.CountedAt))
+	for _, name := range slices.Sorted(maps.Keys(s.Tables)) {
+		text += fmt.Sprintf("%10d %12d bytes  %s\n", s.Tables[name].Rows, s.Tables[name].Bytes, name)
+	}
+	return text
+}
+
+func atOrNever(micros int64) string {
+	if micros == 0 {
+		return "never"
+	}
+	return clockText(micros)
+}
+
+// Run prints the statistics.
+func (c *planStatistics) Run(ctx context.Context, out io.Writer) error {
+	if c.Storefront == "" {
+		return each(ctx, &c.remote, c.output, out, "/api/admin/statistics?limit=100", shopStatistics.line)
+	}
+	var said json.RawMessage
+	if err := c.call(ctx, http.MethodGet, storefrontsPath+"/"+url.PathEscape(c.Storefront)+"/statistics", nil, &said); err != nil {
+		return err
+	}
+	return answer(c.output, out, said, shopStatistics.String)
+}

@@ -1,0 +1,227 @@
+package planning
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+)
+
+const (
+	reportEvery = 10 * time.Second // how old statistics may be
+	reportBatch = 100              // storefronts in one transaction
+	countLease  = time.Minute
+	retryCount  = 10 * time.Minute
+	sampleRows  = 200 // of a table, for the mean size of its rows
+	// Rows are counted once, and again when so much was written since that what
+	// upserts add unseen, and rows that changed in size, may matter.
+	recountShare = 4 // a quarter of the rows
+	recountLeast = 1000
+)
+
+// Gatherer keeps the statistics: what this instance's customers did goes to the
+// control database every few seconds; one instance at a time counts the rows of
+// storefronts whose rows were never counted, or changed a lot, one by one.
+type Gatherer struct {
+	db        *control.DB
+	meter     *backends.TrafficMeter
+	directory *backends.Directory
+	stores    *backends.Stores
+	log       *slog.Logger
+
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// NewGatherer makes a gatherer; Start starts it.
+func NewGatherer(db *control.DB, meter *backends.TrafficMeter, directory *backends.Directory, stores *backends.Stores, log *slog.Logger) *Gatherer {
+	return &Gatherer{db: db, meter: meter, directory: directory, stores: stores, log: log}
+}
+
+// Start begins to gather.
+func (g *Gatherer) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	g.cancel, g.done = cancel, make(chan struct{})
+	go g.loop(ctx)
+}
+
+// Stop reports what is still in memory and returns when nothing runs any more.
+func (g *Gatherer) Stop(ctx context.Context) error {
+	g.cancel()
+	<-g.done
+	return g.Report(ctx)
+}
+
+func (g *Gatherer) loop(ctx context.Context) {
+	defer close(g.done)
+	tick := time.NewTicker(reportEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-g.meter.Full():
+		}
+		if err := errors.Join(g.Report(ctx), g.countOn(ctx)); err != nil && ctx.Err() == nil {
+			g.log.WarnContext(ctx, "statistics are late", "error", err)
+		}
+	}
+}
+
+// Report writes what happened since the last time. What cannot be written is kept
+// for the next time.
+func (g *Gatherer) Report(ctx context.Context) error {
+	shops, missed := g.meter.Take()
+	if missed > 0 {
+		g.log.WarnContext(ctx, "statistics miss requests: more storefronts were busy at once than are remembered", "requests", missed)
+	}
+	var all []backends.StorefrontID
+	for id := range shops {
+		all = append(all, id)
+	}
+	slices.Sort(all) // two instances lock rows in one order
+	var failed error
+	for batch := range slices.Chunk(all, reportBatch) {
+		err := failed
+		if err == nil {
+			err = g.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+				for _, id := range batch {
+					if err := saveTraffic(tx, id, shops[id]); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		if err != nil {
+			failed = err
+			for _, id := range batch {
+				g.meter.Add(id, *shops[id])
+			}
+		}
+	}
+	return failed
+}
+
+// countOn counts storefronts that wait for it, for as long as a round takes.
+func (g *Gatherer) countOn(ctx context.Context) error {
+	held, err := hold(ctx, g.db, "statistics", countLease)
+	if err != nil || !held {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, reportEvery)
+	defer cancel()
+	err = g.Count(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil // the others have their turn in the next round
+	}
+	return err
+}
+
+// Count counts the rows of storefronts that wait for it, one by one, until none does.
+func (g *Gatherer) Count(ctx context.Context) error {
+	for {
+		var waiting []string
+		err := g.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+			waiting = nil
+			return tx.Select(&waiting, waitingForCount, int64(recountLeast), int64(recountShare), tx.Now()-retryCount.Microseconds(), int64(reportBatch))
+		})
+		if err != nil || len(waiting) == 0 {
+			return err
+		}
+		for _, id := range waiting {
+			if err := g.count(ctx, backends.StorefrontID(id)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// waitingForCount are storefronts that were never counted or changed a lot since,
+// those that could not be read after some time again.
+const waitingForCount = `SELECT p.storefront_id FROM placements p LEFT JOIN storefront_activity a ON a.storefront_id = p.storefront_id
+	WHERE COALESCE(a.tried_at, 0) <= $3 AND (COALESCE(a.counted_at, 0) = 0 OR a.changed >= $1 AND a.changed * $2 >=
+	(SELECT COALESCE(sum(t.row_count), 0) FROM storefront_tables t WHERE t.storefront_id = p.storefront_id))
+	ORDER BY COALESCE(a.counted_at, 0), p.storefront_id LIMIT $4`
+
+// count counts one storefront, now. What was written and not yet reported counts
+// twice; it is little, and the next count puts it right.
+func (g *Gatherer) count(ctx context.Context, storefront backends.StorefrontID) error {
+	tables, failed := g.measure(ctx, storefront)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if failed != nil {
+		g.log.WarnContext(ctx, "a storefront's rows could not be counted; its turn comes again", "storefront", storefront, "error", failed)
+	}
+	return g.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		if failed != nil {
+			_, err := tx.Exec(`INSERT INTO storefront_activity (storefront_id, active_at, changed, counted_at, tried_at) VALUES ($1, 0, 0, 0, $2)
+				ON CONFLICT (storefront_id) DO UPDATE SET tried_at = excluded.tried_at`, string(storefront), tx.Now())
+			return err
+		}
+		for _, t := range tables {
+			if _, err := tx.Exec(`INSERT INTO storefront_tables (storefront_id, table_name, row_count, row_bytes) VALUES ($1, $2, $3, $4)
+				ON CONFLICT (storefront_id, table_name) DO UPDATE SET row_count = excluded.row_count, row_bytes = excluded.row_bytes`,
+				string(storefront), t.Name, t.Rows, t.RowBytes); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(`INSERT INTO storefront_activity (storefront_id, active_at, changed, counted_at, tried_at) VALUES ($1, 0, 0, $2, 0)
+			ON CONFLICT (storefront_id) DO UPDATE SET changed = 0, counted_at = excluded.counted_at, tried_at = 0`, string(storefront), tx.Now())
+		return err
+	})
+}
+
+func (g *Gatherer) measure(ctx context.Context, storefront backends.StorefrontID) (out []tableRow, err error) {
+	at, err := g.directory.Placement(ctx, storefront)
+	if err != nil {
+		return nil, err
+	}
+	store, release, err := g.stores.Acquire(ctx, at.Place)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	err = store.Read(ctx, func(r backends.Reader) error {
+		out = nil
+		for _, t := range g.directory.Catalog().Moving() {
+			row := tableRow{Storefront: string(storefront), Name: t.Name}
+			if row.Rows, err = r.Count(t); err != nil {
+				return err
+			}
+			sample, _, err := r.Scan(t, "", "", sampleRows)
+			if err != nil {
+				return fmt.Errorf("%s: %w", t.Name, err)
+			}
+			row.RowBytes = meanBytes(sample)
+			out = append(out, row)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// meanBytes is the mean size of the values of rows, numbers as eight bytes each.
+func meanBytes(rows []backends.Row) int64 {
+	var sum int64
+	for _, r := range rows {
+		for _, v := range r {
+			switch v := v.(type) {
+			case string:
+				sum += int64(len(v))
+			case []byte:
+				sum += int64(len(v))
+			case int64:
+				sum += 8
+			}
+		}
+	}
+	return sum / int64(max(1, len(rows)))
+}

@@ -1,0 +1,25 @@
+package planning
+
+import (
+	"context"
+	"log/slog"
+
+	"go.uber.org/fx"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+)
+
+// Module wires the package.
+var Module = fx.Module("planning", fx.Provide(NewService), fx.Invoke(startGatherer, Routes))
+
+func startGatherer(lc fx.Lifecycle, db *control.DB, router *backends.Router, directory *backends.Directory, stores *backends.Stores, log *slog.Logger) {
+	g := NewGatherer(db, router.Traffic(), directory, stores, log)
+	lc.Append(fx.Hook{
+		OnStart: func(context.Context) error {
+			g.Start()
+			return nil
+		},
+		OnStop: g.Stop,
+	})
+}

@@ -1,0 +1,69 @@
+// Package planning decides which storefronts should move, and moves many of them
+// over days: statistics, the policy that proposes moves, plans in waves, the
+// scheduler that carries them out, and the simulation that foretells it.
+//
+// It knows tables by their names alone, as the mover does: "customers" is a name
+// that a policy writes.
+package planning
+
+import (
+	"context"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+	"smartseller/platform/fault"
+	"smartseller/platform/ids"
+)
+
+// Statistics are what is known of one storefront. Rates are the busiest hour's of
+// the last day; times are microseconds UTC.
+type Statistics struct {
+	Storefront        backends.StorefrontID `json:"storefront_id"`
+	Slug              string                `json:"slug"`
+	TimeZone          string                `json:"time_zone"`
+	Backend           string                `json:"backend"`
+	PlacedAt          int64                 `json:"placed_at" doc:"When it came to this backend, microseconds UTC"`
+	CreatedAt         int64                 `json:"created_at" doc:"Microseconds UTC"`
+	Tables            map[string]Table      `json:"tables"`
+	Bytes             int64                 `json:"bytes" doc:"Of the values of all rows; indexes and free space come on top"`
+	RequestsPerSecond float64               `json:"requests_per_second" doc:"Transactions, in the busiest hour of the last day"`
+	WritesPerSecond   float64               `json:"writes_per_second" doc:"Transactions that changed something, in the busiest hour of the last day"`
+	P95               int64                 `json:"p95_ms" doc:"Milliseconds that 95 % of the last day's transactions stayed under"`
+	ActiveAt          int64                 `json:"active_at" doc:"Of the last request, microseconds UTC; 0: none yet"`
+	CountedAt         int64                 `json:"counted_at" doc:"When rows were counted, microseconds UTC; kept by what is written since; 0: not yet"`
+}
+
+// Table is how much of a table a storefront has.
+type Table struct {
+	Rows  int64 `json:"rows"`
+	Bytes int64 `json:"bytes" doc:"Of the values"`
+}
+
+// Rows is how many rows a table has.
+func (s *Statistics) Rows(table string) int64 { return s.Tables[table].Rows }
+
+// Idle is for how long nobody has asked the storefront anything.
+func (s *Statistics) Idle(now time.Time) time.Duration {
+	return now.Sub(time.UnixMicro(max(s.ActiveAt, s.CreatedAt)))
+}
+
+// ErrNoStatistics says that a storefront is not known.
+var ErrNoStatistics = fault.New(fault.NotFound, "storefront_not_found", "There is no such storefront; list the storefronts to see their slugs.")
+
+// instance names this process to others, as the holder of leases.
+var instance = ids.New()
+
+// hold takes or renews a lease, so that one instance alone does a thing that all
+// could do: true when this one has it. Whoever has it works for no longer than so
+// long without asking again.
+func hold(ctx context.Context, db *control.DB, name string, lease time.Duration) (held bool, err error) {
+	err = db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		n, err := tx.Exec(`INSERT INTO leases (name, holder, token, until) VALUES ($1, $2, 1, $3)
+			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, token = leases.token + 1, until = excluded.until
+			WHERE leases.holder = excluded.holder OR leases.until < $4`, name, instance, tx.Now()+lease.Microseconds(), tx.Now())
+		held = n == 1
+		return err
+	})
+	return held, err
+}

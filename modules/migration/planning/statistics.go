@@ -1,0 +1,197 @@
+package planning
+
+import (
+	"database/sql"
+	"errors"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+)
+
+const (
+	hourMicros = int64(3600) * 1_000_000
+	weekHours  = 168
+)
+
+// statisticsColumns is a storefront with what its hours sum up to. $1: the current
+// hour less a day.
+const statisticsColumns = `s.id, s.slug, s.time_zone, s.created_at, p.backend, p.changed_at AS placed_at,
+	COALESCE(a.active_at, 0) AS active_at, COALESCE(a.counted_at, 0) AS counted_at,
+	COALESCE(max(h.requests), 0) AS requests, COALESCE(max(h.writes), 0) AS writes,
+	COALESCE(sum(h.ms_1), 0) AS ms_1, COALESCE(sum(h.ms_2), 0) AS ms_2, COALESCE(sum(h.ms_4), 0) AS ms_4, COALESCE(sum(h.ms_8), 0) AS ms_8,
+	COALESCE(sum(h.ms_16), 0) AS ms_16, COALESCE(sum(h.ms_32), 0) AS ms_32, COALESCE(sum(h.ms_64), 0) AS ms_64, COALESCE(sum(h.ms_128), 0) AS ms_128,
+	COALESCE(sum(h.ms_256), 0) AS ms_256, COALESCE(sum(h.ms_512), 0) AS ms_512, COALESCE(sum(h.ms_1024), 0) AS ms_1024, COALESCE(sum(h.ms_more), 0) AS ms_more
+	FROM storefronts s JOIN placements p ON p.storefront_id = s.id
+	LEFT JOIN storefront_activity a ON a.storefront_id = s.id
+	LEFT JOIN storefront_hours h ON h.storefront_id = s.id AND h.hour > $1`
+
+const statisticsGroup = ` GROUP BY s.id, s.slug, s.time_zone, s.created_at, p.backend, p.changed_at, a.active_at, a.counted_at`
+
+type statisticsRow struct {
+	ID        string `db:"id"`
+	Slug      string `db:"slug"`
+	TimeZone  string `db:"time_zone"`
+	CreatedAt int64  `db:"created_at"`
+	Backend   string `db:"backend"`
+	PlacedAt  int64  `db:"placed_at"`
+	ActiveAt  int64  `db:"active_at"`
+	CountedAt int64  `db:"counted_at"`
+	Requests  int64  `db:"requests"`
+	Writes    int64  `db:"writes"`
+	Ms1       int64  `db:"ms_1"`
+	Ms2       int64  `db:"ms_2"`
+	Ms4       int64  `db:"ms_4"`
+	Ms8       int64  `db:"ms_8"`
+	Ms16      int64  `db:"ms_16"`
+	Ms32      int64  `db:"ms_32"`
+	Ms64      int64  `db:"ms_64"`
+	Ms128     int64  `db:"ms_128"`
+	Ms256     int64  `db:"ms_256"`
+	Ms512     int64  `db:"ms_512"`
+	Ms1024    int64  `db:"ms_1024"`
+	More      int64  `db:"ms_more"`
+}
+
+func (r *statisticsRow) statistics() *Statistics {
+	return &Statistics{
+		Storefront: backends.StorefrontID(r.ID), Slug: r.Slug, TimeZone: r.TimeZone, Backend: r.Backend, PlacedAt: r.PlacedAt,
+		CreatedAt: r.CreatedAt, ActiveAt: r.ActiveAt, CountedAt: r.CountedAt, Tables: map[string]Table{},
+		RequestsPerSecond: float64(r.Requests) / 3600, WritesPerSecond: float64(r.Writes) / 3600,
+		P95: p95([...]int64{r.Ms1, r.Ms2, r.Ms4, r.Ms8, r.Ms16, r.Ms32, r.Ms64, r.Ms128, r.Ms256, r.Ms512, r.Ms1024, r.More}),
+	}
+}
+
+// p95 is the upper bound of the bucket that has the 95th percentile, twice the last
+// bound for what is above all of them; 0 without a request.
+func p95(counts [len(backends.TrafficBounds) + 1]int64) int64 {
+	var all, below int64
+	for _, n := range counts {
+		all += n
+	}
+	for i, n := range counts[:len(backends.TrafficBounds)] {
+		if below += n; below*100 >= all*95 {
+			return min(all, 1) * backends.TrafficBounds[i]
+		}
+	}
+	return 2 * backends.TrafficBounds[len(backends.TrafficBounds)-1]
+}
+
+// readStatistics reads what is known of up to limit storefronts, by id, after one.
+func readStatistics(tx control.Tx, after string, limit int64) ([]*Statistics, error) {
+	var rows []statisticsRow
+	err := tx.Select(&rows, `SELECT `+statisticsColumns+` WHERE s.id > $2`+statisticsGroup+` ORDER BY s.id LIMIT $3`,
+		tx.Now()/hourMicros-24, after, limit)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	out := make([]*Statistics, len(rows))
+	for i := range rows {
+		out[i] = rows[i].statistics()
+	}
+	return out, addTables(tx, out, after)
+}
+
+// findStatistics reads what is known of one storefront, by id or slug.
+func findStatistics(tx control.Tx, ref string) (*Statistics, error) {
+	var row statisticsRow
+	err := tx.Get(&row, `SELECT `+statisticsColumns+` WHERE s.id = $2 OR s.slug = $2`+statisticsGroup, tx.Now()/hourMicros-24, ref)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrNoStatistics
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := row.statistics()
+	var tables []tableRow
+	if err := tx.Select(&tables, `SELECT storefront_id, table_name, row_count, row_bytes FROM storefront_tables WHERE storefront_id = $1`, row.ID); err != nil {
+		return nil, err
+	}
+	for _, t := range tables {
+		s.add(t)
+	}
+	return s, nil
+}
+
+type tableRow struct {
+	Storefront string `db:"storefront_id"`
+	Name       string `db:"table_name"`
+	Rows       int64  `db:"row_count"`
+	RowBytes   int64  `db:"row_bytes"`
+}
+
+func (s *Statistics) add(r tableRow) {
+	t := Table{Rows: max(0, r.Rows), Bytes: max(0, r.Rows) * r.RowBytes}
+	s.Tables[r.Name] = t
+	s.Bytes += t.Bytes
+}
+
+// addTables completes a page of statistics, ordered by id.
+func addTables(tx control.Tx, page []*Statistics, after string) error {
+	var tables []tableRow
+	err := tx.Select(&tables, `SELECT storefront_id, table_name, row_count, row_bytes FROM storefront_tables
+		WHERE storefront_id > $1 AND storefront_id <= $2`, after, string(page[len(page)-1].Storefront))
+	if err != nil {
+		return err
+	}
+	byID := make(map[string]*Statistics, len(page))
+	for _, s := range page {
+		byID[string(s.Storefront)] = s
+	}
+	for _, t := range tables {
+		if s := byID[t.Storefront]; s != nil {
+			s.add(t)
+		}
+	}
+	return nil
+}
+
+// saveTraffic adds what happened at one storefront.
+func saveTraffic(tx control.Tx, storefront backends.StorefrontID, t *backends.Traffic) error {
+	hour := t.At.UnixMicro() / hourMicros
+	args := []any{string(storefront), hour % weekHours, hour, t.Requests, t.Writes}
+	for _, n := range t.Latency {
+		args = append(args, n)
+	}
+	if _, err := tx.Exec(saveHour, args...); err != nil {
+		return err
+	}
+	var changed int64
+	for table, c := range t.Tables {
+		changed += c.Written
+		if c.Added == 0 {
+			continue
+		}
+		if _, err := tx.Exec(`INSERT INTO storefront_tables (storefront_id, table_name, row_count, row_bytes) VALUES ($1, $2, $3, 0)
+			ON CONFLICT (storefront_id, table_name) DO UPDATE SET row_count = storefront_tables.row_count + excluded.row_count`,
+			string(storefront), table, c.Added); err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec(`INSERT INTO storefront_activity (storefront_id, active_at, changed, counted_at, tried_at) VALUES ($1, $2, $3, 0, 0)
+		ON CONFLICT (storefront_id) DO UPDATE SET changed = storefront_activity.changed + excluded.changed,
+		active_at = CASE WHEN storefront_activity.active_at > excluded.active_at THEN storefront_activity.active_at ELSE excluded.active_at END`,
+		string(storefront), t.At.UnixMicro(), changed)
+	return err
+}
+
+// saveHour adds to this week's slot, begins it anew if it still is last week's, and
+// lets a late report of last week's be.
+const saveHour = `INSERT INTO storefront_hours AS old (storefront_id, slot, hour, requests, writes,
+	ms_1, ms_2, ms_4, ms_8, ms_16, ms_32, ms_64, ms_128, ms_256, ms_512, ms_1024, ms_more)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+	ON CONFLICT (storefront_id, slot) DO UPDATE SET hour = excluded.hour,
+	requests = excluded.requests + CASE WHEN old.hour = excluded.hour THEN old.requests ELSE 0 END,
+	writes = excluded.writes + CASE WHEN old.hour = excluded.hour THEN old.writes ELSE 0 END,
+	ms_1 = excluded.ms_1 + CASE WHEN old.hour = excluded.hour THEN old.ms_1 ELSE 0 END,
+	ms_2 = excluded.ms_2 + CASE WHEN old.hour = excluded.hour THEN old.ms_2 ELSE 0 END,
+	ms_4 = excluded.ms_4 + CASE WHEN old.hour = excluded.hour THEN old.ms_4 ELSE 0 END,
+	ms_8 = excluded.ms_8 + CASE WHEN old.hour = excluded.hour THEN old.ms_8 ELSE 0 END,
+	ms_16 = excluded.ms_16 + CASE WHEN old.hour = excluded.hour THEN old.ms_16 ELSE 0 END,
+	ms_32 = excluded.ms_32 + CASE WHEN old.hour = excluded.hour THEN old.ms_32 ELSE 0 END,
+	ms_64 = excluded.ms_64 + CASE WHEN old.hour = excluded.hour THEN old.ms_64 ELSE 0 END,
+	ms_128 = excluded.ms_128 + CASE WHEN old.hour = excluded.hour THEN old.ms_128 ELSE 0 END,
+	ms_256 = excluded.ms_256 + CASE WHEN old.hour = excluded.hour THEN old.ms_256 ELSE 0 END,
+	ms_512 = excluded.ms_512 + CASE WHEN old.hour = excluded.hour THEN old.ms_512 ELSE 0 END,
+	ms_1024 = excluded.ms_1024 + CASE WHEN old.hour = excluded.hour THEN old.ms_1024 ELSE 0 END,
+	ms_more = excluded.ms_more + CASE WHEN old.hour = excluded.hour THEN old.ms_more ELSE 0 END
+	WHERE old.hour <= excluded.hour`

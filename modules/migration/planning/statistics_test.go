@@ -1,0 +1,201 @@
+package planning_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/backends/sqlite"
+	"smartseller/modules/migration/planning"
+	"smartseller/modules/storefronts"
+	"smartseller/platform/control"
+	"smartseller/platform/control/controltest"
+	"smartseller/platform/crypto"
+	"smartseller/platform/pgserver/pgtest"
+)
+
+var (
+	counters    = &backends.Table{Name: "counters", Columns: []backends.Column{backends.T("id"), backends.I("value")}}
+	addCounter  = backends.Write(counters, `INSERT INTO counters (storefront_id, id, value) VALUES ($1, $2, 7)`)
+	dropCounter = backends.Write(counters, `DELETE FROM counters WHERE storefront_id = $1 AND id = $2`)
+	keepCounter = backends.Write(counters, `INSERT INTO counters (storefront_id, id, value) VALUES ($1, $2, 7)
+		ON CONFLICT (storefront_id, id) DO UPDATE SET value = excluded.value`)
+)
+
+// world is a control database with two SQLite backends, "one" and "two".
+type world struct {
+	db        *control.DB
+	directory *backends.Directory
+	stores    *backends.Stores
+	router    *backends.Router
+	shops     *storefronts.Service
+	gatherer  *planning.Gatherer
+	service   *planning.Service
+}
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// onBoth runs a test on both engines that a control database may be.
+func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Parallel()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		test(t, newWorld(t, controltest.Open(t)))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		db, err := control.Open(context.Background(), pgtest.Database(t))
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, db.Close()) })
+		test(t, newWorld(t, db))
+	})
+}
+
+func newWorld(t *testing.T, db *control.DB) *world {
+	t.Helper()
+	ctx := context.Background()
+	keys, err := crypto.New(make([]byte, crypto.MasterKeySize))
+	require.NoError(t, err)
+	catalog, err := backends.NewCatalog(counters)
+	require.NoError(t, err)
+	w := &world{db: db}
+	w.directory = backends.NewDirectory(w.db, keys, catalog, map[backends.Kind]backends.Opener{backends.SQLite: sqlite.Opener(catalog)})
+	for _, name := range []string{"one", "two"} {
+		require.NoError(t, w.directory.Register(ctx, backends.Config{Name: name, Kind: backends.SQLite, Path: t.TempDir()}))
+	}
+	w.stores = backends.NewStores(w.directory, 16)
+	w.router = backends.NewRouter(w.directory, w.stores, backends.RouterOptions{})
+	w.shops = storefronts.NewService(w.db, w.directory, w.stores)
+	w.gatherer = planning.NewGatherer(w.db, w.router.Traffic(), w.directory, w.stores, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	w.service = planning.NewService(w.db)
+	t.Cleanup(func() {
+		require.NoError(t, w.stores.Close())
+		require.NoError(t, w.directory.Close())
+	})
+	return w
+}
+
+func (w *world) shop(t *testing.T, slug string) backends.StorefrontID {
+	t.Helper()
+	s, err := w.shops.Create(context.Background(), storefronts.NewStorefront{Slug: slug, Name: slug, Currency: "EUR", TimeZone: "UTC", Backend: "one"})
+	require.NoError(t, err)
+	return s.ID
+}
+
+func (w *world) write(t *testing.T, id backends.StorefrontID, s *backends.Statement, rows ...string) {
+	t.Helper()
+	require.NoError(t, w.router.Update(context.Background(), id, func(_ context.Context, tx backends.Tx) error {
+		for _, row := range rows {
+			if _, err := tx.Exec(s, row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+func (w *world) statistics(t *testing.T, ref string) *planning.Statistics {
+	t.Helper()
+	require.NoError(t, w.gatherer.Report(context.Background()))
+	s, err := w.service.StatisticsOf(context.Background(), ref)
+	require.NoError(t, err)
+	return s
+}
+
+func TestStatisticsFollowWhatIsWritten(t *testing.T) { onBoth(t, followWhatIsWritten) }
+
+func followWhatIsWritten(t *testing.T, w *world) {
+	ctx := context.Background()
+	id := w.shop(t, "toys")
+	before := w.statistics(t, "toys")
+	require.Zero(t, before.CountedAt)
+	require.Zero(t, before.ActiveAt)
+	require.Zero(t, before.P95)
+	require.Equal(t, "one", before.Backend)
+
+	w.write(t, id, addCounter, "a", "b", "c")
+	w.write(t, id, dropCounter, "a")
+	require.NoError(t, w.router.View(ctx, id, func(context.Context, backends.Tx) error { return nil }))
+	s := w.statistics(t, "toys")
+	require.EqualValues(t, 2, s.Rows("counters"))
+	require.InDelta(t, 3.0/3600, s.RequestsPerSecond, 1e-9)
+	require.InDelta(t, 2.0/3600, s.WritesPerSecond, 1e-9)
+	require.Positive(t, s.P95)
+	require.WithinDuration(t, time.Now(), time.UnixMicro(s.ActiveAt), time.Minute)
+
+	w.write(t, id, keepCounter, "d") // an upsert: seen by the next count alone
+	require.EqualValues(t, 2, w.statistics(t, "toys").Rows("counters"))
+	require.NoError(t, w.gatherer.Count(ctx))
+	s = w.statistics(t, string(id))
+	require.EqualValues(t, 3, s.Rows("counters"))
+	require.EqualValues(t, 3*(1+8), s.Bytes, "an id of one letter and a number")
+	require.NotZero(t, s.CountedAt)
+
+	w.write(t, id, addCounter, "e")
+	s = w.statistics(t, "toys")
+	require.EqualValues(t, 4, s.Rows("counters"))
+	counted := s.CountedAt
+	require.NoError(t, w.gatherer.Count(ctx))
+	require.Equal(t, counted, w.statistics(t, "toys").CountedAt, "not counted again for a row")
+
+	var many []string
+	for n := range 1000 {
+		many = append(many, fmt.Sprintf("row-%04d", n))
+	}
+	w.write(t, id, keepCounter, many...)
+	require.EqualValues(t, 4, w.statistics(t, "toys").Rows("counters"))
+	require.NoError(t, w.gatherer.Count(ctx))
+	require.EqualValues(t, 1004, w.statistics(t, "toys").Rows("counters"), "so many changes are counted again")
+}
+
+func TestStatisticsArePaged(t *testing.T) { onBoth(t, arePaged) }
+
+func arePaged(t *testing.T, w *world) {
+	ctx := context.Background()
+	want := map[backends.StorefrontID]int64{}
+	for n := range int64(5) {
+		id := w.shop(t, fmt.Sprintf("shop-%d", n))
+		for row := range n {
+			w.write(t, id, addCounter, fmt.Sprint(row))
+		}
+		want[id] = n
+	}
+	require.NoError(t, w.gatherer.Report(ctx))
+	got := map[backends.StorefrontID]int64{}
+	for after := ""; ; {
+		page, err := w.service.Statistics(ctx, after, 2)
+		require.NoError(t, err)
+		for _, s := range page {
+			got[s.Storefront] = s.Rows("counters")
+			after = string(s.Storefront)
+		}
+		if len(page) < 2 {
+			break
+		}
+	}
+	require.Equal(t, want, got)
+	_, err := w.service.StatisticsOf(ctx, "nobody")
+	require.ErrorIs(t, err, planning.ErrNoStatistics)
+}
+
+// TestAnHourIsForgottenAfterAWeek: its slot is used anew, and a late report of the
+// old week changes nothing.
+func TestAnHourIsForgottenAfterAWeek(t *testing.T) { onBoth(t, hourIsForgotten) }
+
+func hourIsForgotten(t *testing.T, w *world) {
+	id := w.shop(t, "toys")
+	now := time.Now()
+	for _, r := range []struct {
+		at   time.Time
+		n    int64
+		want float64
+	}{{now.Add(-7 * 24 * time.Hour), 7200, 0}, {now, 3600, 1}, {now, 3600, 2}, {now.Add(-7 * 24 * time.Hour), 9999, 2}} {
+		w.router.Traffic().Add(id, backends.Traffic{Requests: r.n, At: r.at})
+		require.InDelta(t, r.want, w.statistics(t, "toys").RequestsPerSecond, 1e-9)
+	}
+}
