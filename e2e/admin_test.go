@@ -69,6 +69,10 @@ func (p *program) move(t *testing.T, id string) (m move) {
 	return m
 }
 
+// unpaced is for moves under test on a machine that is busy with other tests: what
+// happens matters, not that nobody feels it.
+var unpaced = map[string]any{"unpaced": true}
+
 // waitFor waits until a move is in one of these phases; one that ends otherwise
 // fails the test.
 func (p *program) waitFor(t *testing.T, id string, phases ...string) (m move) {

@@ -196,7 +196,7 @@ func (j *journey) start() (id string) {
 	impatient.Timeout = 3 * time.Second // the first one may stand still, and the second one does not serve meanwhile
 	j.alone(func() {
 		j.first.adminBy(j.t, impatient, "POST", "moves", map[string]any{
-			"storefront_id": j.id, "target": j.away, "options": map[string]any{"manual_cutover": true},
+			"storefront_id": j.id, "target": j.away, "options": map[string]any{"manual_cutover": true, "unpaced": true},
 		}, nil)
 		j.control(func(tx control.Tx) error {
 			return tx.Get(&id, `SELECT id FROM moves WHERE storefront_id = $1 AND ended_at IS NULL`, j.id)

@@ -46,7 +46,7 @@ func (w *town) goes(target string, undone bool) {
 	var left, made backends.Place
 	w.inspect(w.t, func(a *audit) { left = a.at(w.id).Place })
 	var started struct{ Move move }
-	status := w.admin(w.t, "POST", "moves", map[string]any{"storefront_id": w.id, "target": target}, &started)
+	status := w.admin(w.t, "POST", "moves", map[string]any{"storefront_id": w.id, "target": target, "options": unpaced}, &started)
 	require.Equal(w.t, http.StatusAccepted, status)
 	id := started.Move.ID
 	w.waitFor(w.t, id, "watching")

@@ -18,9 +18,9 @@ const (
 	chunkTime     = 50 * time.Millisecond // what a chunk is sized to take
 	leastRows     = 1000
 	paceEvery     = 500 * time.Millisecond
-	paceWindow    = 2 * time.Second
+	paceWindow    = 4 * time.Second
 	paceBefore    = 30 * time.Second // how much of the past is the measure
-	paceSamples   = 30               // fewer requests say nothing
+	paceSamples   = 60               // fewer requests say nothing
 	strained      = 1.2              // times the measure: slow down
 	relaxed       = 1.1              // times the measure: speed up
 	leastShare    = 0.02
