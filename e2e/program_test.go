@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -98,12 +99,31 @@ func prepare(t *testing.T, environment ...string) *program {
 	t.Helper()
 	binary, err := build()
 	require.NoError(t, err)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	p := &program{binary: binary, folder: t.TempDir(), address: l.Addr().String(), environment: environment}
-	require.NoError(t, l.Close())
+	p := &program{binary: binary, folder: t.TempDir(), address: freeAddress(t), environment: environment}
 	p.contract = newContract(t, p.address)
 	return p
+}
+
+// handedOut are the ports that programs of this test process were given.
+var handedOut sync.Map
+
+// freeAddress is where a program may listen, also when it starts later or again: below
+// the ports that the kernel gives to clients, and given to nobody else here.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	const first, count, tries = 20_000, 12_000, 100
+	for range tries {
+		address := fmt.Sprintf("127.0.0.1:%d", first+rand.N(count))
+		if _, taken := handedOut.LoadOrStore(address, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", address); err == nil {
+			require.NoError(t, l.Close())
+			return address
+		}
+	}
+	require.Fail(t, "no free port was found", "%d tries", tries)
+	return ""
 }
 
 // inherited is the environment of this process without what is meant for tests: the

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -81,10 +80,7 @@ func TestReadmeWalk(t *testing.T) {
 	}
 	require.Greater(t, checked, 5, "the walk in README.md must say what its lines print, behind %s", printsTo)
 
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	n := &newcomer{t: t, folder: t.TempDir(), address: l.Addr().String()}
-	require.NoError(t, l.Close())
+	n := &newcomer{t: t, folder: t.TempDir(), address: freeAddress(t)}
 	copyTree(t, "..", n.folder)
 	t.Cleanup(n.leave)
 	for _, s := range steps {
