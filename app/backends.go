@@ -22,13 +22,23 @@ type backendCommand struct {
 const backendsPath = "/api/admin/backends"
 
 // finding is one result of an inspection; without a problem it is well.
-type finding struct{ Check, Problem, Fix string }
+type finding struct {
+	Check, Found, Problem, Fix string
+	Warning                    bool
+}
 
 func (f finding) String() string {
-	if f.Problem == "" {
-		return "ok       " + f.Check
+	word, text := "ok", f.Found
+	if f.Problem != "" {
+		word, text = "PROBLEM", f.Problem+"\n           to do: "+f.Fix
+		if f.Warning {
+			word = "warning"
+		}
 	}
-	return fmt.Sprintf("PROBLEM  %s: %s\n  to do: %s", f.Check, f.Problem, f.Fix)
+	if text != "" {
+		text = ": " + text
+	}
+	return fmt.Sprintf("%-8s %s%s", word, f.Check, text)
 }
 
 func findingsText(all []finding) string {

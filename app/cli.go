@@ -28,6 +28,7 @@ type commands struct {
 	Plan       planCommand       `cmd:"" help:"Say which storefronts should move, and move many over days."`
 	Where      whereCommand      `cmd:"" help:"Say where a storefront was at a time." example:"smartseller where demo --at 2026-03-01T12:00:00Z"`
 	Schema     schemaCommand     `cmd:"" help:"Look at the tenant schema of each storefront's place, and upgrade it."`
+	Doctor     doctorCommand     `cmd:"" help:"Examine the control database and every backend, and say what to do; the exit code is 0 only if all is well." example:"smartseller doctor"`
 	Admin      adminCommand      `cmd:"" help:"Make admins, and let them in again."`
 	Config     configCommand     `cmd:"" help:"Show the settings."`
 	Version    versionCommand    `cmd:"" help:"Print the version." example:"smartseller version"`

@@ -42,14 +42,8 @@ var ErrNoBackend = fault.New(fault.NotFound, "backend_not_found", "There is no b
 // Register adds a backend. A name that is taken by the very same configuration
 // is no error, by another one a conflict.
 func (d *Directory) Register(ctx context.Context, cfg Config) error {
-	if d.openers[cfg.Kind] == nil {
-		return fault.InvalidField("/kind", "unknown_kind", fmt.Sprintf("must be one of %v", Kinds()))
-	}
-	if !backendName.MatchString(cfg.Name) {
-		return fault.InvalidField("/name", "invalid_name", "must be 1 to 40 lower-case letters, digits and dashes")
-	}
 	// Whatever cannot be opened later is refused now. It waits for no database.
-	b, err := d.openers[cfg.Kind](cfg)
+	b, err := d.try(cfg)
 	if err != nil {
 		return err
 	}
@@ -76,6 +70,26 @@ func (d *Directory) Register(ctx context.Context, cfg Config) error {
 			cfg.Name, string(cfg.Kind), sealed, tx.Now())
 		return err
 	})
+}
+
+// Inspect looks at a backend that is not registered, as [Backend.Check] does.
+func (d *Directory) Inspect(ctx context.Context, cfg Config) ([]Finding, error) {
+	b, err := d.try(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return b.Check(ctx), b.Close()
+}
+
+// try opens a backend beside those that are registered.
+func (d *Directory) try(cfg Config) (Backend, error) {
+	if d.openers[cfg.Kind] == nil {
+		return nil, fault.InvalidField("/kind", "unknown_kind", fmt.Sprintf("must be one of %v", Kinds()))
+	}
+	if !backendName.MatchString(cfg.Name) {
+		return nil, fault.InvalidField("/name", "invalid_name", "must be 1 to 40 lower-case letters, digits and dashes")
+	}
+	return d.openers[cfg.Kind](cfg)
 }
 
 // Remove forgets a backend that holds no storefront and takes part in no open move.
@@ -221,6 +235,23 @@ func (d *Directory) Placement(ctx context.Context, storefront StorefrontID) (Pla
 		return Placement{}, ErrNoStorefront
 	}
 	return Placement{Place: Place{Backend: row.Backend, Storefront: storefront, Epoch: row.Made}, Epoch: row.Epoch}, err
+}
+
+// PlacesOn lists up to limit places that storefronts have on a backend.
+func (d *Directory) PlacesOn(ctx context.Context, backend string, limit int) ([]Place, error) {
+	var rows []struct {
+		Storefront string `db:"storefront_id"`
+		Made       int64  `db:"made_at_epoch"`
+	}
+	err := d.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		rows = nil
+		return tx.Select(&rows, `SELECT storefront_id, made_at_epoch FROM placements WHERE backend = $1 ORDER BY storefront_id LIMIT $2`, backend, int64(limit))
+	})
+	out := make([]Place, len(rows))
+	for i, r := range rows {
+		out[i] = Place{Backend: backend, Storefront: StorefrontID(r.Storefront), Epoch: r.Made}
+	}
+	return out, err
 }
 
 // Settle records a new storefront's first placement.

@@ -3,6 +3,7 @@ package backends
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"time"
 
 	"smartseller/platform/database"
@@ -64,8 +65,29 @@ func (c *Connections) add(o Connections) {
 // Finding is one result of a check. An empty Problem means that it is fine.
 type Finding struct {
 	Check   string `json:"check"`
+	Found   string `json:"found,omitempty" doc:"What was seen"`
 	Problem string `json:"problem,omitempty"`
-	Fix     string `json:"fix,omitempty"`
+	Fix     string `json:"fix,omitempty" doc:"What to do about the problem"`
+	Warning bool   `json:"warning,omitempty" doc:"The problem can be lived with: nothing is refused for it"`
+}
+
+// Hinders says that the problem must be solved before the backend is used.
+func (f Finding) Hinders() bool { return f.Problem != "" && !f.Warning }
+
+// mostSkew is how far two machines' clocks may be apart.
+const mostSkew = time.Second
+
+// Skew says how another machine's clock, that was read (in microseconds) between two
+// moments of this one's, stands to it.
+func Skew(at int64, before, after time.Time) (found, problem, fix string) {
+	took := after.Sub(before)
+	skew := time.UnixMicro(at).Sub(before.Add(took / 2))
+	found = fmt.Sprintf("%s apart", skew.Abs().Round(time.Millisecond))
+	if skew.Abs() > mostSkew+took/2 {
+		problem = fmt.Sprintf("it is %s away from this machine's", skew.Abs().Round(time.Millisecond))
+		fix = "let both machines follow a time server (NTP)"
+	}
+	return found, problem, fix
 }
 
 // Config describes a registered backend.

@@ -116,20 +116,6 @@ func Role(dsn string) (string, error) {
 	return u.User.Username(), nil
 }
 
-// CheckServer says whether the server answers and is new enough.
-func CheckServer(ctx context.Context, owner *sql.DB) backends.Finding {
-	f := backends.Finding{Check: "server"}
-	var version int
-	err := owner.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version)
-	switch {
-	case err != nil:
-		f.Problem, f.Fix = "the server does not answer: "+err.Error(), "start it, or correct the DSN"
-	case version < 150000:
-		f.Problem, f.Fix = "the server is older than PostgreSQL 15", "upgrade it"
-	}
-	return f
-}
-
 // CheckPooled holds the application's DSN to what was said of it. A transaction
 // pooler that nobody spoke of makes statements fail now and then.
 func CheckPooled(ctx context.Context, dsn string, said bool) backends.Finding {

@@ -140,7 +140,7 @@ func TestPoolerIsNoticed(t *testing.T) {
 		})
 		problems := 0
 		for _, f := range b.Check(ctx) {
-			if f.Problem != "" {
+			if f.Hinders() {
 				problems++
 				require.Contains(t, f.Problem, "transaction pooler", name)
 				require.NotEmpty(t, f.Fix, name)

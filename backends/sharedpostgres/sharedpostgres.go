@@ -118,14 +118,20 @@ func (b *Backend) Ping(ctx context.Context) error {
 
 // Check implements backends.Backend.
 func (b *Backend) Check(ctx context.Context) []backends.Finding {
-	role := backends.Finding{Check: "row-level security"}
+	return postgres.Inspect(ctx, b.admin,
+		func() backends.Finding { return b.checkRole(ctx) },
+		func() backends.Finding { return postgres.CheckIsolation(ctx, b.admin, b.pools, b.catalog) },
+		func() backends.Finding { return postgres.CheckPooled(ctx, b.cfg.DSN, b.cfg.Pooled) },
+		func() backends.Finding { return postgres.CheckDirect(ctx, b.cfg.AdminDSN) },
+	)
+}
+
+func (b *Backend) checkRole(ctx context.Context) backends.Finding {
+	f := backends.Finding{Check: "row-level security", Found: "it holds the application's role"}
 	if err := postgres.CheckRole(ctx, b.admin, b.role); err != nil {
-		role.Problem, role.Fix = err.Error(), "give the application a login role of its own: no superuser, no BYPASSRLS, owner of nothing"
+		f.Found, f.Problem, f.Fix = "", err.Error(), "give the application a login role of its own: no superuser, no BYPASSRLS, owner of nothing"
 	}
-	return []backends.Finding{
-		postgres.CheckServer(ctx, b.admin), role,
-		postgres.CheckPooled(ctx, b.cfg.DSN, b.cfg.Pooled), postgres.CheckDirect(ctx, b.cfg.AdminDSN),
-	}
+	return f
 }
 
 // Free implements backends.Backend: a database cannot see its server's disk.

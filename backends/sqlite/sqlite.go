@@ -255,10 +255,13 @@ func (b *Backend) Check(ctx context.Context) []backends.Finding {
 		folder.Problem = err.Error()
 		folder.Fix = "make the folder readable and writable for this process, on the host that the backend was registered on"
 	}
-	space := backends.Finding{Check: "disk space"}
-	if free, err := b.Free(ctx); err == nil && free < 1<<30 {
-		space.Problem = fmt.Sprintf("only %d MiB are free under %s", free>>20, b.cfg.Path)
-		space.Fix = "free some space or move storefronts to another backend"
+	space := backends.Finding{Check: "disk space", Warning: true}
+	if free, err := b.Free(ctx); err == nil {
+		space.Found = fmt.Sprintf("%d MiB are free", free>>20)
+		if free < 1<<30 {
+			space.Problem = fmt.Sprintf("only %d MiB are free under %s", free>>20, b.cfg.Path)
+			space.Fix = "free some space or move storefronts to another backend"
+		}
 	}
 	return []backends.Finding{folder, space}
 }

@@ -55,7 +55,7 @@ func (x *run) makeTarget(ctx context.Context) error {
 		return err
 	}
 	for _, f := range preflight(ctx, b, size) {
-		if f.Problem != "" {
+		if f.Hinders() {
 			return fmt.Errorf("%s: %s; %s", f.Check, f.Problem, f.Fix)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
 
+	"smartseller/backends"
 	"smartseller/platform/httpx"
 )
 
@@ -20,6 +21,18 @@ type readyOutput struct {
 	Body struct {
 		Status string   `json:"status" enum:"ready"`
 		Checks []string `json:"checks" doc:"What was checked, and holds"`
+	}
+}
+
+type subjectBody struct {
+	Subject  string             `json:"subject" doc:"control database, or backend and its name"`
+	Findings []backends.Finding `json:"findings"`
+}
+
+type doctorOutput struct {
+	Body struct {
+		Well     bool          `json:"well" doc:"No finding is a problem, not even a warning"`
+		Subjects []subjectBody `json:"subjects"`
 	}
 }
 
@@ -49,6 +62,17 @@ func Routes(server *httpx.Server, s *Service) {
 			out.Body.Checks = append(out.Body.Checks, c.Name)
 		}
 		return out, nil
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "doctor", Method: http.MethodGet, Path: "/api/admin/doctor", Summary: "Examine the control database and every backend", Security: httpx.Admin,
+	}, func(ctx context.Context, _ *struct{}) (*doctorOutput, error) {
+		out := &doctorOutput{}
+		out.Body.Well = true
+		for _, e := range s.Examine(ctx) {
+			out.Body.Well = out.Body.Well && e.Well()
+			out.Body.Subjects = append(out.Body.Subjects, subjectBody(e))
+		}
+		return out, ctx.Err()
 	})
 	httpx.Register(server, huma.Operation{
 		OperationID: "metrics", Method: http.MethodGet, Path: "/metrics", Summary: "This instance in numbers, for Prometheus",

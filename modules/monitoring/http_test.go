@@ -30,6 +30,7 @@ type instance struct {
 	server  *httpx.Server
 	db      *control.DB
 	shops   *storefronts.Service
+	service *monitoring.Service
 	stopped atomic.Bool
 	now     time.Time
 }
@@ -52,6 +53,7 @@ func newInstance(t *testing.T, collectors ...prometheus.Collector) *instance {
 		Collectors: collectors, Log: log, Clock: func() time.Time { return i.now },
 	})
 	require.NoError(t, err)
+	i.service = s
 	monitoring.Routes(i.server, s)
 	return i
 }
@@ -159,4 +161,25 @@ func TestMetricsWithoutControlDatabase(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	require.Contains(t, text, `http_route="/healthz"`)
 	require.NotContains(t, text, "smartseller_storefronts{")
+}
+
+// TestExaminationWithoutControlDatabase is an answer, no error.
+func TestExaminationWithoutControlDatabase(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newInstance(t)
+	require.NoError(t, i.shops.AddBackend(ctx, backends.Config{Name: "files", Kind: backends.SQLite, Path: t.TempDir()}))
+	found := i.service.Examine(ctx)
+	require.Len(t, found, 2)
+	for _, e := range found {
+		require.True(t, e.Well(), "%+v", e)
+	}
+	require.NoError(t, i.db.Close())
+	found = i.service.Examine(ctx)
+	require.Len(t, found, 1)
+	require.False(t, found[0].Well())
+	for _, f := range found[0].Findings {
+		require.NotEmpty(t, f.Problem)
+		require.NotEmpty(t, f.Fix)
+	}
 }

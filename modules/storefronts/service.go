@@ -115,8 +115,11 @@ func (s *Service) List(ctx context.Context, cursor string, limit int) (out []Sto
 	return out, err
 }
 
-// AddBackend registers a backend after looking whether it can be reached. A
-// folder of files belongs to this host.
+// inspection bounds how long a backend may take to be looked at.
+const inspection = 20 * time.Second
+
+// AddBackend registers a backend, unless something hinders its use: then the error
+// says what, and nothing is registered. A folder of files belongs to this host.
 func (s *Service) AddBackend(ctx context.Context, cfg backends.Config) error {
 	if cfg.Kind == backends.SQLite {
 		path, err := filepath.Abs(cfg.Path)
@@ -128,11 +131,31 @@ func (s *Service) AddBackend(ctx context.Context, cfg backends.Config) error {
 			return fmt.Errorf("this host's name: %w", err)
 		}
 		cfg.Path, cfg.Host = path, host
-		if err := os.MkdirAll(path, 0o700); err != nil {
-			return fault.InvalidField("/path", "unusable_path", "the folder cannot be made or used by the server")
-		}
+	}
+	inspecting, cancel := context.WithTimeout(ctx, inspection)
+	defer cancel()
+	findings, err := s.directory.Inspect(inspecting, cfg)
+	if err != nil {
+		return err
+	}
+	if err := usable(findings); err != nil {
+		return err
 	}
 	return s.directory.Register(ctx, cfg)
+}
+
+// usable is nil unless a finding hinders.
+func usable(findings []backends.Finding) error {
+	e := fault.New(fault.Invalid, "backend_unusable", "The backend cannot be used as it is, and was not registered; see errors.")
+	for _, f := range findings {
+		if f.Hinders() {
+			e.Fields = append(e.Fields, fault.Field{Pointer: f.Check, Code: "unusable", Detail: f.Problem + "; " + f.Fix})
+		}
+	}
+	if len(e.Fields) == 0 {
+		return nil
+	}
+	return e
 }
 
 // BackendState is a backend as operators see it: no secrets.

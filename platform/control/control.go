@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -162,6 +163,14 @@ func (db *DB) Pools() []sql.DBStats {
 		return []sql.DBStats{db.write.Stats()}
 	}
 	return []sql.DBStats{db.read.Stats(), db.write.Stats()}
+}
+
+// Folder is where the file lies; "" on Postgres.
+func (db *DB) Folder() string {
+	if db.path == "" {
+		return ""
+	}
+	return filepath.Dir(db.path)
 }
 
 // Postgres says whether several instances can share this control database.

@@ -1,0 +1,194 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lib/pq"
+
+	"smartseller/backends"
+	"smartseller/platform/ids"
+)
+
+// Inspect looks at what every Postgres backend needs of its server: that it answers,
+// keeps time, and loses nothing. Where it does not answer, that is all there is to say.
+func Inspect(ctx context.Context, admin *sql.DB, more ...func() backends.Finding) []backends.Finding {
+	server := CheckServer(ctx, admin)
+	if server.Problem != "" {
+		return []backends.Finding{server}
+	}
+	out := []backends.Finding{server, checkClock(ctx, admin), checkDurability(ctx, admin), checkFailover(ctx, admin), checkSize(ctx, admin)}
+	for _, check := range more {
+		out = append(out, check())
+	}
+	return out
+}
+
+// CheckServer says whether the server answers and is new enough.
+func CheckServer(ctx context.Context, owner *sql.DB) backends.Finding {
+	f := backends.Finding{Check: "server"}
+	var version int
+	err := owner.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int, 'PostgreSQL ' || current_setting('server_version')`).Scan(&version, &f.Found)
+	switch {
+	case err != nil:
+		f.Problem, f.Fix = "the server does not answer: "+err.Error(), "start it, or correct the DSN"
+	case version < 150000:
+		f.Problem, f.Fix = "the server is older than PostgreSQL 15", "upgrade it"
+	}
+	return f
+}
+
+// unknown is a check that could not be made.
+func unknown(f backends.Finding, err error) backends.Finding {
+	f.Problem, f.Fix = "cannot be told: "+err.Error(), "give the administrator's role the right to look"
+	return f
+}
+
+// checkClock compares the server's clock with this machine's.
+func checkClock(ctx context.Context, admin *sql.DB) backends.Finding {
+	f := backends.Finding{Check: "clock", Warning: true}
+	var at int64
+	asked := time.Now()
+	err := admin.QueryRowContext(ctx, `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`).Scan(&at)
+	if err != nil {
+		return unknown(f, err)
+	}
+	f.Found, f.Problem, f.Fix = backends.Skew(at, asked, time.Now())
+	return f
+}
+
+// checkDurability: what was acknowledged must survive a crash of the server.
+func checkDurability(ctx context.Context, admin *sql.DB) backends.Finding {
+	f := backends.Finding{Check: "durability", Warning: true}
+	var off []string
+	for _, setting := range []string{"fsync", "full_page_writes", "synchronous_commit"} {
+		var value string
+		if err := admin.QueryRowContext(ctx, `SELECT current_setting($1)`, setting).Scan(&value); err != nil {
+			return unknown(f, err)
+		}
+		if value == "off" {
+			off = append(off, setting)
+		}
+	}
+	f.Found = "what was acknowledged survives a crash"
+	if len(off) > 0 {
+		f.Found = ""
+		f.Problem, f.Fix = "acknowledged writes can be lost in a crash: off are "+strings.Join(off, ", "), "set them to on"
+	}
+	return f
+}
+
+// checkFailover: what was acknowledged must be on the server that takes over.
+func checkFailover(ctx context.Context, admin *sql.DB) backends.Finding {
+	f := backends.Finding{Check: "standbys", Warning: true}
+	var all, synchronous int
+	err := admin.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (WHERE sync_state IN ('sync', 'quorum')) FROM pg_stat_replication`).Scan(&all, &synchronous)
+	if err != nil {
+		return unknown(f, err)
+	}
+	f.Found = fmt.Sprintf("%d, of them %d synchronous", all, synchronous)
+	if all > 0 && synchronous == 0 {
+		f.Problem, f.Fix = "a failover can lose acknowledged writes: no standby is synchronous", "name one in synchronous_standby_names"
+	}
+	return f
+}
+
+func checkSize(ctx context.Context, admin *sql.DB) backends.Finding {
+	f := backends.Finding{Check: "disk space"}
+	var bytes int64
+	if err := admin.QueryRowContext(ctx, `SELECT COALESCE(sum(pg_database_size(oid)), 0)::bigint FROM pg_database WHERE has_database_privilege(oid, 'CONNECT')`).Scan(&bytes); err != nil {
+		f.Warning = true
+		return unknown(f, err)
+	}
+	f.Found = fmt.Sprintf("databases take %d MiB; how much room is left only the server's own machine can tell", bytes>>20)
+	return f
+}
+
+// CheckIsolation proves that row-level security holds the application's role, not by
+// what is configured alone: it looks, as that role, for rows that it must not see.
+func CheckIsolation(ctx context.Context, admin *sql.DB, pools *Pools, catalog *backends.Catalog) backends.Finding {
+	f := backends.Finding{Check: "rows of other storefronts"}
+	var names, looks []string
+	// The fence has a row of every storefront, also of one that is empty.
+	for _, t := range append([]*backends.Table{backends.FenceTable}, catalog.Moving()...) {
+		names = append(names, t.Name)
+		looks = append(looks, "SELECT "+pq.QuoteLiteral(t.Name)+" WHERE EXISTS (SELECT 1 FROM "+pq.QuoteIdentifier(t.Name)+")")
+	}
+	schema, err := Schema(ctx, admin)
+	if err == nil && schema.Version == 0 {
+		f.Found = "there is no schema yet: the first storefront brings it"
+		return f
+	}
+	var open []string
+	if err == nil {
+		open, err = unguarded(ctx, admin, names)
+	}
+	if err != nil {
+		return unknown(f, err)
+	}
+	if len(open) > 0 {
+		f.Problem, f.Fix = "row-level security does not guard "+strings.Join(open, ", "), "smartseller schema upgrade, and drop policies that the program did not make"
+		return f
+	}
+	look := strings.Join(looks, " UNION ALL ")
+	// As a storefront that does not exist: nothing is to be seen.
+	seen, err := glimpse(ctx, pools.App, "BEGIN; SET LOCAL smartseller.storefront = "+pq.QuoteLiteral(ids.New()), look)
+	if err == nil && len(seen) == 0 {
+		// As nobody: the policy raises at the first row.
+		seen, err = glimpse(ctx, pools.App, "BEGIN", look)
+		var raised *pq.Error
+		if errors.As(err, &raised) && raised.Code == "SS002" {
+			err = nil
+		}
+	}
+	switch {
+	case err != nil:
+		f.Problem, f.Fix = "the application's role cannot look: "+err.Error(), "see that it may log in and that the schema is up to date: smartseller schema status"
+	case len(seen) > 0:
+		f.Problem = "the application's role sees rows of any storefront, of " + strings.Join(seen, ", ")
+		f.Fix = "stop the servers; give the application a login role that owns nothing and has no BYPASSRLS, and drop policies that the program did not make"
+	default:
+		f.Found = fmt.Sprintf("%d tables show the application none of them", len(names))
+	}
+	return f
+}
+
+// unguarded are the tables that have no row-level security, or a policy that lets
+// more than the storefront that was entered through.
+func unguarded(ctx context.Context, admin *sql.DB, tables []string) ([]string, error) {
+	var open []string
+	err := admin.QueryRowContext(ctx, `SELECT COALESCE(array_agg(t.relname::text ORDER BY t.relname), '{}') FROM (
+			SELECT c.relname, c.relrowsecurity, count(p.oid) AS policies,
+				bool_and(p.polpermissive AND pg_get_expr(p.polqual, p.polrelid) = '(storefront_id = smartseller_storefront())') AS ours
+			FROM pg_class c LEFT JOIN pg_policy p ON p.polrelid = c.oid
+			WHERE c.relname = ANY($1) AND c.relkind IN ('r', 'p') AND c.relnamespace = current_schema()::regnamespace
+			GROUP BY c.oid, c.relname, c.relrowsecurity) t
+		WHERE NOT t.relrowsecurity OR t.policies = 0 OR NOT t.ours`, pq.Array(tables)).Scan(pq.Array(&open))
+	return open, classify(err)
+}
+
+// glimpse runs a query of names in a transaction that begins with a text.
+func glimpse(ctx context.Context, pool *sql.DB, entry, query string) (names []string, err error) {
+	s, err := begin(ctx, pool, entry)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = s.Rollback() }()
+	rows, err := s.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, rows.Err()
+}

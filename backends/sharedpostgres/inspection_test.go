@@ -1,0 +1,73 @@
+package sharedpostgres_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/backends/storetest"
+	"smartseller/platform/pgserver/pgtest"
+)
+
+// hindering are the findings that hinder the use of a backend, by their check.
+func hindering(b backends.Backend) map[string]string {
+	found := map[string]string{}
+	for _, f := range b.Check(context.Background()) {
+		if f.Hinders() {
+			found[f.Check] = f.Problem
+		}
+	}
+	return found
+}
+
+// TestIsolationIsProved by what the application's role can see, and not only by what
+// is configured.
+func TestIsolationIsProved(t *testing.T) {
+	t.Parallel()
+	const check = "rows of other storefronts"
+	cfg := config(t, false)
+	b := openBackend(t, storetest.Catalog(t), cfg)
+	require.Empty(t, hindering(b), "there is no schema yet")
+	_, admin := place(t, cfg)
+	require.Empty(t, hindering(b))
+	for _, c := range []struct{ harm, mend, problem string }{
+		{
+			`ALTER TABLE counters DISABLE ROW LEVEL SECURITY`, `ALTER TABLE counters ENABLE ROW LEVEL SECURITY`,
+			"does not guard counters",
+		},
+		{`CREATE POLICY everybody ON counters USING (true)`, `DROP POLICY everybody ON counters`, "does not guard counters"},
+		{
+			`CREATE OR REPLACE FUNCTION smartseller_storefront() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER AS 'SELECT min(storefront_id) FROM fence'`, "",
+			"sees rows of any storefront, of fence, counters",
+		},
+	} {
+		_, err := admin.Exec(c.harm)
+		require.NoError(t, err)
+		require.Contains(t, hindering(b)[check], c.problem, c.harm)
+		if c.mend == "" {
+			break
+		}
+		_, err = admin.Exec(c.mend)
+		require.NoError(t, err)
+		require.Empty(t, hindering(b), c.mend)
+	}
+
+	all := openBackend(t, storetest.Catalog(t), backends.Config{
+		Name: "all", Kind: backends.SharedPostgres, DSN: pgtest.Role(t, cfg.AdminDSN, "BYPASSRLS"), AdminDSN: cfg.AdminDSN,
+	})
+	require.Contains(t, hindering(all), "row-level security")
+}
+
+// TestUnreachableServerIsOneFinding: nothing else can be said of it.
+func TestUnreachableServerIsOneFinding(t *testing.T) {
+	t.Parallel()
+	const nowhere = "postgres://app:topsecret@127.0.0.1:1/shop?sslmode=disable"
+	b := openBackend(t, storetest.Catalog(t), backends.Config{Name: "gone", Kind: backends.SharedPostgres, DSN: nowhere, AdminDSN: nowhere})
+	found := b.Check(context.Background())
+	require.Len(t, found, 1)
+	require.True(t, found[0].Hinders())
+	require.NotEmpty(t, found[0].Fix)
+	require.NotContains(t, found[0].Problem, "topsecret")
+}
