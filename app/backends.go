@@ -13,10 +13,11 @@ import (
 )
 
 type backendCommand struct {
-	Add    addBackend    `cmd:"" help:"Register a backend, once it was found usable." example:"smartseller backend add files-3 sqlite --path ./data/files-3"`
-	List   listBackends  `cmd:"" help:"List backends." example:"smartseller backend list"`
-	Check  checkBackend  `cmd:"" help:"Inspect one." example:"smartseller backend check files-1"`
-	Remove removeBackend `cmd:"" help:"Forget one that holds nothing." example:"smartseller backend remove files-3"`
+	Add      addBackend      `cmd:"" help:"Register a backend, once it was found usable." example:"smartseller backend add files-3 sqlite --path ./data/files-3"`
+	List     listBackends    `cmd:"" help:"List backends." example:"smartseller backend list"`
+	Check    checkBackend    `cmd:"" help:"Inspect one." example:"smartseller backend check files-1"`
+	Capacity capacityBackend `cmd:"" help:"Say how much a Postgres may hold, where its disk cannot be seen." example:"smartseller backend capacity shared 200"`
+	Remove   removeBackend   `cmd:"" help:"Forget one that holds nothing." example:"smartseller backend remove files-3"`
 }
 
 const backendsPath = "/api/admin/backends"
@@ -137,5 +138,31 @@ func (c *removeBackend) Run(ctx context.Context, out io.Writer) error {
 	}
 	return answer(c.output, out, said, func(v struct{ Removed string }) string {
 		return v.Removed + " is forgotten; its data was left where it is"
+	})
+}
+
+type capacityBackend struct {
+	remote
+	output
+	Name string `arg:"" help:"The backend's name."`
+	GiB  int64  `arg:"" name:"gib" help:"GiB that all its databases together may take; 0: whatever the disk holds."`
+}
+
+// Run sets it; moves that do not fit are refused from then on.
+func (c *capacityBackend) Run(ctx context.Context, out io.Writer) error {
+	var said json.RawMessage
+	if err := c.call(ctx, http.MethodPut, backendsPath+"/"+url.PathEscape(c.Name)+"/capacity", map[string]any{"bytes": c.GiB << 30}, &said); err != nil {
+		return err
+	}
+	return answer(c.output, out, said, func(v struct {
+		Used int64 `json:"used_bytes"`
+		Free int64 `json:"free_bytes"`
+		How  string
+	},
+	) string {
+		if v.Free < 0 {
+			return fmt.Sprintf("%s: %d MiB are taken; what is free is unknown: %s", c.Name, v.Used>>20, v.How)
+		}
+		return fmt.Sprintf("%s: %d MiB are taken, %d MiB free (%s)", c.Name, v.Used>>20, v.Free>>20, v.How)
 	})
 }

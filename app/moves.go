@@ -37,7 +37,9 @@ type startMove struct {
 	Storefront string `arg:"" help:"Id or slug."`
 	Target     string `arg:"" help:"A backend."`
 	Manual     bool   `help:"Wait for 'move cutover' before cutting over."`
-	Window     int64  `default:"86400" help:"Seconds in which a rollback stays possible."`
+	Window     string `placeholder:"HH:MM-HH:MM" help:"Cut over only within this part of the day; none: at any time."`
+	TimeZone   string `placeholder:"ZONE" help:"Of the window, such as Europe/Berlin; none: the storefront's own."`
+	Rollback   int64  `name:"rollback-window" default:"86400" help:"Seconds in which a rollback stays possible."`
 	Reason     string `help:"For the receipt."`
 	Unpaced    bool   `help:"Copy at full speed, whatever requests feel."`
 	DryRun     bool   `help:"Look at what would be done and change nothing."`
@@ -52,7 +54,7 @@ func (c *startMove) Run(ctx context.Context, out io.Writer) error {
 	var said struct{ Move, Preview json.RawMessage }
 	if err := c.call(ctx, http.MethodPost, movesPath, map[string]any{
 		"storefront_id": shop.ID, "target": c.Target, "reason": c.Reason, "dry_run": c.DryRun,
-		"options": map[string]any{"manual_cutover": c.Manual, "window_seconds": c.Window, "unpaced": c.Unpaced},
+		"options": map[string]any{"manual_cutover": c.Manual, "window_seconds": c.Rollback, "unpaced": c.Unpaced, "cutover_window": c.Window, "time_zone": c.TimeZone},
 	}, &said); err != nil {
 		return err
 	}

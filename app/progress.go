@@ -18,8 +18,9 @@ type moveState struct {
 	Phase      string
 	Asked      string
 	Options    struct {
-		Manual bool  `json:"manual_cutover"`
-		Window int64 `json:"window_seconds"`
+		Manual   bool   `json:"manual_cutover"`
+		Window   string `json:"cutover_window"`
+		TimeZone string `json:"time_zone"`
 	}
 	Stats struct {
 		Rows        map[string]int64
@@ -41,6 +42,9 @@ func (m moveState) String() string {
 	pairs := []string{
 		"move", m.ID, "storefront", m.Storefront, "way", m.Source + " -> " + m.Target, "phase", m.Phase, "asked", m.Asked,
 		"because", m.Reason, "planned", clockText(m.CreatedAt), "rows", m.rows(), "write stall", m.stall(),
+	}
+	if m.Options.Window != "" {
+		pairs = append(pairs, "cuts over", "only "+m.Options.Window+" "+m.Options.TimeZone)
 	}
 	if m.EndedAt != nil {
 		pairs = append(pairs, "ended", clockText(*m.EndedAt))

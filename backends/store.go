@@ -28,8 +28,8 @@ type Backend interface {
 	Ping(ctx context.Context) error
 	// Check inspects configuration and health for doctor and preflight.
 	Check(ctx context.Context) []Finding
-	// Free is how many bytes may still be stored; negative when it cannot be known.
-	Free(ctx context.Context) (int64, error)
+	// Room says how many bytes are stored and may still be, as far as can be known.
+	Room(ctx context.Context) (Room, error)
 	// Schema and Upgrade work on the schema that places share; a backend whose
 	// places have their own schema takes the place's. Schema changes nothing; its
 	// Version is 0 where places share a schema that was not made yet.

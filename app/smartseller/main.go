@@ -1,6 +1,10 @@
 // Command smartseller is the whole platform in one program.
 package main
 
-import "smartseller/app"
+import (
+	_ "time/tzdata" // a bare machine has no time zones
+
+	"smartseller/app"
+)
 
 func main() { app.Exit() }

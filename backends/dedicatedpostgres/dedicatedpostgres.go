@@ -220,8 +220,10 @@ func (b *Backend) checkRights(ctx context.Context) backends.Finding {
 	return f
 }
 
-// Free implements backends.Backend: a database cannot see its server's disk.
-func (b *Backend) Free(context.Context) (int64, error) { return -1, nil }
+// Room implements backends.Backend.
+func (b *Backend) Room(ctx context.Context) (backends.Room, error) {
+	return postgres.Room(ctx, b.admin)
+}
 
 // Connections implements backends.Backend: the administrator's.
 func (b *Backend) Connections() backends.Connections { return backends.CountConnections(b.admin) }

@@ -134,8 +134,10 @@ func (b *Backend) checkRole(ctx context.Context) backends.Finding {
 	return f
 }
 
-// Free implements backends.Backend: a database cannot see its server's disk.
-func (b *Backend) Free(context.Context) (int64, error) { return -1, nil }
+// Room implements backends.Backend.
+func (b *Backend) Room(ctx context.Context) (backends.Room, error) {
+	return postgres.Room(ctx, b.admin)
+}
 
 // Schema implements backends.Backend.
 func (b *Backend) Schema(ctx context.Context, _ backends.Place) (database.Schema, error) {

@@ -256,23 +256,23 @@ func (b *Backend) Check(ctx context.Context) []backends.Finding {
 		folder.Fix = "make the folder readable and writable for this process, on the host that the backend was registered on"
 	}
 	space := backends.Finding{Check: "disk space", Warning: true}
-	if free, err := b.Free(ctx); err == nil {
-		space.Found = fmt.Sprintf("%d MiB are free", free>>20)
-		if free < 1<<30 {
-			space.Problem = fmt.Sprintf("only %d MiB are free under %s", free>>20, b.cfg.Path)
+	if room, err := b.Room(ctx); err == nil {
+		space.Found = fmt.Sprintf("%d MiB are free", room.Free>>20)
+		if room.Free < 1<<30 {
+			space.Problem = fmt.Sprintf("only %d MiB are free under %s", room.Free>>20, b.cfg.Path)
 			space.Fix = "free some space or move storefronts to another backend"
 		}
 	}
 	return []backends.Finding{folder, space}
 }
 
-// Free implements backends.Backend.
-func (b *Backend) Free(context.Context) (int64, error) {
-	var s unix.Statfs_t
-	if err := unix.Statfs(b.cfg.Path, &s); err != nil {
-		return -1, unreachable(err)
+// Room implements backends.Backend: what the folder's file system says.
+func (b *Backend) Room(context.Context) (backends.Room, error) {
+	free, err := backends.FreeOnDisk(b.cfg.Path)
+	if err != nil {
+		return backends.UnknownRoom, unreachable(err)
 	}
-	return int64(s.Bavail) * s.Bsize, nil
+	return backends.Room{Free: free, Used: -1, How: "on the folder's file system"}, nil
 }
 
 // Schema implements backends.Backend.

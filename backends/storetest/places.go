@@ -53,9 +53,10 @@ func answersForItself(t *testing.T, h *home) {
 	for _, f := range h.Backend.Check(ctx) {
 		require.False(t, f.Hinders(), "%+v", f)
 	}
-	free, err := h.Backend.Free(ctx)
+	room, err := h.Backend.Room(ctx)
 	require.NoError(t, err)
-	require.NotZero(t, free)
+	require.NotZero(t, room.Free)
+	require.NotEmpty(t, room.How)
 	s := h.storefront(t)
 	size, err := s.Size(ctx)
 	require.NoError(t, err)

@@ -50,14 +50,8 @@ func (x *run) makeTarget(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	size, err := x.source.Size(ctx)
-	if err != nil {
+	if err := x.passPreflight(ctx, b); err != nil {
 		return err
-	}
-	for _, f := range preflight(ctx, b, size) {
-		if f.Hinders() {
-			return fmt.Errorf("%s: %s; %s", f.Check, f.Problem, f.Fix)
-		}
 	}
 	if err := errors.Join(b.Create(ctx, x.m.Target), b.Upgrade(ctx, x.m.Target)); err != nil {
 		return err

@@ -44,6 +44,11 @@ func (x *run) backward() crossing {
 
 // cutOver is the forward crossing, from wherever an earlier attempt left it.
 func (x *run) cutOver(ctx context.Context) error {
+	if x.m.Cut == NotCut { // an earlier try may have outlasted the window
+		if err := x.awaitCutover(ctx); err != nil {
+			return err
+		}
+	}
 	done, err := x.cross(ctx, x.forward())
 	switch {
 	case err != nil:

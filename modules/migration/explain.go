@@ -12,7 +12,7 @@ import (
 // Wait is one thing that a move waits for, and what to do about it; Todo is empty
 // where waiting is all there is to do.
 type Wait struct {
-	For    string `json:"for" doc:"operator, lease, pace, backend, transaction, backlog, window, progress or end"`
+	For    string `json:"for" doc:"operator, lease, pace, backend, transaction, backlog, window, gate, progress or end"`
 	Detail string `json:"detail"`
 	Todo   string `json:"todo,omitempty"`
 }
@@ -109,12 +109,12 @@ func explainProgress(m *Move, tables []Checkpoint, now int64) []Wait {
 		}
 	case m.Phase == Verifying && m.Stats.VerifiedAt == 0:
 		return []Wait{{For: "progress", Detail: "compares every row of both places and asks the gates"}}
-	case m.Phase == Verifying && m.Options.ManualCutover && m.Intent != WantCutover:
-		return []Wait{{
-			For: "operator", Detail: fmt.Sprintf("verified %s ago; it stays in step until a cutover is asked for", span(now-m.Stats.VerifiedAt)),
-			Todo: fmt.Sprintf("let it cut over: smartseller move cutover %s", m.ID),
-		}}
+	case m.Phase == Verifying:
+		return explainCutover(m, now)
 	case m.Phase == CuttingOver:
+		if waits := explainCutover(m, now); len(waits) > 0 {
+			return waits
+		}
 		return []Wait{{For: "progress", Detail: fmt.Sprintf("cuts over; %d tries were begun, after %d it gives up", m.Stats.CutoverTries, cutTries)}}
 	case m.Phase == Watching:
 		until := m.Stats.CommittedAt + m.Options.window().Microseconds()

@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,15 +29,48 @@ func (x *run) checkReferences(ctx context.Context, t *backends.Table, from, to b
 				break
 			}
 			if round > patience {
-				return &mismatchError{fmt.Sprintf("verification failed: %s %s refers by %s to a row of %s that is not at the target; nothing was cut over", t.Name, orphan, ref.Column, ref.Table)}
+				return x.refuse(referencesGate, fmt.Sprintf("%s %s refers by %s to a row of %s that is not at the target", t.Name, orphan, ref.Column, ref.Table),
+					"look whether the source lacks that row too: then put right the row that refers to it; otherwise look who changes the target")
 			}
 			if _, err := x.drainOnce(ctx, from, to); err != nil {
 				return err
 			}
 		}
-		x.gate("references of "+t.Name, "hold")
 	}
 	return nil
+}
+
+// The names of gates that stand in the report and are spoken of in several places.
+const (
+	verificationGate = "verification"
+	referencesGate   = "references"
+)
+
+// gateError is a gate that failed: what it found, and what to do.
+type gateError struct {
+	found mismatchError
+	todo  string
+}
+
+func (e *gateError) Error() string { return e.found.text }
+func (e *gateError) Unwrap() error { return &e.found }
+
+// refuse notes in the report what a gate found wrong, and is the error that ends the move.
+func (x *run) refuse(gate, found, todo string) error {
+	x.gate(gate, "failed: "+found+"; "+todo)
+	return &gateError{mismatchError{"gate " + gate + ": " + found + "; nothing was cut over"}, todo}
+}
+
+// judged notes a difference that a comparison found as the failure of its gate.
+func (x *run) judged(gate string, err error) error {
+	var wrong *mismatchError
+	var noted *gateError
+	if errors.As(err, &wrong) && !errors.As(err, &noted) {
+		todo := "find out who changes rows at the target beside this move, or which disk there errs; then start the move again, which copies everything anew"
+		x.gate(gate, "failed: "+wrong.text+"; "+todo)
+		return &gateError{*wrong, todo}
+	}
+	return err
 }
 
 func (x *run) gate(name, result string) {
@@ -73,7 +107,8 @@ func (x *run) openReverse(ctx context.Context) error {
 		return err
 	}
 	if len(differ) > 0 {
-		return &mismatchError{"the reverse canary did not arrive: a rollback would not work, so nothing was cut over"}
+		return x.refuse("reverse canary", "a row that was sent from the target to the source did not arrive: a rollback would lose what is written",
+			"see that the source takes writes of the move's role, and that nothing beside the move removes rows there")
 	}
 	x.gate("reverse canary", "arrived")
 	return nil
@@ -134,7 +169,7 @@ func (x *run) ask(ctx context.Context, g Gate) error {
 			x.gate(g.Name, found)
 			return nil
 		case try == gateTries:
-			return &mismatchError{fmt.Sprintf("gate %s: %s; nothing was cut over", g.Name, verdict)}
+			return x.refuse(g.Name, verdict.Error(), "see what the text names at both places; then start the move again, which copies everything anew")
 		}
 	}
 }
@@ -150,7 +185,7 @@ func (x *run) checkSchema(ctx context.Context) error {
 					return err
 				}
 				if text := schemaDifference(t, live); text != "" {
-					return &mismatchError{fmt.Sprintf("the schema of the %s is not this program's: %s; upgrade it, then start the move again", name, text)}
+					return x.refuse("schema", fmt.Sprintf("the schema of the %s is not this program's: %s", name, text), "upgrade it: smartseller schema upgrade; then start the move again")
 				}
 			}
 			return nil
@@ -159,7 +194,7 @@ func (x *run) checkSchema(ctx context.Context) error {
 			return err
 		}
 	}
-	x.gate("schema", "equal")
+	x.gate("schema", fmt.Sprintf("both places have the %d tables of this program", len(x.directory.Catalog().Moving())))
 	return nil
 }
 

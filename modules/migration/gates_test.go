@@ -45,8 +45,137 @@ func TestGateOfAModule(t *testing.T) {
 	m = start(t, i, id, Options{})
 	m = i.waitFor(t, m.ID, Watching)
 	require.Equal(t, "it tastes", m.Stats.Gates["taste"])
-	require.Equal(t, "equal", m.Stats.Gates["schema"])
-	require.Contains(t, m.Stats.Gates["performance"], "look-ups take")
+	for gate, found := range map[string]string{
+		"schema": "tables of this program", "performance": "look-ups take", verificationGate: "rows of 3 tables are equal by digest", "server sums": "equal",
+		referencesGate: "hold", "reverse canary": "arrived", spaceCheck: "free at the target (on the folder's file system)", "window": "none was asked for",
+	} {
+		require.Contains(t, m.Stats.Gates[gate], found, gate)
+	}
+}
+
+// liar is a store that says and does wrong what a test wants it to.
+type liar struct {
+	backends.Store
+	columns bool // tells of a column that is not there
+	canary  bool // forgets the canary
+}
+
+func (s *liar) Apply(ctx context.Context, token backends.Token, b backends.Batch) error {
+	if s.canary && len(b.Keys) > 0 && b.Keys[0].Table == CanaryTable.Name {
+		return nil
+	}
+	return s.Store.Apply(ctx, token, b)
+}
+
+func (s *liar) Read(ctx context.Context, fn func(backends.Reader) error) error {
+	return s.Store.Read(ctx, func(r backends.Reader) error { return fn(liarReader{r, s}) })
+}
+
+type liarReader struct {
+	backends.Reader
+	s *liar
+}
+
+func (r liarReader) Columns(t *backends.Table) ([]string, error) {
+	names, err := r.Reader.Columns(t)
+	if r.s.columns {
+		names = append(names, "colour")
+	}
+	return names, err
+}
+
+// TestGatesThatFailSayWhatToDo: each gate keeps the storefront where it is, stands in
+// the report with what it found, and the move says what to do.
+func TestGatesThatFailSayWhatToDo(t *testing.T) {
+	t.Parallel()
+	for gate, c := range map[string]struct {
+		at    string // where it goes wrong
+		lies  liar
+		found string
+	}{
+		"schema":         {at: "two", lies: liar{columns: true}, found: "counters has colour"},
+		"reverse canary": {at: "one", lies: liar{canary: true}, found: "did not arrive"},
+	} {
+		t.Run(gate, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.wrap = func(s backends.Store) backends.Store {
+				if s.Place().Backend != c.at {
+					return s
+				}
+				lies := c.lies
+				lies.Store = s
+				return &lies
+			}
+			i := w.instance(t, nil)
+			i.requireRefused(t, i.storefront(t, 20), "two", gate, c.found)
+		})
+	}
+}
+
+func (i *instance) requireRefused(t *testing.T, id backends.StorefrontID, target, gate, found string) {
+	t.Helper()
+	m := startTo(t, i, id, target, Options{})
+	m = i.waitFor(t, m.ID, Failed)
+	require.Contains(t, m.Cause, found)
+	require.Contains(t, m.Stats.Gates[gate], "failed: ")
+	require.Contains(t, m.Stats.Gates[gate], found)
+	require.Contains(t, m.Advice, "To do: ")
+	i.requireAt(t, id, "one", 1)
+	put(t, i, id, "still open")
+}
+
+// TestSpaceGate: a backend whose operator said what it may hold takes nothing that
+// does not fit; without that word, and where its disk cannot be seen, the report says so.
+func TestSpaceGate(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWideWorld(t).instance(t, nil)
+	id := i.storefront(t, 20)
+	require.NoError(t, i.directory.SetCapacity(ctx, "shared", 1<<20))
+	i.requireRefused(t, id, "shared", spaceCheck, "of a capacity of 1 MiB")
+	require.NoError(t, i.directory.SetCapacity(ctx, "shared", 1<<50))
+	m := startTo(t, i, id, "shared", Options{})
+	m = i.waitFor(t, m.ID, Watching)
+	require.Contains(t, m.Stats.Gates[spaceCheck], "wanted, ")
+	require.Error(t, i.directory.SetCapacity(ctx, "two", 1), "a folder has the room of its file system")
+}
+
+func TestSpaceThatNobodyKnowsIsSaid(t *testing.T) {
+	t.Parallel()
+	room := backends.Room{Free: -1, Used: 5 << 20, How: "its disk cannot be seen"}
+	f := spaceFinding(room, "far", 1<<20)
+	require.False(t, f.Hinders())
+	require.Contains(t, f.Problem, "unknown: its disk cannot be seen")
+	require.Contains(t, f.Fix, "smartseller backend capacity far")
+	require.False(t, spaceFinding(room.Within(8<<20), "far", 1<<20).Hinders())
+	require.True(t, spaceFinding(room.Within(7<<20), "far", 1<<20).Hinders(), "2.5 MiB do not fit into 2")
+	require.True(t, spaceFinding(room.Within(1<<20), "far", 1<<20).Hinders())
+}
+
+var addToken = backends.Write(tokens, `INSERT INTO one_time_tokens (storefront_id, id, customer_id, purpose, token_hash, email_key, created_at, expires_at)
+	VALUES ($1, $2, $3, 'x', $4, '', 0, 0)`)
+
+// TestReferenceToNoRow: a row that refers to none at the target does not pass.
+func TestReferenceToNoRow(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWorld(t).instance(t, nil)
+	id := i.storefront(t, 1)
+	require.NoError(t, i.router.Update(ctx, id, func(_ context.Context, tx backends.Tx) error {
+		_, err := tx.Exec(addToken, "token-1", "nobody", []byte("hash"))
+		return err
+	}))
+	s := i.store(t, backends.Place{Backend: "one", Storefront: id, Epoch: 1})
+	x := &run{Runner: i.runner, m: &Move{}, source: s, target: s}
+	referring := *tokens
+	referring.References = []backends.Reference{{Column: "customer_id", Table: "counters"}}
+	err := x.checkReferences(ctx, &referring, s, s)
+	require.ErrorContains(t, err, "one_time_tokens token-1 refers by customer_id to a row of counters")
+	require.Contains(t, x.m.Stats.Gates[referencesGate], "failed: ")
+	referring.References[0].Table = "one_time_tokens"
+	referring.References[0].Column = "id"
+	require.NoError(t, x.checkReferences(ctx, &referring, s, s))
 }
 
 // lame answers look-ups late.
@@ -73,6 +202,7 @@ func TestSlowTargetIsRefused(t *testing.T) {
 	defer release()
 	x := &run{Runner: i.runner, m: &Move{}, source: s, target: lame{s}}
 	require.ErrorContains(t, x.checkPerformance(ctx), "the target answers 20 look-ups in counters")
+	require.Contains(t, x.m.Stats.Gates["performance"], "failed: ")
 	x.target = s
 	require.NoError(t, x.checkPerformance(ctx))
 }

@@ -69,6 +69,11 @@ const (
 type Options struct {
 	// ManualCutover waits, in step, until an operator says cutover.
 	ManualCutover bool `json:"manual_cutover,omitempty"`
+	// CutoverWindow is the part of every day in which the move may cut over, such as
+	// 02:00-05:00, by the clocks of TimeZone; "": at any time. A rollback asks for no window.
+	CutoverWindow string `json:"cutover_window,omitempty" maxLength:"11" example:"02:00-05:00" doc:"Cut over only within this part of the day; empty: at any time"`
+	// TimeZone is a name of the IANA time zone database; "": the storefront's own.
+	TimeZone string `json:"time_zone,omitempty" maxLength:"64" example:"Europe/Berlin" doc:"Of cutover_window; empty: the storefront's own"`
 	// WindowSeconds is how long the old place is kept in step after the cutover,
 	// so that a rollback loses nothing; 0: a day.
 	WindowSeconds int64 `json:"window_seconds,omitempty"`

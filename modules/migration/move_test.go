@@ -201,6 +201,8 @@ func TestCorruptionRefusesCutover(t *testing.T) {
 	m = i.waitFor(t, m.ID, Failed)
 	require.Contains(t, m.Cause, "counters row-000007")
 	require.NotContains(t, m.Cause, "666", "values are not shown")
+	require.Contains(t, m.Stats.Gates[verificationGate], "failed: ")
+	require.Contains(t, m.Advice, "To do: find out who changes rows")
 	i.requireAt(t, id, "one", 1)
 	put(t, i, id, "still open")
 	again := start(t, i, id, Options{})

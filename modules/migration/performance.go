@@ -49,8 +49,9 @@ func (x *run) comparePerformance(ctx context.Context) error {
 			return err
 		}
 		if target > max(fastEnough, slowerBy*source) {
-			return &mismatchError{fmt.Sprintf("the target answers %d look-ups in %s in %s, the source in %s: look for a missing index, a slow disk or a slow network there; nothing was cut over",
-				canaryKeys, t.Name, target.Round(time.Millisecond), source.Round(time.Microsecond))}
+			return x.refuse("performance", fmt.Sprintf("the target answers %d look-ups in %s in %s, the source in %s",
+				canaryKeys, t.Name, target.Round(time.Millisecond), source.Round(time.Microsecond)),
+				"look for a missing index, a slow disk or a slow network at the target, or choose another one")
 		}
 		if target > slow {
 			slow, fast = target, source

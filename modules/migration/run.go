@@ -26,7 +26,8 @@ type run struct {
 
 	source, target backends.Store // acquired by open
 	release        []func()
-	keepVerifying  bool // applied keys are recorded for comparison
+	compared       atomic.Int64 // rows, since the comparison under way began
+	keepVerifying  bool         // applied keys are recorded for comparison
 
 	// While tables are copied or compared side by side: saving guards m, draining
 	// lets one drain at a time go from reading captured keys to forgetting them. Two
@@ -246,6 +247,10 @@ func (x *run) hopeless(err error, since time.Time) bool {
 // serves on as if nothing had been tried.
 func (x *run) fail(ctx context.Context, cause error) error {
 	advice := "The storefront serves on from where it was. Remove the cause, then start the move again."
+	var gate *gateError
+	if errors.As(cause, &gate) {
+		advice = "The storefront serves on from where it was. To do: " + gate.todo + "."
+	}
 	return x.enter(ctx, Cancelling, answer, func(m *Move) { m.Cause, m.Advice = cause.Error(), advice })
 }
 

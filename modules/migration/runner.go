@@ -35,7 +35,8 @@ type Runner struct {
 	metrics   *metrics
 	instance  string
 	lease     time.Duration
-	cutTries  int64 // of a cutover, before the move is given up
+	clock     func() time.Time // that windows go by
+	cutTries  int64            // of a cutover, before the move is given up
 	// hook is called at every named point of a move. An error of errCrash's kind
 	// drops the move on the spot, as a killed process would.
 	hook func(ctx context.Context, point string) error
@@ -60,6 +61,8 @@ type RunnerOptions struct {
 	// Lease is how long a move whose instance died waits for another one, except
 	// while the storefront is sealed, when it is half a second; 0: 10 s.
 	Lease time.Duration
+	// Clock is what the windows of cutovers go by; nil: this machine's.
+	Clock func() time.Time
 	// Hook is called at the crash points of the protocol, K1 to K18 but K9, which lies
 	// inside a transaction, and at the beginning of every phase's step, by the phase's
 	// name, and half-way through erasing a place ("erasing"); nil: the failpoints that the process was built with.
@@ -71,10 +74,13 @@ type RunnerOptions struct {
 func NewRunner(o RunnerOptions) *Runner {
 	r := &Runner{
 		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook, metrics: newMetrics(o.DB),
-		instance: ids.New(), lease: o.Lease, cutTries: cutTries, woken: make(chan struct{}, 1), running: map[string]bool{},
+		instance: ids.New(), lease: o.Lease, clock: o.Clock, cutTries: cutTries, woken: make(chan struct{}, 1), running: map[string]bool{},
 	}
 	if r.lease == 0 {
 		r.lease = leaseNormal
+	}
+	if r.clock == nil {
+		r.clock = time.Now
 	}
 	if r.hook == nil {
 		r.hook = func(_ context.Context, point string) error {

@@ -2,7 +2,6 @@ package migration
 
 import (
 	"context"
-	"fmt"
 
 	"smartseller/backends"
 	"smartseller/platform/control"
@@ -37,6 +36,9 @@ type Request struct {
 // and ErrAlreadyThere say that there is nothing to start; an unknown backend or
 // storefront is not found.
 func (s *Service) Start(ctx context.Context, r Request) (*Move, error) {
+	if err := s.completeOptions(ctx, &r); err != nil {
+		return nil, err
+	}
 	m, err := s.plan(ctx, r)
 	if err != nil {
 		return nil, err
@@ -84,6 +86,9 @@ type Preview struct {
 
 // DryRun looks at what Start would do and changes nothing.
 func (s *Service) DryRun(ctx context.Context, r Request) (*Preview, error) {
+	if err := s.completeOptions(ctx, &r); err != nil {
+		return nil, err
+	}
 	m, err := s.plan(ctx, r)
 	if err != nil {
 		return nil, err
@@ -104,7 +109,7 @@ func (s *Service) DryRun(ctx context.Context, r Request) (*Preview, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Findings = preflight(ctx, target, p.Bytes)
+	p.Findings = preflight(ctx, s.directory, target, p.Bytes)
 	return p, nil
 }
 
@@ -120,18 +125,13 @@ func countRows(r backends.Reader, c *backends.Catalog, into map[string]int64) er
 }
 
 // preflight is what must hold at the target before anything is made there.
-func preflight(ctx context.Context, target backends.Backend, bytes int64) []backends.Finding {
+func preflight(ctx context.Context, directory *backends.Directory, target backends.Backend, bytes int64) []backends.Finding {
 	reach := backends.Finding{Check: "target reachable"}
 	if err := target.Ping(ctx); err != nil {
 		reach.Problem, reach.Fix = "the target cannot be reached: "+err.Error(), "start it, or correct the backend's address, then start the move again"
 		return []backends.Finding{reach}
 	}
-	space := backends.Finding{Check: "space"}
-	if free, err := target.Free(ctx); err == nil && free >= 0 && float64(free) < 2.5*float64(bytes) {
-		space.Problem = fmt.Sprintf("the target has %d bytes free, a move of %d bytes wants 2.5 times as many", free, bytes)
-		space.Fix = "make room at the target, or choose another one"
-	}
-	return append([]backends.Finding{reach, space}, target.Check(ctx)...)
+	return append([]backends.Finding{reach, checkSpace(ctx, directory, target.Name(), bytes)}, target.Check(ctx)...)
 }
 
 // Get reads one move.

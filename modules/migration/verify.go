@@ -19,7 +19,7 @@ func (x *run) verify(ctx context.Context) error {
 	if err := x.eraseCanary(ctx, x.source, x.target); err != nil { // left by an owner that died
 		return err
 	}
-	if err := x.compareAll(ctx, x.source, x.target); err != nil {
+	if err := x.judged(verificationGate, x.compareAll(ctx, x.source, x.target)); err != nil {
 		return err
 	}
 	if err := x.hook(ctx, "K6"); err != nil {
@@ -34,36 +34,13 @@ func (x *run) verify(ctx context.Context) error {
 	if err := x.noteVerified(ctx); err != nil {
 		return err
 	}
-	waited, err := x.awaitCutover(ctx)
-	if err != nil {
+	if err := x.awaitCutover(ctx); err != nil {
 		return err
-	}
-	if waited { // for who knows how long: the copy may have been touched since it was verified
-		if err := x.compareAll(ctx, x.source, x.target); err != nil {
-			return err
-		}
 	}
 	if err := x.hook(ctx, "K7"); err != nil {
 		return err
 	}
 	return x.enter(ctx, CuttingOver, answer, func(m *Move) { m.Cut = NotCut })
-}
-
-// awaitCutover stays in step until an operator says cutover, where that is wanted.
-func (x *run) awaitCutover(ctx context.Context) (waited bool, err error) {
-	for x.m.Options.ManualCutover && x.intent.Load().(Intent) != WantCutover {
-		waited = true
-		if err := x.heed(); err != nil {
-			return waited, err
-		}
-		if err := x.stayInStep(ctx, x.source, x.target); err != nil {
-			return waited, err
-		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return waited, err
-		}
-	}
-	return waited, nil
 }
 
 // stayInStep drains and compares what was drained, so that little is left to do
@@ -77,6 +54,7 @@ func (x *run) stayInStep(ctx context.Context, from, to backends.Store) error {
 
 // compareAll compares every row of every table by digest, in key order.
 func (x *run) compareAll(ctx context.Context, from, to backends.Store) error {
+	x.compared.Store(0)
 	digests := map[string]string{}
 	var adding sync.Mutex
 	tables := x.directory.Catalog().Moving()
@@ -90,13 +68,20 @@ func (x *run) compareAll(ctx context.Context, from, to backends.Store) error {
 	if err != nil {
 		return err
 	}
+	held := 0
 	for _, t := range tables {
 		if err := x.checkReferences(ctx, t, from, to); err != nil {
 			return err
 		}
+		held += len(t.References)
 	}
+	x.gate(referencesGate, fmt.Sprintf("%d kinds of references hold", held))
 	x.m.Stats.Digests = digests
-	return x.compareSums(ctx, from, to)
+	if err := x.compareSums(ctx, from, to); err != nil {
+		return err
+	}
+	x.gate(verificationGate, fmt.Sprintf("%d rows of %d tables are equal by digest", x.compared.Load(), len(tables)))
+	return nil
 }
 
 func (x *run) compareTable(ctx context.Context, t *backends.Table, from, to backends.Store) (sum backends.Digest, err error) {
@@ -121,6 +106,7 @@ func (x *run) compareTable(ctx context.Context, t *backends.Table, from, to back
 		if err != nil {
 			return sum, err
 		}
+		x.compared.Add(int64(len(want)))
 		differ, err := compareRows(t, want, have, &sum)
 		if err != nil {
 			return sum, err

@@ -86,6 +86,28 @@ type addBackendInput struct {
 	}
 }
 
+type capacityInput struct {
+	Name string `path:"name" maxLength:"40"`
+	Body struct {
+		Bytes int64 `json:"bytes" minimum:"0" doc:"That all databases of the backend together may take; 0: whatever the disk holds" audit:"detail"`
+	}
+}
+
+type roomOutput struct {
+	Body struct {
+		Capacity int64  `json:"capacity_bytes" doc:"What an operator set; 0: nothing"`
+		Used     int64  `json:"used_bytes" doc:"Negative: unknown"`
+		Free     int64  `json:"free_bytes" doc:"Negative: unknown"`
+		How      string `json:"how" doc:"How that was found, or why it cannot be"`
+	}
+}
+
+func roomOf(r backends.Room) *roomOutput {
+	out := &roomOutput{}
+	out.Body.Capacity, out.Body.Used, out.Body.Free, out.Body.How = r.Capacity, r.Used, r.Free, r.How
+	return out
+}
+
 type schemaBody struct {
 	Storefront string `json:"storefront_id"`
 	Slug       string `json:"slug"`
@@ -232,6 +254,24 @@ func backendRoutes(server *httpx.Server, s *Service) {
 			out.Body.Data[i] = backendBody{Name: b.Name, Kind: string(b.Kind), Storefronts: b.Storefronts}
 		}
 		return out, err
+	})
+	const capacity = "/api/admin/backends/{name}/capacity"
+	httpx.Register(server, huma.Operation{
+		OperationID: "get-backend-capacity", Method: http.MethodGet, Path: capacity, Summary: "Say how much room a backend has", Security: httpx.Admin,
+		Errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, in *nameInput) (*roomOutput, error) {
+		room, err := s.Room(ctx, in.Name)
+		return roomOf(room), err
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "set-backend-capacity", Method: http.MethodPut, Path: capacity, Summary: "Say how much a Postgres backend may hold, where its disk cannot be seen",
+		Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *capacityInput) (*roomOutput, error) {
+		if err := s.SetCapacity(ctx, in.Name, in.Body.Bytes); err != nil {
+			return nil, err
+		}
+		room, err := s.Room(ctx, in.Name)
+		return roomOf(room), err
 	})
 	httpx.Register(server, huma.Operation{
 		OperationID: "check-backend", Method: http.MethodGet, Path: "/api/admin/backends/{name}/check", Summary: "Inspect a backend",

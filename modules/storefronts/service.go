@@ -191,6 +191,16 @@ func (s *Service) CheckBackend(ctx context.Context, name string) ([]backends.Fin
 	return b.Check(ctx), nil
 }
 
+// Room says how much room a backend has.
+func (s *Service) Room(ctx context.Context, name string) (backends.Room, error) {
+	return s.directory.Room(ctx, name)
+}
+
+// SetCapacity says how many bytes a Postgres backend may hold; 0 takes that back.
+func (s *Service) SetCapacity(ctx context.Context, name string, bytes int64) error {
+	return s.directory.SetCapacity(ctx, name, bytes)
+}
+
 // RemoveBackend forgets a backend that holds nothing.
 func (s *Service) RemoveBackend(ctx context.Context, name string) error {
 	return s.directory.Remove(ctx, name)

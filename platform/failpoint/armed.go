@@ -4,8 +4,11 @@ package failpoint
 
 import (
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 var file = os.Getenv(Variable)
@@ -25,7 +28,11 @@ func Reach(name string) {
 	if stop {
 		signal = syscall.SIGSTOP
 	}
-	if err := syscall.Kill(os.Getpid(), signal); err != nil {
+	// To this very thread: a signal to the process may be taken by another one, and until
+	// that has been given a processor, this one would go on beyond the point.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Tgkill(os.Getpid(), unix.Gettid(), signal); err != nil {
 		panic("a process may signal itself: " + err.Error())
 	}
 	if signal == syscall.SIGKILL {

@@ -1,0 +1,159 @@
+package migration
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"time"
+
+	"smartseller/platform/control"
+	"smartseller/platform/fault"
+)
+
+// Window is a stretch of every day, by the clocks of a time zone, in which a move may
+// cut over; it may go over midnight. The zero Window is always open. The hours that a
+// change of clocks leaves out are not there: a window within them is closed that day.
+type Window struct {
+	text     string
+	from, to int // minutes of the day; the last one does not belong to it
+	zone     *time.Location
+}
+
+var windowText = regexp.MustCompile(`^([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)$`)
+
+// ParseWindow reads a window such as 02:00-05:00 in a zone such as Europe/Berlin; ""
+// is the window that is always open.
+func ParseWindow(text, zone string) (Window, error) {
+	if text == "" {
+		return Window{}, nil
+	}
+	location, err := time.LoadLocation(zone)
+	if err != nil || zone == "Local" {
+		return Window{}, fault.InvalidField("/options/time_zone", "unknown_time_zone", "must be a name of the IANA time zone database, such as Europe/Berlin")
+	}
+	m := windowText.FindStringSubmatch(text)
+	w := Window{text: text + " " + location.String(), zone: location}
+	if m != nil {
+		w.from, w.to = minutes(m[1], m[2]), minutes(m[3], m[4])
+	}
+	if m == nil || w.from == w.to {
+		return Window{}, fault.InvalidField("/options/cutover_window", "invalid_window", "must be two times of the day that differ, such as 02:00-05:00")
+	}
+	return w, nil
+}
+
+func minutes(hours, rest string) int {
+	h, _ := strconv.Atoi(hours) // two digits, as matched
+	m, _ := strconv.Atoi(rest)
+	return 60*h + m
+}
+
+// String is the window with its zone.
+func (w Window) String() string { return w.text }
+
+// Open says whether a moment is within the window.
+func (w Window) Open(at time.Time) bool {
+	if w.zone == nil {
+		return true
+	}
+	at = at.In(w.zone)
+	minute := 60*at.Hour() + at.Minute()
+	if w.from < w.to {
+		return w.from <= minute && minute < w.to
+	}
+	return minute >= w.from || minute < w.to
+}
+
+// Opens is the first moment, not before at, at which the window is open.
+func (w Window) Opens(at time.Time) time.Time {
+	if w.Open(at) {
+		return at
+	}
+	day := at.In(w.zone)
+	for ahead := 0; ; ahead++ { // a day whose clocks leave the beginning out does not count
+		opens := time.Date(day.Year(), day.Month(), day.Day()+ahead, 0, w.from, 0, 0, w.zone)
+		if !opens.Before(at) && w.Open(opens) {
+			return opens
+		}
+	}
+}
+
+// cutoverWindow is the window that the move was given; it was checked when it was.
+func (o Options) cutoverWindow() Window {
+	w, _ := ParseWindow(o.CutoverWindow, o.TimeZone)
+	return w
+}
+
+// completeOptions checks what was asked for and fills in what was left to the storefront.
+func (s *Service) completeOptions(ctx context.Context, r *Request) error {
+	if r.Options.CutoverWindow != "" && r.Options.TimeZone == "" {
+		err := s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+			return tx.Get(&r.Options.TimeZone, `SELECT time_zone FROM storefronts WHERE id = $1`, string(r.Storefront))
+		})
+		if errors.Is(err, sql.ErrNoRows) {
+			r.Options.TimeZone, err = "UTC", nil // the placement will tell that there is no such storefront
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err := ParseWindow(r.Options.CutoverWindow, r.Options.TimeZone)
+	return err
+}
+
+// mayCutOver says whether nobody's word and no window is waited for.
+func (x *run) mayCutOver() bool {
+	told := !x.m.Options.ManualCutover || x.m.Phase == CuttingOver || x.intent.Load().(Intent) == WantCutover
+	return told && x.m.Options.cutoverWindow().Open(x.clock())
+}
+
+// awaitCutover stays in step, and comparing, until the cutover may come. What has
+// waited may have been touched meanwhile: it is compared once more, in whole.
+func (x *run) awaitCutover(ctx context.Context) error {
+	x.keepVerifying = true
+	for !x.mayCutOver() {
+		for !x.mayCutOver() {
+			if err := x.heed(); err != nil {
+				return err
+			}
+			if err := x.stayInStep(ctx, x.source, x.target); err != nil {
+				return err
+			}
+			if err := pause(ctx, 100*time.Millisecond); err != nil {
+				return err
+			}
+		}
+		if err := x.judged(verificationGate, x.compareAll(ctx, x.source, x.target)); err != nil {
+			return err
+		}
+	}
+	x.gate("window", "none was asked for")
+	if w := x.m.Options.cutoverWindow(); w.zone != nil {
+		x.gate("window", fmt.Sprintf("open: %s, at %s", w, x.clock().In(w.zone).Format("15:04:05")))
+	}
+	return nil
+}
+
+// explainCutover says what a move that is ready waits for before it cuts over.
+func explainCutover(m *Move, now int64) []Wait {
+	var out []Wait
+	if m.Phase == Verifying && m.Options.ManualCutover && m.Intent != WantCutover {
+		out = append(out, Wait{
+			For: "operator", Detail: fmt.Sprintf("verified %s ago; it stays in step until a cutover is asked for", span(now-m.Stats.VerifiedAt)),
+			Todo: fmt.Sprintf("let it cut over: smartseller move cutover %s", m.ID),
+		})
+	}
+	at := time.UnixMicro(now)
+	if w := m.Options.cutoverWindow(); !w.Open(at) && m.Cut == NotCut {
+		opens := w.Opens(at)
+		out = append(out, Wait{
+			For: "window", Detail: fmt.Sprintf("verified; cuts over only within %s, which opens in %s, at %s; it stays in step until then",
+				w, span(opens.Sub(at).Microseconds()), opens.Format(time.RFC3339)),
+			Todo: fmt.Sprintf("nothing; to cut over sooner, cancel it and start it with another window: smartseller move cancel %s", m.ID),
+		})
+	}
+	return out
+}

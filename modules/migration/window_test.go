@@ -1,0 +1,120 @@
+package migration
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/platform/fault"
+)
+
+func TestWindow(t *testing.T) {
+	t.Parallel()
+	at := func(text string) time.Time {
+		parsed, err := time.Parse(time.RFC3339, text)
+		require.NoError(t, err)
+		return parsed
+	}
+	for _, c := range []struct{ window, zone, at, opens string }{
+		{"", "", "2026-01-01T12:00:00Z", "2026-01-01T12:00:00Z"},
+		{"02:00-05:00", "UTC", "2026-01-01T02:00:00Z", "2026-01-01T02:00:00Z"},
+		{"02:00-05:00", "UTC", "2026-01-01T04:59:59Z", "2026-01-01T04:59:59Z"},
+		{"02:00-05:00", "UTC", "2026-01-01T05:00:00Z", "2026-01-02T02:00:00Z"},
+		{"02:00-05:00", "Europe/Berlin", "2026-01-01T02:00:00Z", "2026-01-01T02:00:00Z"}, // 03:00 there
+		{"02:00-05:00", "Europe/Berlin", "2026-07-01T03:00:00Z", "2026-07-02T00:00:00Z"}, // 05:00 there, in summer
+		{"22:30-01:15", "America/New_York", "2026-01-02T06:14:00Z", "2026-01-02T06:14:00Z"},
+		{"22:30-01:15", "America/New_York", "2026-01-02T06:15:00Z", "2026-01-03T03:30:00Z"},
+		{"02:00-03:00", "Europe/Berlin", "2026-03-29T00:00:00Z", "2026-03-30T00:00:00Z"}, // that hour is left out on this day
+		{"02:00-03:00", "Europe/Berlin", "2026-10-25T00:00:00Z", "2026-10-25T00:00:00Z"}, // and there are two of it on this one
+		{"02:00-03:00", "Europe/Berlin", "2026-10-25T01:30:00Z", "2026-10-25T01:30:00Z"},
+	} {
+		w, err := ParseWindow(c.window, c.zone)
+		require.NoError(t, err)
+		require.Equal(t, c.opens, w.Opens(at(c.at)).UTC().Format(time.RFC3339), "%+v", c)
+		require.Equal(t, c.opens == c.at, w.Open(at(c.at)), "%+v", c)
+	}
+	for _, c := range [][2]string{{"2-5", "UTC"}, {"02:00-24:00", "UTC"}, {"02:00-02:00", "UTC"}, {"02:00-05:00", "Mars/Crater"}, {"02:00-05:00", "Local"}} {
+		_, err := ParseWindow(c[0], c[1])
+		require.Equal(t, fault.Invalid, fault.Of(err).Kind, "%v", c)
+	}
+}
+
+// TestCutoverWaitsForItsWindow: a move that is ready before its window stays in step,
+// says what it waits for, and cuts over when the window opens.
+func TestCutoverWaitsForItsWindow(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t)
+	var ahead atomic.Int64
+	w.clock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	i := w.instance(t, nil)
+	id := i.storefront(t, 100)
+	opens := time.Now().UTC().Add(6 * time.Hour)
+	window := opens.Format("15:04") + "-" + opens.Add(time.Hour).Format("15:04")
+	_, err := i.service.Start(ctx, Request{Storefront: id, Target: "two", Options: Options{CutoverWindow: "soon"}})
+	require.Equal(t, fault.Invalid, fault.Of(err).Kind)
+
+	m := start(t, i, id, Options{CutoverWindow: window})
+	require.Equal(t, "UTC", m.Options.TimeZone)
+	scene{&load{storefront: id}, t}.verified(i, m.ID)
+	put(t, i, id, "written while it waits")
+	e, err := i.service.Explain(ctx, m.ID)
+	require.NoError(t, err)
+	require.True(t, anyWait(e, "window", "cuts over only within "+window+" UTC, which opens in"), "%+v", e)
+	i.requireAt(t, id, "one", 1)
+
+	ahead.Store(int64(6*time.Hour + time.Minute))
+	m = i.waitFor(t, m.ID, Watching)
+	require.Contains(t, m.Stats.Gates["window"], "open: "+window)
+	i.requireAt(t, id, "two", 2)
+}
+
+// TestCutoverThatOutlastsItsWindow: tries that are not over when the window closes go
+// on in the next one, not outside.
+func TestCutoverThatOutlastsItsWindow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var ahead atomic.Int64
+	w.clock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	closed := make(chan struct{})
+	var i *instance
+	var tries atomic.Int64
+	i = w.instance(t, func(_ context.Context, point string) error {
+		if point == "K8" && tries.Add(1) == 1 {
+			ahead.Store(int64(2 * time.Hour))
+			close(closed)
+			return &busyError{context.DeadlineExceeded} // as if writers had not ended
+		}
+		return nil
+	})
+	id := i.storefront(t, 20)
+	now := time.Now().UTC()
+	m := start(t, i, id, Options{CutoverWindow: now.Format("15:04") + "-" + now.Add(time.Hour).Format("15:04")})
+	<-closed
+	require.Eventually(t, func() bool {
+		m, err := i.service.Get(context.Background(), m.ID)
+		require.NoError(t, err)
+		return m.Phase == CuttingOver && m.Cut == NotCut
+	}, waitLong, waitStep)
+	put(t, i, id, "open")
+	ask(t, i, m.ID, WantPause)
+	i.waitFor(t, m.ID, Paused)
+	require.EqualValues(t, 1, tries.Load())
+	ask(t, i, m.ID, WantResume)
+	ahead.Store(0)
+	i.waitFor(t, m.ID, Watching)
+	i.requireAt(t, id, "two", 2)
+}
+
+func anyWait(e *Explanation, what, detail string) bool {
+	for _, w := range e.Waits {
+		if w.For == what && strings.Contains(w.Detail, detail) {
+			return true
+		}
+	}
+	return false
+}
