@@ -108,7 +108,7 @@ func (s *Service) Login(ctx context.Context, t Attempt) (*AdminSession, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.prove(ctx, key, t.Password)
+	a, try, err := s.prove(ctx, key, t.Password)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (s *Service) Login(ctx context.Context, t Attempt) (*AdminSession, error) {
 	if a, err = s.enter(ctx, a, fresh, t.Address); err != nil {
 		return nil, err
 	}
-	s.limits.succeeded(ctx, s.limits.key(platformKey, key))
+	try.succeeded(ctx)
 	signer, err := s.signers.of(ctx, platformKey)
 	if err != nil {
 		return nil, err
@@ -134,16 +134,16 @@ func (s *Service) Login(ctx context.Context, t Attempt) (*AdminSession, error) {
 }
 
 // prove finds the admin who has this address and this password, within the limits.
-func (s *Service) prove(ctx context.Context, key, password string) (a *admin, err error) {
-	limit := s.limits.key(platformKey, key)
-	if err := s.limits.check(ctx, limit); err != nil {
-		return nil, err
+func (s *Service) prove(ctx context.Context, key, password string) (a *admin, try guess, err error) {
+	try, err = s.limits.begin(ctx, s.limits.key(platformKey, key))
+	if err != nil {
+		return nil, try, err
 	}
 	if err := s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
 		a, err = adminByKey(tx, key)
 		return err
 	}); err != nil {
-		return nil, err
+		return nil, try, err
 	}
 	var hash *string // nil takes as long as any other
 	if a != nil && a.PasswordHash != noPassword {
@@ -151,12 +151,12 @@ func (s *Service) prove(ctx context.Context, key, password string) (a *admin, er
 	}
 	same, err := s.passwords.matches(ctx, hash, password)
 	if err != nil {
-		return nil, err
+		return nil, try, err
 	}
 	if !same {
-		return nil, errors.Join(s.limits.failed(ctx, limit), errCredentials)
+		return nil, try, errors.Join(try.failed(ctx), errCredentials)
 	}
-	return a, nil
+	return a, try, nil
 }
 
 func checkChange(a *admin, t Attempt) error {

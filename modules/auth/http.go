@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"encoding/json"
-	"net"
 	"net/http"
 	"strings"
 
@@ -18,16 +17,11 @@ import (
 type From struct {
 	Slug      string `path:"slug" maxLength:"63"`
 	UserAgent string `header:"User-Agent"`
-	address   string
 }
 
-// Resolve implements huma.Resolver: the address is the peer's own.
-func (in *From) Resolve(c huma.Context) []error {
-	in.address, _, _ = net.SplitHostPort(c.RemoteAddr())
-	return nil
+func (in *From) client(ctx context.Context) Client {
+	return Client{UserAgent: in.UserAgent, Address: httpx.Peer(ctx)}
 }
-
-func (in *From) client() Client { return Client{UserAgent: in.UserAgent, Address: in.address} }
 
 type registerInput struct {
 	From
@@ -112,19 +106,19 @@ func Routes(server *httpx.Server, admins *Service, s *Sessions) {
 			b := in.Body
 			return outputOf(s.Register(ctx, in.Slug, Registration{
 				Email: b.Email, Password: b.Password, FirstName: b.FirstName, LastName: b.LastName, Marketing: b.Marketing, Key: in.IdempotencyKey,
-			}, in.client()))
+			}, in.client(ctx)))
 		})
 	httpx.Register(server, operation("login", "Come in by password", http.StatusOK),
 		func(ctx context.Context, in *loginInput) (*grantedOutput, error) {
-			return outputOf(s.Login(ctx, in.Slug, in.Body.Email, in.Body.Password, in.client()))
+			return outputOf(s.Login(ctx, in.Slug, in.Body.Email, in.Body.Password, in.client(ctx)))
 		})
 	httpx.Register(server, operation("refresh", "Exchange a refresh token for a new pair", http.StatusOK),
 		func(ctx context.Context, in *refreshInput) (*grantedOutput, error) {
-			return outputOf(s.Refresh(ctx, in.Slug, in.Body.RefreshToken, in.client()))
+			return outputOf(s.Refresh(ctx, in.Slug, in.Body.RefreshToken, in.client(ctx)))
 		})
 	httpx.Register(server, operation("logout", "End the session", http.StatusNoContent),
 		func(ctx context.Context, in *logoutInput) (*struct{}, error) {
-			return nil, s.Logout(ctx, in.Slug, strings.TrimPrefix(in.Authorization, "Bearer "), in.Body.RefreshToken, in.client())
+			return nil, s.Logout(ctx, in.Slug, strings.TrimPrefix(in.Authorization, "Bearer "), in.Body.RefreshToken, in.client(ctx))
 		})
 }
 

@@ -3,10 +3,11 @@ package auth
 import (
 	"context"
 	"encoding/hex"
-	"sync"
+	"strings"
 	"time"
 
 	"smartseller/backends"
+	"smartseller/platform/cache"
 	"smartseller/platform/clock"
 	"smartseller/platform/control"
 	"smartseller/platform/crypto"
@@ -21,9 +22,9 @@ type limits struct {
 	db    *control.DB
 	keys  *crypto.Keyring
 	clock clock.Clock
-
-	mu     sync.Mutex
-	memory map[string]limit // by key; only what was counted without the control database
+	// memory has only what was counted without the control database. Whoever fills it
+	// gains one more guess at a random account.
+	memory *cache.Cache[string, limit]
 }
 
 const (
@@ -34,58 +35,81 @@ const (
 )
 
 func newLimits(db *control.DB, keys *crypto.Keyring) *limits {
-	return &limits{db: db, keys: keys, clock: clock.System, memory: map[string]limit{}}
+	return &limits{db: db, keys: keys, clock: clock.System, memory: cache.New[string, limit](mostInMemory)}
 }
 
 func (l *limits) key(storefront backends.StorefrontID, emailKey string) string {
 	return hex.EncodeToString(l.keys.HMAC("login limit", []byte(storefront), []byte(emailKey)))
 }
 
-// check refuses while the account is blocked.
-func (l *limits) check(ctx context.Context, key string) error {
+// guess is one try at an account's password, right or wrong.
+type guess struct {
+	limits  *limits
+	key     string
+	counted bool // there may be failures to forget
+}
+
+// begin refuses while the account is blocked.
+func (l *limits) begin(ctx context.Context, key string) (guess, error) {
+	var found limit
 	var left int64
-	err := l.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		found, err := findLimit(tx, key)
+	err := l.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
+		found, err = findLimit(tx, key)
 		left = found.BlockedUntil - tx.Now()
 		return err
 	})
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return guess{}, ctx.Err()
 	}
-	l.mu.Lock()
-	remembered := l.memory[key].BlockedUntil - l.clock().UnixMicro()
-	l.mu.Unlock()
-	if err != nil || remembered > left { // what was counted in an outage holds after it
-		left = remembered
+	remembered, known := l.memory.Get(key)
+	inMemory := remembered.BlockedUntil - l.clock().UnixMicro()
+	if err != nil || inMemory > left { // what was counted in an outage holds after it
+		left = inMemory
 	}
 	if left > 0 {
-		return fault.New(fault.TooMany, "too_many_attempts", "Too many attempts; wait before the next one.").Retry(int(left/time.Second.Microseconds()) + 1)
+		return guess{}, fault.New(fault.TooMany, "too_many_attempts", "Too many attempts; wait before the next one.").Retry(int(left/time.Second.Microseconds()) + 1)
 	}
-	return nil
+	return guess{limits: l, key: key, counted: known || err != nil || found.Failures > 0}, nil
 }
 
 // failed counts a failure; from the sixth in a row on, each doubles the wait.
-func (l *limits) failed(ctx context.Context, key string) error {
+func (g guess) failed(ctx context.Context) error {
+	l := g.limits
 	err := l.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-		found, err := findLimit(tx, key)
+		found, err := holdLimit(tx, g.key)
 		if err != nil {
 			return err
 		}
-		return saveLimit(tx, key, found.oneMore(tx.Now()))
+		if err := saveLimit(tx, g.key, found.oneMore(tx.Now())); err != nil {
+			return err
+		}
+		if !strings.HasPrefix(g.key, "00") { // one in 256 forgets for the others
+			return nil
+		}
+		return dropOldLimits(tx, tx.Now()-forgetFailure.Microseconds())
 	})
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if _, known := l.memory[key]; !known && len(l.memory) >= mostInMemory {
-		for victim := range l.memory { // any: who fills the memory gains one more guess at a random account
-			delete(l.memory, victim)
-			break
-		}
-	}
-	l.memory[key] = l.memory[key].oneMore(l.clock().UnixMicro())
+	l.memory.Change(g.key, func(old limit) limit { return old.oneMore(l.clock().UnixMicro()) })
 	return nil
+}
+
+// succeeded forgets the failures. One that cannot be forgotten only delays: it
+// never keeps somebody with the right password out.
+func (g guess) succeeded(ctx context.Context) {
+	if !g.counted {
+		return // as nearly always: that spares the control database a transaction
+	}
+	g.limits.memory.Drop(g.key)
+	_ = g.limits.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return dropLimit(tx, g.key) })
+}
+
+// limit is how an account stands.
+type limit struct {
+	Failures     int64 `db:"failures"` // in a row
+	BlockedUntil int64 `db:"blocked_until"`
+	UpdatedAt    int64 `db:"updated_at"`
 }
 
 // oneMore is the limit after one more failure, at a time in microseconds.
@@ -99,13 +123,4 @@ func (l limit) oneMore(now int64) limit {
 		l.BlockedUntil = now + min(longestBlock, time.Second<<min(over-1, 20)).Microseconds()
 	}
 	return l
-}
-
-// succeeded forgets the failures. One that cannot be forgotten only delays: it
-// never keeps somebody with the right password out.
-func (l *limits) succeeded(ctx context.Context, key string) {
-	l.mu.Lock()
-	delete(l.memory, key)
-	l.mu.Unlock()
-	_ = l.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return dropLimit(tx, key) })
 }

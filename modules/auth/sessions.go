@@ -165,8 +165,8 @@ type lookUp func(tx backends.Tx) (*customers.Customer, error)
 // comeIn verifies an account's password, within the limits of guessing at its
 // address, and begins a session.
 func (s *Sessions) comeIn(ctx context.Context, shop backends.StorefrontID, key string, account lookUp, password string, from Client) (*Granted, error) {
-	limit := s.limits.key(shop, key)
-	if err := s.limits.check(ctx, limit); err != nil {
+	try, err := s.limits.begin(ctx, s.limits.key(shop, key))
+	if err != nil {
 		return nil, err
 	}
 	c, err := s.find(ctx, shop, account)
@@ -178,7 +178,7 @@ func (s *Sessions) comeIn(ctx context.Context, shop backends.StorefrontID, key s
 		return nil, err
 	}
 	if !same || !c.Active() {
-		return nil, errors.Join(s.limits.failed(ctx, limit), errCredentials)
+		return nil, errors.Join(try.failed(ctx), errCredentials)
 	}
 	session := newSession(c.ID, from)
 	tried := c.PasswordHash
@@ -195,7 +195,7 @@ func (s *Sessions) comeIn(ctx context.Context, shop backends.StorefrontID, key s
 	if err != nil {
 		return nil, err
 	}
-	s.limits.succeeded(ctx, limit)
+	try.succeeded(ctx)
 	return s.grant(ctx, shop, c, session)
 }
 

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"smartseller/backends"
-	"smartseller/platform/control"
 	"smartseller/platform/ids"
 )
 
@@ -79,51 +78,5 @@ func revokeSession(tx backends.Tx, id, reason string) error {
 
 func audit(tx backends.Tx, customer, event string, from Client) error {
 	_, err := tx.Exec(insertAudit, ids.New(), customer, event, from.prefix(), cut(from.UserAgent, 200), tx.Now().UnixMicro())
-	return err
-}
-
-// findSigningKey finds a storefront's current key; id "" when it has none.
-func findSigningKey(tx control.Tx, storefront backends.StorefrontID) (id string, sealed []byte, err error) {
-	var row struct {
-		ID     string `db:"kid"`
-		Sealed []byte `db:"sealed_private_key"`
-	}
-	err = tx.Get(&row, `SELECT kid, sealed_private_key FROM signing_keys WHERE storefront_id = $1 AND retired_at IS NULL
-		ORDER BY created_at, kid LIMIT 1`, string(storefront))
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
-	return row.ID, row.Sealed, err
-}
-
-func insertSigningKey(tx control.Tx, storefront backends.StorefrontID, id string, public, sealed []byte) error {
-	_, err := tx.Exec(`INSERT INTO signing_keys (storefront_id, kid, algorithm, public_key, sealed_private_key, created_at)
-		VALUES ($1, $2, 'EdDSA', $3, $4, $5)`, string(storefront), id, public, sealed, tx.Now())
-	return err
-}
-
-type limit struct {
-	Failures     int64 `db:"failures"`
-	BlockedUntil int64 `db:"blocked_until"`
-	UpdatedAt    int64 `db:"updated_at"`
-}
-
-func findLimit(tx control.Tx, key string) (l limit, err error) {
-	err = tx.Get(&l, `SELECT failures, blocked_until, updated_at FROM login_limits WHERE id = $1`, key)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
-	return l, err
-}
-
-func saveLimit(tx control.Tx, key string, l limit) error {
-	_, err := tx.Exec(`INSERT INTO login_limits (id, tat, failures, blocked_until, updated_at) VALUES ($1, 0, $2, $3, $4)
-		ON CONFLICT (id) DO UPDATE SET failures = excluded.failures, blocked_until = excluded.blocked_until, updated_at = excluded.updated_at`,
-		key, l.Failures, l.BlockedUntil, tx.Now())
-	return err
-}
-
-func dropLimit(tx control.Tx, key string) error {
-	_, err := tx.Exec(`DELETE FROM login_limits WHERE id = $1`, key)
 	return err
 }

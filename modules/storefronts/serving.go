@@ -3,10 +3,10 @@ package storefronts
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"smartseller/backends"
+	"smartseller/platform/cache"
 	"smartseller/platform/clock"
 )
 
@@ -19,9 +19,7 @@ const (
 // need the control database: while that is away, storefronts serve on.
 type serving struct {
 	clock clock.Clock
-
-	mu    sync.Mutex
-	known map[string]sighting
+	known *cache.Cache[string, sighting]
 }
 
 type sighting struct {
@@ -29,31 +27,17 @@ type sighting struct {
 	at         time.Time
 }
 
-func newServing(c clock.Clock) *serving { return &serving{clock: c, known: map[string]sighting{}} }
+func newServing(c clock.Clock) *serving {
+	return &serving{clock: c, known: cache.New[string, sighting](servingMost)}
+}
 
 func (v *serving) get(slug string) (seen sighting, fresh, ok bool) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	seen, ok = v.known[slug]
+	seen, ok = v.known.Get(slug)
 	return seen, ok && v.clock().Sub(seen.at) < servingFresh, ok
 }
 
 func (v *serving) put(slug string, s Storefront) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if _, ok := v.known[slug]; !ok && len(v.known) >= servingMost {
-		for victim := range v.known { // any: it costs one look-up to bring back
-			delete(v.known, victim)
-			break
-		}
-	}
-	v.known[slug] = sighting{storefront: s, at: v.clock()}
-}
-
-func (v *serving) drop(slug string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	delete(v.known, slug)
+	v.known.Put(slug, sighting{storefront: s, at: v.clock()})
 }
 
 // Serving finds the storefront that a slug names, for its own API: as it was at
@@ -72,7 +56,7 @@ func (s *Service) Serving(ctx context.Context, slug string) (Storefront, error) 
 	case err == nil:
 		s.serving.put(slug, found)
 	case errors.Is(err, backends.ErrNoStorefront):
-		s.serving.drop(slug)
+		s.serving.known.Drop(slug)
 	case known && ctx.Err() == nil:
 		return seen.storefront, nil
 	}
