@@ -8,11 +8,66 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
+	"strings"
+
+	"smartseller/platform/fault"
 )
 
 type planCommand struct {
 	Statistics planStatistics `cmd:"" help:"Say what is known of storefronts: rows, bytes, rates." example:"smartseller plan statistics demo"`
+	Propose    planPropose    `cmd:"" help:"Say which moves a policy wants, and why; nothing is changed." example:"smartseller plan propose --policy policy.yaml"`
+}
+
+type planPropose struct {
+	remote
+	output
+	Policy string `required:"" type:"path" placeholder:"FILE" help:"A policy in YAML."`
+}
+
+func readPolicy(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		err = fault.New(fault.Invalid, "unreadable_policy", "The policy cannot be read: %v.", err)
+	}
+	return string(text), err
+}
+
+// proposals is what a policy says.
+type proposals struct {
+	Proposals []struct{ Slug, Source, Target, Rule, Reason string }
+	Total     int `json:"proposals_total"`
+	Unplaced  []struct{ Slug, Rule, Reason string }
+	Without   int `json:"unplaced_total"`
+	Cooling   int
+	Moving    int
+	Uncounted int
+}
+
+func (p proposals) String() string {
+	var b strings.Builder
+	for _, one := range p.Proposals {
+		fmt.Fprintf(&b, "%-24s %s -> %s  %s: %s\n", one.Slug, one.Source, one.Target, one.Rule, one.Reason)
+	}
+	for _, one := range p.Unplaced {
+		fmt.Fprintf(&b, "%-24s no room  %s: %s\n", one.Slug, one.Rule, one.Reason)
+	}
+	fmt.Fprintf(&b, "%d moves proposed, %d without room; left alone: %d moved lately, %d being moved; %d not counted yet\n", p.Total, p.Without, p.Cooling, p.Moving, p.Uncounted)
+	return b.String()
+}
+
+// Run prints what the policy wants.
+func (c *planPropose) Run(ctx context.Context, out io.Writer) error {
+	policy, err := readPolicy(c.Policy)
+	if err != nil {
+		return err
+	}
+	var said json.RawMessage
+	if err := c.call(ctx, http.MethodPost, "/api/admin/plan-proposals", map[string]any{"policy": policy}, &said); err != nil {
+		return err
+	}
+	return answer(c.output, out, said, proposals.String)
 }
 
 type planStatistics struct {

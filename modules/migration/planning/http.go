@@ -27,10 +27,41 @@ type refInput struct {
 	Ref string `path:"ref" maxLength:"63" doc:"Id or slug"`
 }
 
+type policyInput struct {
+	Body struct {
+		Policy string `json:"policy" maxLength:"65536" doc:"YAML; see the planner's README"`
+	}
+}
+
+const shown = 1000 // proposals in an answer
+
+type proposalsOutput struct {
+	Body struct {
+		Verdict
+		Proposals      []Proposal `json:"proposals" doc:"The first 1000"`
+		ProposalsTotal int        `json:"proposals_total"`
+		Unplaced       []Unplaced `json:"unplaced" doc:"Moves that are wanted and have no room; the first 1000"`
+		UnplacedTotal  int        `json:"unplaced_total"`
+	}
+}
+
 // Routes adds the operations of the planner.
 func Routes(server *httpx.Server, s *Service) {
 	statisticsRoutes(server, s)
+	httpx.Register(server, huma.Operation{
+		OperationID: "propose-moves", Method: http.MethodPost, Path: "/api/admin/plan-proposals", Summary: "Say which moves a policy wants, and why; nothing is changed",
+		Security: httpx.Admin,
+	}, func(ctx context.Context, in *policyInput) (*proposalsOutput, error) {
+		v, err := s.Propose(ctx, in.Body.Policy)
+		out := &proposalsOutput{}
+		out.Body.Verdict = v
+		out.Body.Proposals, out.Body.ProposalsTotal = first(v.Proposals), len(v.Proposals)
+		out.Body.Unplaced, out.Body.UnplacedTotal = first(v.Unplaced), len(v.Unplaced)
+		return out, err
+	})
 }
+
+func first[T any](all []T) []T { return append([]T{}, all[:min(shown, len(all))]...) }
 
 func statisticsRoutes(server *httpx.Server, s *Service) {
 	httpx.Register(server, huma.Operation{

@@ -3,17 +3,21 @@ package planning
 import (
 	"context"
 
+	"smartseller/backends"
 	"smartseller/platform/control"
 )
 
 // Service is what operators ask of the planner. Safe for concurrent use; any instance
 // answers for all.
 type Service struct {
-	db *control.DB
+	db      *control.DB
+	catalog *backends.Catalog
 }
 
 // NewService makes the service.
-func NewService(db *control.DB) *Service { return &Service{db: db} }
+func NewService(db *control.DB, directory *backends.Directory) *Service {
+	return &Service{db: db, catalog: directory.Catalog()}
+}
 
 // Statistics reads what is known of up to limit storefronts, by id, after the one
 // with the id after.
@@ -32,4 +36,34 @@ func (s *Service) StatisticsOf(ctx context.Context, ref string) (out *Statistics
 		return err
 	})
 	return out, err
+}
+
+// Propose says what a policy, in YAML, wants of the fleet as it is now. It changes
+// nothing; an error of the policy names the line and the key.
+func (s *Service) Propose(ctx context.Context, policy string) (v Verdict, err error) {
+	words, err := s.vocabulary(ctx)
+	if err != nil {
+		return v, err
+	}
+	p, err := ParsePolicy(policy, words)
+	if err != nil {
+		return v, err
+	}
+	fleet, now, err := s.fleet(ctx, p.Tables())
+	if err != nil {
+		return v, err
+	}
+	return Evaluate(fleet, words.Backends, p, now), nil
+}
+
+// vocabulary is what a policy may name here.
+func (s *Service) vocabulary(ctx context.Context) (v Vocabulary, err error) {
+	for _, t := range s.catalog.Moving() {
+		v.Tables = append(v.Tables, t.Name)
+	}
+	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		v.Backends, err = readKinds(tx)
+		return err
+	})
+	return v, err
 }

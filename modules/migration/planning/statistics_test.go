@@ -16,6 +16,7 @@ import (
 	"smartseller/platform/control"
 	"smartseller/platform/control/controltest"
 	"smartseller/platform/crypto"
+	"smartseller/platform/fault"
 	"smartseller/platform/pgserver/pgtest"
 )
 
@@ -72,7 +73,7 @@ func newWorld(t *testing.T, db *control.DB) *world {
 	w.router = backends.NewRouter(w.directory, w.stores, backends.RouterOptions{})
 	w.shops = storefronts.NewService(w.db, w.directory, w.stores)
 	w.gatherer = planning.NewGatherer(w.db, w.router.Traffic(), w.directory, w.stores, slog.New(slog.NewTextHandler(t.Output(), nil)))
-	w.service = planning.NewService(w.db)
+	w.service = planning.NewService(w.db, w.directory)
 	t.Cleanup(func() {
 		require.NoError(t, w.stores.Close())
 		require.NoError(t, w.directory.Close())
@@ -198,4 +199,35 @@ func hourIsForgotten(t *testing.T, w *world) {
 		w.router.Traffic().Add(id, backends.Traffic{Requests: r.n, At: r.at})
 		require.InDelta(t, r.want, w.statistics(t, "toys").RequestsPerSecond, 1e-9)
 	}
+}
+
+func TestAPolicyProposesForTheFleet(t *testing.T) { onBoth(t, proposesForTheFleet) }
+
+func proposesForTheFleet(t *testing.T, w *world) {
+	ctx := context.Background()
+	for n := range 4 {
+		id := w.shop(t, fmt.Sprintf("shop-%d", n))
+		for row := range n {
+			w.write(t, id, addCounter, fmt.Sprint(row))
+		}
+	}
+	require.NoError(t, w.gatherer.Report(ctx))
+	require.NoError(t, w.gatherer.Count(ctx))
+	const policy = "rules: [{name: some, all: [counters > 1], to: two}]"
+	v, err := w.service.Propose(ctx, policy)
+	require.NoError(t, err)
+	require.Equal(t, []string{"shop-2 -> two (some)", "shop-3 -> two (some)"}, proposed(v))
+
+	require.NoError(t, w.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		_, err := tx.Exec(`INSERT INTO moves (id, storefront_id, source_backend, source_made_at_epoch, target_backend, target_made_at_epoch, source_epoch,
+			phase, resume_phase, cut, intent, gen, owner, lease_until, options, stats, cause, advice, receipt, requested_by, reason, created_at, updated_at, ended_at)
+			VALUES ('m', $1, 'one', 1, 'two', 2, 1, 'copying', '', '', '', 1, '', 0, '{}', '{}', '', '', '', '', '', 0, 0, NULL)`, string(v.Proposals[0].Storefront))
+		return err
+	}))
+	v, err = w.service.Propose(ctx, policy)
+	require.NoError(t, err)
+	require.Equal(t, []string{"shop-3 -> two (some)"}, proposed(v))
+	require.Equal(t, 1, v.Moving)
+	_, err = w.service.Propose(ctx, "rules: [{name: some, all: [customers > 1], to: two}]")
+	require.Equal(t, fault.Invalid, fault.Of(err).Kind, "there is no such table here")
 }

@@ -1,0 +1,268 @@
+package planning
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"smartseller/backends"
+)
+
+// Proposal is a move that a policy wants, and why.
+type Proposal struct {
+	Storefront backends.StorefrontID `json:"storefront_id"`
+	Slug       string                `json:"slug"`
+	Source     string                `json:"source"`
+	Target     string                `json:"target"`
+	Rule       string                `json:"rule" doc:"The rule's name, or rebalance"`
+	Reason     string                `json:"reason"`
+	Rows       int64                 `json:"rows"`
+	Bytes      int64                 `json:"bytes"`
+}
+
+// Unplaced is a move that a policy wants and for which there is no room.
+type Unplaced struct {
+	Storefront backends.StorefrontID `json:"storefront_id,omitempty" doc:"Absent: a backend that stays too full"`
+	Slug       string                `json:"slug,omitempty"`
+	Rule       string                `json:"rule" doc:"The rule's name, or rebalance"`
+	Reason     string                `json:"reason"`
+}
+
+// Verdict is what a policy says of a fleet at one time.
+type Verdict struct {
+	Proposals []Proposal `json:"-"`
+	Unplaced  []Unplaced `json:"-"`
+	Cooling   int        `json:"cooling" doc:"Storefronts that would move, had they not come to where they are just now"`
+	Moving    int        `json:"moving" doc:"Storefronts that are left alone because a move of theirs is open or planned"`
+	Uncounted int        `json:"uncounted" doc:"Storefronts whose rows are not counted yet: conditions on them do not hold"`
+}
+
+// evaluation is a policy on its way through a fleet.
+type evaluation struct {
+	*Policy
+	kinds   map[string]backends.Kind
+	now     time.Time
+	load    map[string]map[string]float64 // backend -> measure -> what it carries, after the proposals
+	shops   map[string]int
+	verdict Verdict
+}
+
+// Evaluate applies a policy to a fleet: a function of its arguments alone.
+//
+// It does not make a storefront swing to and fro: with the same statistics it moves
+// none a second time. A storefront is held where a rule brought it as long as the
+// rule's conditions hold with thresholds that are Hysteresis less strict; it is moved
+// only to a place at which it would be held or no rule would move it; and what comes
+// to a backend leaves that below the mark down to which full ones are relieved.
+func Evaluate(fleet []*Shop, kinds map[string]backends.Kind, p *Policy, now time.Time) Verdict {
+	e := &evaluation{Policy: p, kinds: kinds, now: now, load: map[string]map[string]float64{}, shops: map[string]int{}}
+	for _, s := range fleet {
+		e.carry(s, s.Backend, 1)
+	}
+	placed := map[backends.StorefrontID]bool{}
+	for _, s := range fleet {
+		if e.applyRules(s) {
+			placed[s.ID] = true
+		}
+	}
+	if p.Above > 0 {
+		e.rebalance(fleet, placed)
+	}
+	return e.verdict
+}
+
+// carry adds a storefront to what a backend carries; sign -1 takes it away.
+func (e *evaluation) carry(s *Shop, backend string, sign float64) {
+	e.shops[backend] += int(sign)
+	for measure := range e.Capacities[backend] {
+		if e.load[backend] == nil {
+			e.load[backend] = map[string]float64{}
+		}
+		e.load[backend][measure] += sign * s.measure(measure, e.now)
+	}
+}
+
+// fill is the greatest share of a backend's capacities that is taken, with one more
+// storefront or (nil) as it is.
+func (e *evaluation) fill(backend string, more *Shop) (share float64, measure string) {
+	for _, m := range slices.Sorted(maps.Keys(e.Capacities[backend])) {
+		carried := e.load[backend][m]
+		if more != nil {
+			carried += more.measure(m, e.now)
+		}
+		if part := carried / e.Capacities[backend][m]; part > share {
+			share, measure = part, m
+		}
+	}
+	return share, measure
+}
+
+// holds says whether a rule's conditions hold, thresholds less strict by a share.
+func (r *Rule) holds(s *Shop, now time.Time, slack float64) (because []string, ok bool) {
+	for _, c := range r.When {
+		value, threshold := s.measure(c.Measure, now), c.Threshold*(1-slack)
+		if c.Less {
+			threshold = c.Threshold * (1 + slack)
+		}
+		if (s.Counted || !counted(c.Measure)) && (c.Less && value < threshold || !c.Less && value > threshold) {
+			because = append(because, fmt.Sprintf("%s is %s (%s)", c.Measure, written(c.Measure, value), c.Text))
+		} else if r.All {
+			return nil, false
+		}
+	}
+	return because, len(because) > 0
+}
+
+// written is a measured value for people.
+func written(measure string, value float64) string {
+	switch {
+	case measure == measureIdle:
+		return fmt.Sprintf("%.0f days", value/86400)
+	case value == float64(int64(value)):
+		return fmt.Sprintf("%.0f", value)
+	}
+	return fmt.Sprintf("%.2f", value)
+}
+
+// decide finds the rule that speaks for a storefront if it were on a backend, and
+// whether it holds it there.
+func (e *evaluation) decide(s *Shop, at string) (r *Rule, because []string, held bool) {
+	for i := range e.Rules {
+		r := &e.Rules[i]
+		if slices.Contains(r.To, at) {
+			if _, ok := r.holds(s, e.now, e.Hysteresis); ok {
+				return r, nil, true
+			}
+			continue
+		}
+		if len(r.From) > 0 && !slices.Contains(r.From, at) {
+			continue
+		}
+		if because, ok := r.holds(s, e.now, 0); ok {
+			return r, because, false
+		}
+	}
+	return nil, nil, false
+}
+
+// applyRules proposes the move that a rule wants; true when it did.
+func (e *evaluation) applyRules(s *Shop) bool {
+	if !s.Counted {
+		e.verdict.Uncounted++
+	}
+	r, because, held := e.decide(s, s.Backend)
+	switch {
+	case r == nil || held:
+		return false
+	case s.Moving:
+		e.verdict.Moving++
+		return false
+	case e.cooling(s):
+		e.verdict.Cooling++
+		return false
+	}
+	target, why := e.choose(s, r.To)
+	if target == "" {
+		e.verdict.Unplaced = append(e.verdict.Unplaced, Unplaced{Storefront: s.ID, Slug: s.Slug, Rule: r.Name, Reason: why})
+		return false
+	}
+	e.propose(s, target, r.Name, strings.Join(because, "; "))
+	return true
+}
+
+func (e *evaluation) cooling(s *Shop) bool {
+	return e.now.Sub(time.UnixMicro(s.PlacedAt)) < e.CoolDown
+}
+
+func (e *evaluation) propose(s *Shop, target, rule, reason string) {
+	e.carry(s, s.Backend, -1)
+	e.carry(s, target, 1)
+	e.verdict.Proposals = append(e.verdict.Proposals, Proposal{
+		Storefront: s.ID, Slug: s.Slug, Source: s.Backend, Target: target, Rule: rule, Reason: reason, Rows: s.Rows, Bytes: s.Bytes,
+	})
+}
+
+// choose finds the emptiest backend that a storefront may go to and would stay at; ""
+// and why when there is none.
+func (e *evaluation) choose(s *Shop, among []string) (target, why string) {
+	why = "no backend for it is registered"
+	type candidate struct {
+		name  string
+		share float64
+	}
+	var best *candidate
+	for _, name := range among {
+		if name == s.Backend || e.kinds[name] == "" {
+			continue
+		}
+		share, measure := e.fill(name, s)
+		if e.Above > 0 && share > e.LowWater() {
+			why = fmt.Sprintf("%s would carry %.0f %% of its %s, more than %.0f %%: raise its capacity or register another backend", name, 100*share, measure, 100*e.LowWater())
+			continue
+		}
+		if r, _, held := e.decide(s, name); r != nil && !held {
+			why = fmt.Sprintf("rule %s would move it on from %s at once", r.Name, name)
+			continue
+		}
+		if best == nil || cmp.Or(cmp.Compare(share, best.share), cmp.Compare(e.shops[name], e.shops[best.name])) < 0 {
+			best = &candidate{name, share}
+		}
+	}
+	if best == nil {
+		return "", why
+	}
+	return best.name, ""
+}
+
+// rebalance relieves backends that are too full, of few large storefronts rather than
+// of many small ones, down to the low-water mark.
+func (e *evaluation) rebalance(fleet []*Shop, placed map[backends.StorefrontID]bool) {
+	for _, full := range slices.Sorted(maps.Keys(e.Capacities)) {
+		share, measure := e.fill(full, nil)
+		if share <= e.Above {
+			continue
+		}
+		var there []*Shop
+		for _, s := range fleet {
+			if s.Backend == full && !placed[s.ID] && s.measure(measure, e.now) > 0 {
+				there = append(there, s)
+			}
+		}
+		slices.SortStableFunc(there, func(a, b *Shop) int { return cmp.Compare(b.measure(measure, e.now), a.measure(measure, e.now)) })
+		for _, s := range there {
+			if share, measure = e.fill(full, nil); share <= e.LowWater() {
+				break
+			}
+			e.relieve(s, fmt.Sprintf("%s carries %.0f %% of its %s, more than %.0f %%", full, 100*share, measure, 100*e.LowWater()))
+		}
+		if share, measure = e.fill(full, nil); share > e.Above {
+			e.verdict.Unplaced = append(e.verdict.Unplaced, Unplaced{
+				Rule: "rebalance", Reason: fmt.Sprintf("%s still carries %.0f %% of its %s, and no backend of its kind with a capacity can take more", full, 100*share, measure),
+			})
+		}
+	}
+}
+
+func (e *evaluation) relieve(s *Shop, reason string) {
+	switch {
+	case s.Moving:
+		e.verdict.Moving++
+		return
+	case e.cooling(s):
+		e.verdict.Cooling++
+		return
+	}
+	var among []string // of the same kind, and of known capacity
+	rule, _, _ := e.decide(s, s.Backend)
+	for _, name := range slices.Sorted(maps.Keys(e.Capacities)) {
+		if e.kinds[name] == e.kinds[s.Backend] && (rule == nil || slices.Contains(rule.To, name)) {
+			among = append(among, name)
+		}
+	}
+	if target, _ := e.choose(s, among); target != "" {
+		e.propose(s, target, "rebalance", reason)
+	}
+}
