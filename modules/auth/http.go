@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -118,7 +117,7 @@ func Routes(server *httpx.Server, admins *Service, s *Sessions) {
 		})
 	httpx.Register(server, operation("logout", "End the session", http.StatusNoContent),
 		func(ctx context.Context, in *logoutInput) (*struct{}, error) {
-			return nil, s.Logout(ctx, in.Slug, strings.TrimPrefix(in.Authorization, "Bearer "), in.Body.RefreshToken, in.client(ctx))
+			return nil, s.Logout(ctx, in.Slug, httpx.BearerToken(in.Authorization), in.Body.RefreshToken, in.client(ctx))
 		})
 }
 

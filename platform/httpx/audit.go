@@ -54,16 +54,18 @@ func audited[I, O any](s *Server, operation string, handle func(context.Context,
 		if err != nil {
 			return nil, err
 		}
+		outcome := "internal" // of a panic, if nothing else is said
+		defer func() {
+			// Whoever asked may be gone by now: what was done is done.
+			ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			if err := finish(ending, outcome); err != nil {
+				s.log.WarnContext(ctx, "the outcome of an admin's change was not written down", "request", RequestID(ctx), "error", err)
+			}
+		}()
 		out, err := handle(ctx, in)
-		outcome := "done"
-		if err != nil {
+		if outcome = "done"; err != nil {
 			outcome = fault.Of(err).Code
-		}
-		// Whoever asked may be gone by now: what was done is done.
-		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		if err := finish(ending, outcome); err != nil {
-			s.log.WarnContext(ctx, "the outcome of an admin's change was not written down", "request", RequestID(ctx), "error", err)
 		}
 		return out, err
 	}

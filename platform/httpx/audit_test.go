@@ -54,6 +54,9 @@ func TestChangesOfAdminsAreWrittenDown(t *testing.T) {
 	})
 	handle := func(_ context.Context, in *lampInput) (*struct{}, error) {
 		made++
+		if in.Body.Watts > 1000 {
+			panic("blown")
+		}
 		if in.Body.Watts > 100 {
 			return nil, fault.New(fault.Conflict, "too_bright", "Too bright.")
 		}
@@ -75,13 +78,14 @@ func TestChangesOfAdminsAreWrittenDown(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, ask("POST", "/hall/lamps", "writer", `{"name":"north","watts":40,"key":"secret"}`))
 	require.Equal(t, []httpx.Change{{Operation: "hang-lamp", Subject: "hall/north", Details: map[string]any{"watts": 40}, Address: "192.0.2.1"}}, written)
 	require.Equal(t, http.StatusConflict, ask("POST", "/hall/lamps", "writer", `{"name":"north","watts":400}`))
-	require.Equal(t, []string{"done", "too_bright"}, outcomes)
+	require.Equal(t, http.StatusInternalServerError, ask("POST", "/hall/lamps", "writer", `{"name":"north","watts":4000}`))
+	require.Equal(t, []string{"done", "too_bright", "internal"}, outcomes)
 
 	require.Equal(t, http.StatusForbidden, ask("POST", "/hall/lamps", "reader", `{"name":"north"}`))
 	require.Equal(t, http.StatusNoContent, ask("GET", "/hall/lamps", "reader", ``))
 	require.Equal(t, http.StatusUnprocessableEntity, ask("POST", "/hall/lamps", "writer", `{"name":1}`))
 	require.Equal(t, http.StatusNoContent, ask("POST", "/hall/open", "", `{"name":"north"}`))
-	require.Len(t, written, 2, "what was refused at the door, reads, and what is no admin's")
+	require.Len(t, written, 3, "what was refused at the door, reads, and what is no admin's")
 
 	before := made
 	broken = errors.New("no space left")

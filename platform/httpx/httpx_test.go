@@ -1,6 +1,7 @@
 package httpx_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -80,6 +81,8 @@ func TestEveryErrorIsAProblem(t *testing.T) {
 		"no token":       {"GET", "/inner", "", "", "", 401, "token_required", ""},
 		"a wrong token":  {"GET", "/inner", "", "", "wrong", 401, "invalid_token", ""},
 		"a right token":  {"GET", "/inner", "", "", "right", 200, "", ""},
+		"lower-case":     {"GET", "/inner", "", "", "right", 200, "", ""},
+		"another scheme": {"GET", "/inner", "", "", "right", 401, "token_required", ""},
 		"the docs":       {"GET", "/docs", "", "", "", 200, "", ""},
 		"the document":   {"GET", "/openapi.json", "", "", "", 200, "", ""},
 		"openapi, wrong": {"POST", "/openapi.json", "", "", "", 405, "method_not_allowed", ""},
@@ -89,7 +92,8 @@ func TestEveryErrorIsAProblem(t *testing.T) {
 			r := httptest.NewRequest(c.method, c.path, strings.NewReader(c.body))
 			r.Header.Set("Content-Type", c.contentType)
 			if c.token != "" {
-				r.Header.Set("Authorization", "Bearer "+c.token)
+				scheme := map[string]string{"lower-case": "bearer", "another scheme": "Basic"}[name]
+				r.Header.Set("Authorization", cmp.Or(scheme, "Bearer")+" "+c.token)
 			}
 			w := httptest.NewRecorder()
 			s.Handler().ServeHTTP(w, r)

@@ -86,7 +86,11 @@ func newProblem(ctx context.Context, e *fault.Error) *Problem {
 // problemOf turns any error into its document and logs what only we may know.
 func problemOf(ctx context.Context, log *slog.Logger, err error) *Problem {
 	e := fault.Of(err)
-	log.Log(ctx, e.Kind.Meaning().Level, "request refused", "request", RequestID(ctx), "code", e.Code, "error", err)
+	level := e.Kind.Meaning().Level
+	if left(ctx) {
+		level = slog.LevelInfo // what was under way broke off: nothing is wrong
+	}
+	log.Log(ctx, level, "request refused", "request", RequestID(ctx), "code", e.Code, "error", err)
 	return newProblem(ctx, e)
 }
 

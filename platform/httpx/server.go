@@ -146,6 +146,22 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, notice, grace time.D
 	return server.Close()
 }
 
+// answerWithin bounds how long a client may take to receive an answer, and each part
+// of a stream: one that does not read would keep a goroutine for ever.
+const answerWithin = time.Minute
+
+// writeUntil bounds what is written next; the zero time: not at all. What serves tests
+// without a connection knows no deadlines.
+func writeUntil(r *echo.Response, deadline time.Time) {
+	_ = http.NewResponseController(r).SetWriteDeadline(deadline)
+}
+
+// clientLeft is the status of an answer that nobody waited for, as nginx counts it.
+const clientLeft = 499
+
+// left says that whoever asked is not there any more.
+func left(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
+
 // around gives a request its id and its security headers, and turns a panic into
 // a problem.
 func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
@@ -162,6 +178,8 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 		if !s.Ready() {
 			h.Set("Connection", "close")
 		}
+		writeUntil(c.Response(), time.Time{}) // that of the request before, on the same connection
+		c.Response().Before(func() { writeUntil(c.Response(), time.Now().Add(answerWithin)) })
 		began := time.Now()
 		defer func() {
 			if r := recover(); r != nil {
@@ -172,7 +190,11 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 				s.handleError(err, c)
 				err = nil
 			}
-			s.observe(c.Request().Method, c.Path(), c.Response().Status, time.Since(began))
+			status := c.Response().Status
+			if status >= http.StatusInternalServerError && left(ctx) {
+				status = clientLeft
+			}
+			s.observe(c.Request().Method, c.Path(), status, time.Since(began))
 		}()
 		return next(c)
 	}
@@ -196,12 +218,20 @@ func (s *Server) authenticate(c huma.Context, next func(huma.Context)) {
 func (s *Server) check(c huma.Context, scheme string) (context.Context, error) {
 	missing := fault.New(fault.Unauthorized, "token_required", "This endpoint needs an Authorization header with a bearer token.")
 	missing.Header = map[string]string{"WWW-Authenticate": "Bearer"}
-	token, ok := strings.CutPrefix(c.Header("Authorization"), "Bearer ")
-	check := s.auth[scheme]
-	if !ok || token == "" || check == nil {
+	token, check := BearerToken(c.Header("Authorization")), s.auth[scheme]
+	if token == "" || check == nil {
 		return nil, missing
 	}
 	return check(c.Context(), Credentials{Token: token, Slug: c.Param("slug"), Changes: changes(c.Operation())})
+}
+
+// BearerToken is the token in an Authorization header, RFC 6750; "" when it has none.
+func BearerToken(header string) string {
+	scheme, token, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
 }
 
 func (s *Server) refuse(c huma.Context, p *Problem) {

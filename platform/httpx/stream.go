@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
 )
 
 // StreamEvent is one Server-Sent Event. ID grows, so that a client that was cut
@@ -51,6 +52,7 @@ func (s *Server) Stream(in StreamInput, next func(ctx context.Context, after int
 	}
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		c.SetHeader("Content-Type", "text/event-stream")
+		response := humaecho.UnwrapV4(c).Response()
 		flush := func() {}
 		if f, ok := c.BodyWriter().(http.Flusher); ok {
 			flush = f.Flush
@@ -59,9 +61,13 @@ func (s *Server) Stream(in StreamInput, next func(ctx context.Context, after int
 		defer tick.Stop()
 		for said := (time.Time{}); ; {
 			events, last, err := next(c.Context(), after)
-			if err != nil {
-				return // the client comes again with its last id
+			if err != nil { // the client comes again with its last id
+				if !left(c.Context()) {
+					s.log.WarnContext(c.Context(), "an event stream broke off", "request", RequestID(c.Context()), "error", err)
+				}
+				return
 			}
+			writeUntil(response, time.Now().Add(answerWithin))
 			for _, e := range events {
 				if _, err := fmt.Fprintf(c.BodyWriter(), "id: %d\nevent: %s\ndata: %s\n\n", e.ID, e.Kind, e.Data); err != nil {
 					return
