@@ -222,15 +222,26 @@ func (d *Directory) Holding(ctx context.Context) (map[string]int64, error) {
 }
 
 // Placement reads where a storefront is, now. ErrNoStorefront when it is nowhere.
-func (d *Directory) Placement(ctx context.Context, storefront StorefrontID) (Placement, error) {
+func (d *Directory) Placement(ctx context.Context, storefront StorefrontID) (p Placement, err error) {
+	err = d.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		p, err = placement(tx.Get, storefront)
+		return err
+	})
+	return p, err
+}
+
+// HoldPlacement is Placement within a transaction that keeps it from changing.
+func (d *Directory) HoldPlacement(tx control.Tx, storefront StorefrontID) (Placement, error) {
+	return placement(tx.GetLocked, storefront)
+}
+
+func placement(get func(dst any, text string, args ...any) error, storefront StorefrontID) (Placement, error) {
 	var row struct {
 		Backend string `db:"backend"`
 		Made    int64  `db:"made_at_epoch"`
 		Epoch   int64  `db:"epoch"`
 	}
-	err := d.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		return tx.Get(&row, `SELECT backend, made_at_epoch, epoch FROM placements WHERE storefront_id = $1`, string(storefront))
-	})
+	err := get(&row, `SELECT backend, made_at_epoch, epoch FROM placements WHERE storefront_id = $1`, string(storefront))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Placement{}, ErrNoStorefront
 	}

@@ -16,7 +16,14 @@ import (
 )
 
 // Classify implements sqlstore.Dialect.
-func (d *Dialect) Classify(err error) error { return classify(err) }
+func (d *Dialect) Classify(err error) error {
+	var p *pq.Error
+	if d.Alone && errors.As(err, &p) && p.Code == "42P01" && !classified(err) {
+		// No such table in a database of its own: whoever made that died before its schema.
+		return fmt.Errorf("%w: %w", backends.ErrNoPlace, err)
+	}
+	return classify(err)
+}
 
 // shardSuffix is what a distributed Postgres puts behind a constraint's name.
 var shardSuffix = regexp.MustCompile(`_[0-9]{5,}$`)

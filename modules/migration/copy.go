@@ -58,7 +58,7 @@ func (x *run) makeTarget(ctx context.Context) error {
 	}
 	err = x.acquire(ctx, x.m.Target, &x.target)
 	if errors.Is(err, backends.ErrStaleToken) {
-		if err = x.clearLeftovers(ctx); err == nil {
+		if err = x.clearTarget(ctx); err == nil {
 			err = x.acquire(ctx, x.m.Target, &x.target)
 		}
 	}
@@ -69,28 +69,6 @@ func (x *run) makeTarget(ctx context.Context) error {
 		return err
 	}
 	return x.checkSchema(ctx)
-}
-
-func (x *run) clearLeftovers(ctx context.Context) error {
-	old, release, err := x.stores.Acquire(ctx, x.m.Target)
-	if err != nil {
-		return err
-	}
-	defer release()
-	f, err := old.Fence(ctx)
-	if err != nil {
-		return err
-	}
-	ended := false
-	err = x.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		m, err := readMove(tx, f.Move, false)
-		ended = err == nil && m.EndedAt != nil && m.Phase != Completed
-		return err
-	})
-	if err != nil || !ended {
-		return fmt.Errorf("%w, of move %s, which has not been given up: %w", backends.ErrNotEmpty, f.Move, err)
-	}
-	return purgeAll(ctx, old, backends.Token{Move: f.Move, Gen: f.Gen}, nil)
 }
 
 func (x *run) barrier(ctx context.Context) error {

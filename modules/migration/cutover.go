@@ -54,7 +54,7 @@ func (x *run) cutOver(ctx context.Context) error {
 	case err != nil:
 		return err
 	case done:
-		return x.enter(ctx, Watching, answer) // what was asked meanwhile came too late
+		return x.enter(ctx, Watching, answerAll) // what was asked meanwhile came too late
 	default:
 		// What was verified stays so: all that was applied since waits in the
 		// to-verify set, also what an owner applied that died.
@@ -95,7 +95,8 @@ func (x *run) cross(ctx context.Context, c crossing) (done bool, err error) {
 	undone, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if aborting := x.abort(undone, c); aborting != nil {
-		return false, errors.Join(err, aborting)
+		// Until that is done the reason does not count: the old place is not open yet.
+		return false, fmt.Errorf("%w (giving up a cutover because: %s)", aborting, err.Error())
 	}
 	var busy *busyError
 	if errors.As(err, &busy) && x.m.Stats.CutoverTries < x.cutTries {
@@ -274,23 +275,10 @@ func (x *run) learn(ctx context.Context) error {
 
 // finish opens the new place and retires the old one. Repeating it is no error.
 func (x *run) finish(ctx context.Context, c crossing) error {
-	if err := x.hook(ctx, "K14"); err != nil {
+	if err := x.openNew(ctx, c); err != nil || c.from == nil {
 		return err
 	}
-	err := c.to.Change(ctx, x.token, backends.Transition{
-		From: []backends.State{backends.Standby}, To: backends.Active, Epoch: c.epoch + 1, Capture: c.capture,
-	})
-	if err != nil {
-		return err
-	}
-	x.router.Invalidate(x.m.Storefront)
-	if err := x.hook(ctx, "K15"); err != nil {
-		return err
-	}
-	if c.from == nil {
-		return nil
-	}
-	err = c.from.Change(ctx, x.token, backends.Transition{
+	err := c.from.Change(ctx, x.token, backends.Transition{
 		From: []backends.State{backends.Closed}, To: c.left, Epoch: c.epoch + 1,
 	})
 	if err == nil {
@@ -301,6 +289,20 @@ func (x *run) finish(ctx context.Context, c crossing) error {
 		return nil // an owner that died has erased it already; one that came late may have made it again, empty
 	}
 	return errors.Join(err, reading)
+}
+
+func (x *run) openNew(ctx context.Context, c crossing) error {
+	if err := x.hook(ctx, "K14"); err != nil {
+		return err
+	}
+	err := c.to.Change(ctx, x.token, backends.Transition{
+		From: []backends.State{backends.Standby}, To: backends.Active, Epoch: c.epoch + 1, Capture: c.capture,
+	})
+	if err != nil {
+		return err
+	}
+	x.router.Invalidate(x.m.Storefront)
+	return x.hook(ctx, "K15")
 }
 
 // abort makes a commit impossible first, and opens the old place then.

@@ -184,6 +184,7 @@ func explainSource(ctx context.Context, p Phase, from backends.Store) []Wait {
 
 // noteVerified persists that verification is done and when waiting began.
 func (x *run) noteVerified(ctx context.Context) error {
+	x.leaveSlot()
 	return x.save(ctx, "verified", x.m.Stats.Gates, func(tx control.Tx, m *Move) error {
 		m.Stats.VerifiedAt = tx.Now()
 		return nil

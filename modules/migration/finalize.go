@@ -131,20 +131,18 @@ func (x *run) forgetAll(ctx context.Context, s backends.Store) error {
 }
 
 // undo takes back a move that has not committed: the source as it was, nothing at
-// the target. A target out of reach is given up after a while; the next move
-// there removes what is left.
+// the target. A target out of reach is given up after a while, and so is a source that
+// is not there, unless it may be sealed; the next move removes what is left.
 func (x *run) undo(ctx context.Context) error {
-	if x.m.Cut == Cutting {
-		if err := x.abort(ctx, x.forward()); err != nil {
+	patient := time.Since(time.UnixMicro(x.m.Stats.PhaseStartedAt[Cancelling])) < x.tolerance
+	if err := x.undoSource(ctx); err != nil {
+		if patient || x.m.Cut != NotCut || !errors.Is(err, backends.ErrNoPlace) {
 			return err
 		}
-	}
-	if err := x.retire(ctx, x.m.Source); err != nil {
-		return err
+		x.gate("clean-up of the source", "given up: "+err.Error())
 	}
 	if err := x.undoTarget(ctx); err != nil {
-		since := time.UnixMicro(x.m.Stats.PhaseStartedAt[Cancelling])
-		if time.Since(since) < tolerance {
+		if patient {
 			return err
 		}
 		x.gate("clean-up of the target", "given up: "+err.Error())
@@ -155,16 +153,27 @@ func (x *run) undo(ctx context.Context) error {
 	return x.enter(ctx, Cancelled)
 }
 
+func (x *run) undoSource(ctx context.Context) error {
+	if x.source == nil {
+		return fmt.Errorf("the source: %w", backends.ErrNoPlace)
+	}
+	if x.m.Cut == Cutting {
+		if err := x.abort(ctx, x.forward()); err != nil {
+			return err
+		}
+	}
+	return x.retire(ctx, x.m.Source)
+}
+
 func (x *run) undoTarget(ctx context.Context) error {
 	s, release, err := x.stores.Acquire(ctx, x.m.Target)
+	if err == nil {
+		err = s.Takeover(ctx, x.token)
+		release()
+	}
 	if errors.Is(err, backends.ErrNoPlace) { // never made, or half made
 		return x.destroy(ctx, x.m.Target)
 	}
-	if err != nil {
-		return err
-	}
-	err = s.Takeover(ctx, x.token)
-	release()
 	if errors.Is(err, backends.ErrStaleToken) {
 		return nil // not ours: what made this move fail in the first place
 	}

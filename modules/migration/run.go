@@ -24,8 +24,9 @@ type run struct {
 	intent atomic.Value // Intent, refreshed by the heartbeat
 	pace   *pace        // its bound is refreshed by the heartbeat
 
-	source, target backends.Store // acquired by open
+	source, target backends.Store // acquired by openSource and openTarget
 	release        []func()
+	leaveSlot      func()       // the heavy part is over: another move may begin
 	compared       atomic.Int64 // rows, since the comparison under way began
 	keepVerifying  bool         // applied keys are recorded for comparison
 
@@ -33,11 +34,12 @@ type run struct {
 	// lets one drain at a time go from reading captured keys to forgetting them. Two
 	// would read the same keys, and the older rows could be applied last.
 	saving, draining sync.Mutex
+	saves            int  // transitions that were saved
 	provedWayBack    bool // this run has compared the old place with the new one
 }
 
 // run claims a move and takes it as far as it goes.
-func (r *Runner) run(ctx context.Context, id string) {
+func (r *Runner) run(ctx context.Context, id string, leaveSlot func()) {
 	m, err := r.claim(ctx, id)
 	if err != nil || m == nil {
 		if err != nil && ctx.Err() == nil {
@@ -46,7 +48,7 @@ func (r *Runner) run(ctx context.Context, id string) {
 		return
 	}
 	own, cancel := context.WithCancelCause(ctx)
-	x := &run{Runner: r, token: m.token(), m: m, cancel: cancel}
+	x := &run{Runner: r, token: m.token(), m: m, cancel: cancel, leaveSlot: leaveSlot}
 	x.intent.Store(m.Intent)
 	x.pace = newPace(r.router.Latencies(), time.Now, m.placesToSpare()...)
 	beating := make(chan struct{})
@@ -81,6 +83,7 @@ func (x *run) heartbeat(ctx context.Context, id string, gen int64) {
 		}
 		var want Intent
 		var bound int64
+		saves := x.countSaves()
 		err := x.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 			m, err := readMove(tx, id, true)
 			if err != nil {
@@ -103,7 +106,7 @@ func (x *run) heartbeat(ctx context.Context, id string, gen int64) {
 			return
 		}
 		if err == nil {
-			x.intent.Store(want)
+			x.hear(want, saves)
 			x.pace.bound.Store(bound)
 		}
 	}
@@ -150,12 +153,39 @@ func (x *run) save(ctx context.Context, kind string, data any, change func(tx co
 		saved = m
 		return addEvent(tx, m.ID, kind, data)
 	})
+	if err != nil && !errors.Is(err, errLost) && !errors.Is(err, backends.ErrPlacementChanged) {
+		return &controlError{err}
+	}
 	if err != nil {
 		return err
 	}
 	x.m = saved
+	x.saves++
+	x.intent.Store(saved.Intent)
 	return nil
 }
+
+func (x *run) countSaves() int {
+	x.saving.Lock()
+	defer x.saving.Unlock()
+	return x.saves
+}
+
+// hear takes what the operator wants, unless a transition that was saved since may
+// have fulfilled it.
+func (x *run) hear(want Intent, since int) {
+	x.saving.Lock()
+	defer x.saving.Unlock()
+	if x.saves == since {
+		x.intent.Store(want)
+	}
+}
+
+// controlError says that the control database did not do what it was asked, or gave
+// no answer and may have done it. That is no fault of the move, which halts.
+type controlError struct{ error }
+
+func (e *controlError) Unwrap() error { return e.error }
 
 // enter moves on to a phase.
 func (x *run) enter(ctx context.Context, p Phase, more ...func(m *Move)) error {
@@ -181,8 +211,17 @@ func (x *run) enter(ctx context.Context, p Phase, more ...func(m *Move)) error {
 	})
 }
 
-// answer clears the intent that a transition fulfils.
-func answer(m *Move) { m.Intent = NoIntent }
+// answer clears the intent that a transition fulfils; one that was asked since stays.
+func answer(fulfilled Intent) func(m *Move) {
+	return func(m *Move) {
+		if m.Intent == fulfilled {
+			m.Intent = NoIntent
+		}
+	}
+}
+
+// answerAll clears whatever was asked: it is fulfilled, or comes too late.
+func answerAll(m *Move) { m.Intent = NoIntent }
 
 // tolerance is how long a place may be out of reach before a move that has not
 // committed gives up; after the commit point a move never gives up.
@@ -192,6 +231,9 @@ const tolerance = 20 * time.Second
 func (x *run) drive(ctx context.Context) error {
 	var troubleSince time.Time
 	for x.m.EndedAt == nil {
+		if !x.m.Phase.heavy() {
+			x.leaveSlot()
+		}
 		err := x.step(ctx)
 		switch {
 		case err == nil:
@@ -204,9 +246,9 @@ func (x *run) drive(ctx context.Context) error {
 		case errors.Is(err, backends.ErrStaleToken):
 			return errLost
 		case errors.Is(err, errPaused):
-			return x.enter(ctx, Paused, answer, func(m *Move) { m.ResumePhase = x.m.Phase })
+			return x.enter(ctx, Paused, answer(WantPause), func(m *Move) { m.ResumePhase = x.m.Phase })
 		case errors.Is(err, errCancel):
-			if err := x.enter(ctx, Cancelling, answer); err != nil {
+			if err := x.enter(ctx, Cancelling, answerAll); err != nil {
 				return err
 			}
 			continue
@@ -221,10 +263,15 @@ func (x *run) drive(ctx context.Context) error {
 			}
 			continue
 		}
-		x.close() // whatever was open may be broken
+		x.close()
 		if err := pause(ctx, 200*time.Millisecond); err != nil {
 			return err
 		}
+		halted := time.Now()
+		if err := x.learn(ctx); err != nil { // a transition may have been saved without an answer
+			return err
+		}
+		troubleSince = troubleSince.Add(time.Since(halted)) // the control database was away
 	}
 	return nil
 }
@@ -237,10 +284,14 @@ func (x *run) hopeless(err error, since time.Time) bool {
 	}
 	var wrong *mismatchError
 	var busy *busyError // it has had its tries
+	var away *controlError
+	if errors.As(err, &away) {
+		return false
+	}
 	if errors.As(err, &wrong) || errors.As(err, &busy) || errors.Is(err, backends.ErrNotEmpty) || errors.Is(err, backends.ErrNoPlace) {
 		return true
 	}
-	return x.m.Phase == Planned || x.m.Phase == Preparing || time.Since(since) > tolerance
+	return x.m.Phase == Planned || x.m.Phase == Preparing || time.Since(since) > x.tolerance
 }
 
 // fail records why and takes the way of a cancelled move, so that the storefront
@@ -251,7 +302,7 @@ func (x *run) fail(ctx context.Context, cause error) error {
 	if errors.As(cause, &gate) {
 		advice = "The storefront serves on from where it was. To do: " + gate.todo + "."
 	}
-	return x.enter(ctx, Cancelling, answer, func(m *Move) { m.Cause, m.Advice = cause.Error(), advice })
+	return x.enter(ctx, Cancelling, answerAll, func(m *Move) { m.Cause, m.Advice = cause.Error(), advice })
 }
 
 func (x *run) step(ctx context.Context) error {
@@ -263,9 +314,12 @@ func (x *run) step(ctx context.Context) error {
 	}
 	switch x.m.Phase {
 	case Paused:
-		return x.enter(ctx, x.m.ResumePhase, answer)
+		return x.enter(ctx, x.m.ResumePhase, answer(WantResume))
 	case Planned:
 		return x.enter(ctx, Preparing)
+	}
+	if err := x.settle(ctx); err != nil {
+		return err
 	}
 	if err := x.open(ctx); err != nil {
 		return err
@@ -313,19 +367,44 @@ func (x *run) heed() error {
 // open acquires both places' stores and takes over their fences, so that whoever
 // ran the move before can change neither any more.
 func (x *run) open(ctx context.Context) error {
-	if x.source == nil {
-		err := x.acquire(ctx, x.m.Source, &x.source)
-		erased := x.m.Phase == Finalizing && errors.Is(err, backends.ErrNoPlace)
-		if err != nil && !erased {
-			return fmt.Errorf("the source: %w", err)
+	err := x.openSource(ctx)
+	erased := (x.m.Phase == Finalizing || x.m.Phase == Cancelling) && errors.Is(err, backends.ErrNoPlace)
+	if err != nil && !erased {
+		return err
+	}
+	if x.m.Phase == Preparing {
+		return nil
+	}
+	err = x.openTarget(ctx)
+	erased = x.m.Phase == RollingBack && x.m.Cut == Committed && errors.Is(err, backends.ErrNoPlace)
+	if err != nil && !erased && x.m.Phase != Cancelling {
+		return err
+	}
+	return nil
+}
+
+func (x *run) openSource(ctx context.Context) error {
+	if x.source != nil {
+		return nil
+	}
+	err := x.acquire(ctx, x.m.Source, &x.source)
+	if errors.Is(err, backends.ErrStaleToken) && x.m.Phase == Preparing {
+		if err = x.freeSource(ctx); err == nil {
+			err = x.acquire(ctx, x.m.Source, &x.source)
 		}
 	}
-	if x.target == nil && x.m.Phase != Preparing {
-		err := x.acquire(ctx, x.m.Target, &x.target)
-		erased := x.m.Phase == RollingBack && errors.Is(err, backends.ErrNoPlace)
-		if err != nil && !erased && x.m.Phase != Cancelling {
-			return fmt.Errorf("the target: %w", err)
-		}
+	if err != nil {
+		return fmt.Errorf("the source: %w", err)
+	}
+	return nil
+}
+
+func (x *run) openTarget(ctx context.Context) error {
+	if x.target != nil {
+		return nil
+	}
+	if err := x.acquire(ctx, x.m.Target, &x.target); err != nil {
+		return fmt.Errorf("the target: %w", err)
 	}
 	return nil
 }
@@ -337,6 +416,9 @@ func (x *run) acquire(ctx context.Context, p backends.Place, into *backends.Stor
 	}
 	if err := s.Takeover(ctx, x.token); err != nil {
 		release()
+		if errors.Is(err, backends.ErrUnreachable) {
+			x.stores.Drop(p) // it may be broken for good, though the place is not
+		}
 		return err
 	}
 	*into = s

@@ -19,7 +19,7 @@ const (
 	leaseNormal  = 10 * time.Second
 	leaseCutting = 500 * time.Millisecond
 	lookEvery    = 250 * time.Millisecond
-	atOnce       = 4 // moves that one instance runs side by side
+	atOnce       = 4 // moves that one instance copies or verifies side by side
 )
 
 // Runner runs moves of this instance: those it started and those whose owner
@@ -37,6 +37,7 @@ type Runner struct {
 	lease     time.Duration
 	clock     func() time.Time // that windows go by
 	cutTries  int64            // of a cutover, before the move is given up
+	tolerance time.Duration
 	// hook is called at every named point of a move. An error of errCrash's kind
 	// drops the move on the spot, as a killed process would.
 	hook func(ctx context.Context, point string) error
@@ -74,7 +75,7 @@ type RunnerOptions struct {
 func NewRunner(o RunnerOptions) *Runner {
 	r := &Runner{
 		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook, metrics: newMetrics(o.DB),
-		instance: ids.New(), lease: o.Lease, clock: o.Clock, cutTries: cutTries, woken: make(chan struct{}, 1), running: map[string]bool{},
+		instance: ids.New(), lease: o.Lease, clock: o.Clock, cutTries: cutTries, tolerance: tolerance, woken: make(chan struct{}, 1), running: map[string]bool{},
 	}
 	if r.lease == 0 {
 		r.lease = leaseNormal
@@ -122,12 +123,12 @@ func (r *Runner) loop(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		found, err := claimable(ctx, r.db)
+		found, err := listClaimable(ctx, r.db)
 		if err != nil && ctx.Err() == nil {
 			r.log.WarnContext(ctx, "moves stand still: the control database does not answer", "error", err)
 		}
-		for _, id := range found {
-			r.begin(ctx, id, slots, &runs)
+		for _, m := range found {
+			r.begin(ctx, m, slots, &runs)
 		}
 		select {
 		case <-ctx.Done():
@@ -138,32 +139,49 @@ func (r *Runner) loop(ctx context.Context) {
 	}
 }
 
-// begin runs a move beside others, unless it runs already or all slots are taken:
-// then a later look finds it again.
-func (r *Runner) begin(ctx context.Context, id string, slots chan struct{}, runs *sync.WaitGroup) {
+// begin runs a move beside others, unless it runs already, or is heavy and all slots
+// are taken: then a later look finds it again.
+func (r *Runner) begin(ctx context.Context, m claimable, slots chan struct{}, runs *sync.WaitGroup) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.running[id] {
+	if r.running[m.ID] {
 		return
 	}
-	select {
-	case slots <- struct{}{}:
-	default:
-		return
+	leaveSlot := func() {}
+	if m.Phase.heavy() {
+		select {
+		case slots <- struct{}{}:
+		default:
+			return
+		}
+		leaveSlot = sync.OnceFunc(func() {
+			<-slots
+			r.Wake() // somebody may wait for it
+		})
 	}
-	r.running[id] = true
+	r.running[m.ID] = true
 	runs.Go(func() {
 		defer func() {
 			r.mu.Lock()
-			delete(r.running, id)
+			delete(r.running, m.ID)
 			r.mu.Unlock()
-			<-slots
+			leaveSlot()
 			if ctx.Err() == nil {
 				r.Wake()
 			}
 		}()
-		r.run(ctx, id)
+		r.run(ctx, m.ID, leaveSlot)
 	})
+}
+
+// heavy phases, and one that goes on to them, are bounded in number. In the others a
+// storefront may be waiting for the move, or the move waits itself, for days.
+func (p Phase) heavy() bool {
+	switch p {
+	case Planned, Preparing, Copying, CatchingUp, Verifying, Paused:
+		return true
+	}
+	return false
 }
 
 // claim takes a move whose lease has run out and raises its fencing number; nil

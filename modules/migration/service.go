@@ -39,11 +39,18 @@ func (s *Service) Start(ctx context.Context, r Request) (*Move, error) {
 	if err := s.completeOptions(ctx, &r); err != nil {
 		return nil, err
 	}
-	m, err := s.plan(ctx, r)
-	if err != nil {
+	if _, err := s.directory.Backend(ctx, r.Target); err != nil {
 		return nil, err
 	}
-	err = s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+	var m *Move
+	err := s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		at, err := s.directory.HoldPlacement(tx, r.Storefront)
+		if err != nil {
+			return err
+		}
+		if m, err = plan(r, at); err != nil {
+			return err
+		}
 		if err := insertMove(tx, m); err != nil {
 			return err
 		}
@@ -56,14 +63,8 @@ func (s *Service) Start(ctx context.Context, r Request) (*Move, error) {
 	return s.Get(ctx, m.ID)
 }
 
-func (s *Service) plan(ctx context.Context, r Request) (*Move, error) {
-	if _, err := s.directory.Backend(ctx, r.Target); err != nil {
-		return nil, err
-	}
-	at, err := s.directory.Placement(ctx, r.Storefront)
-	if err != nil {
-		return nil, err
-	}
+// plan makes the move of a storefront that is at a place now.
+func plan(r Request, at backends.Placement) (*Move, error) {
 	if at.Place.Backend == r.Target {
 		return nil, ErrAlreadyThere
 	}
@@ -89,7 +90,15 @@ func (s *Service) DryRun(ctx context.Context, r Request) (*Preview, error) {
 	if err := s.completeOptions(ctx, &r); err != nil {
 		return nil, err
 	}
-	m, err := s.plan(ctx, r)
+	target, err := s.directory.Backend(ctx, r.Target)
+	if err != nil {
+		return nil, err
+	}
+	at, err := s.directory.Placement(ctx, r.Storefront)
+	if err != nil {
+		return nil, err
+	}
+	m, err := plan(r, at)
 	if err != nil {
 		return nil, err
 	}
@@ -103,10 +112,6 @@ func (s *Service) DryRun(ctx context.Context, r Request) (*Preview, error) {
 		return nil, err
 	}
 	if err := source.Read(ctx, func(reader backends.Reader) error { return countRows(reader, s.directory.Catalog(), p.Rows) }); err != nil {
-		return nil, err
-	}
-	target, err := s.directory.Backend(ctx, m.Target.Backend)
-	if err != nil {
 		return nil, err
 	}
 	p.Findings = preflight(ctx, s.directory, target, p.Bytes)

@@ -128,13 +128,20 @@ func addEvent(tx control.Tx, move, kind string, data any) error {
 	return err
 }
 
-// claimable lists open moves whose lease has run out and that have work to do.
-func claimable(ctx context.Context, db *control.DB) (ids []string, err error) {
+// claimable is a move that has no owner and something to do.
+type claimable struct {
+	ID    string `db:"id"`
+	Phase Phase  `db:"phase"`
+}
+
+// listClaimable lists open moves whose lease has run out and that have work to do,
+// those first for which a storefront may be waiting.
+func listClaimable(ctx context.Context, db *control.DB) (found []claimable, err error) {
 	err = db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		return tx.Select(&ids, `SELECT id FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '')
-			ORDER BY lease_until, id LIMIT 100`, tx.Now())
+		return tx.Select(&found, `SELECT id, phase FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '')
+			ORDER BY CASE WHEN cut = '' THEN 1 ELSE 0 END, lease_until, id LIMIT 100`, tx.Now())
 	})
-	return ids, err
+	return found, err
 }
 
 // countOpen counts the open moves in each phase.

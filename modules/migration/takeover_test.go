@@ -22,7 +22,7 @@ func claimed(t *testing.T, i *instance, id string) *run {
 	m, err := i.runner.claim(ctx, id)
 	require.NoError(t, err)
 	require.NotNil(t, m)
-	x := &run{Runner: i.runner, token: m.token(), m: m}
+	x := &run{Runner: i.runner, token: m.token(), m: m, leaveSlot: func() {}}
 	x.intent.Store(NoIntent)
 	t.Cleanup(x.close)
 	return x

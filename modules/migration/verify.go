@@ -40,7 +40,7 @@ func (x *run) verify(ctx context.Context) error {
 	if err := x.hook(ctx, "K7"); err != nil {
 		return err
 	}
-	return x.enter(ctx, CuttingOver, answer, func(m *Move) { m.Cut = NotCut })
+	return x.enter(ctx, CuttingOver, answer(WantCutover), func(m *Move) { m.Cut = NotCut })
 }
 
 // stayInStep drains and compares what was drained, so that little is left to do

@@ -19,11 +19,11 @@ func (x *run) watch(ctx context.Context) error {
 	for {
 		switch x.intent.Load().(Intent) {
 		case WantRollback:
-			return x.enter(ctx, RollingBack, answer, func(m *Move) {
+			return x.enter(ctx, RollingBack, answerAll, func(m *Move) {
 				m.Cut, m.Cause, m.Advice, m.Stats.CutoverTries = NotCut, "", "", 0
 			})
 		case WantFinalize:
-			return x.enter(ctx, Finalizing, answer)
+			return x.enter(ctx, Finalizing, answerAll)
 		}
 		drained, err := x.drain(ctx, x.target, x.source)
 		if err != nil {
@@ -61,10 +61,14 @@ func (x *run) rollBack(ctx context.Context) error {
 	if err := x.hook(ctx, "K17"); err != nil {
 		return err
 	}
-	if f, err := x.source.Fence(ctx); err != nil {
-		return err
-	} else if x.m.Cut == Committed && f.Move == "" && f.State == backends.Active {
-		return x.end(ctx, RolledBack) // all was done but the last word
+	if x.m.Cut == Committed {
+		f, err := x.source.Fence(ctx)
+		if err != nil {
+			return err
+		}
+		if f.Move == "" && f.State == backends.Active {
+			return x.end(ctx, RolledBack) // all was done but the last word
+		}
 	}
 	done, err := x.cross(ctx, x.backward())
 	if err != nil {

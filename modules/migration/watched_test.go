@@ -43,7 +43,9 @@ type watched struct {
 	beforeApply    func(backends.Batch) error
 	beforeCaptured func() error
 	afterBarrier   func(error)
+	beforeChange   func(backends.Transition) error
 	afterScan      func(*backends.Table) // the snapshot that was read is still open
+	afterCount     func(int64) int64
 }
 
 func (s *watched) Apply(ctx context.Context, token backends.Token, b backends.Batch) error {
@@ -72,20 +74,36 @@ func (s *watched) Barrier(ctx context.Context, token backends.Token, wait time.D
 	return err
 }
 
-func (s *watched) Read(ctx context.Context, fn func(backends.Reader) error) error {
-	if s.afterScan == nil {
-		return s.Store.Read(ctx, fn)
+func (s *watched) Change(ctx context.Context, token backends.Token, t backends.Transition) error {
+	if s.beforeChange != nil {
+		if err := s.beforeChange(t); err != nil {
+			return err
+		}
 	}
-	return s.Store.Read(ctx, func(r backends.Reader) error { return fn(watchedReader{r, s.afterScan}) })
+	return s.Store.Change(ctx, token, t)
+}
+
+func (s *watched) Read(ctx context.Context, fn func(backends.Reader) error) error {
+	return s.Store.Read(ctx, func(r backends.Reader) error { return fn(watchedReader{r, s}) })
 }
 
 type watchedReader struct {
 	backends.Reader
-	afterScan func(*backends.Table)
+	store *watched
 }
 
 func (r watchedReader) Scan(t *backends.Table, after, through string, limit int) ([]backends.Row, bool, error) {
 	rows, more, err := r.Reader.Scan(t, after, through, limit)
-	r.afterScan(t)
+	if r.store.afterScan != nil {
+		r.store.afterScan(t)
+	}
 	return rows, more, err
+}
+
+func (r watchedReader) Count(t *backends.Table) (int64, error) {
+	n, err := r.Reader.Count(t)
+	if r.store.afterCount != nil {
+		n = r.store.afterCount(n)
+	}
+	return n, err
 }

@@ -15,8 +15,9 @@ import (
 
 // Wire is a proxy on loopback. Safe for concurrent use.
 type Wire struct {
-	t     testing.TB
-	proxy *toxiproxy.Proxy
+	t       testing.TB
+	proxy   *toxiproxy.Proxy
+	address string
 }
 
 // New makes a wire to the server of a URL; it is in order until a method says
@@ -28,6 +29,7 @@ func New(t testing.TB, dsn string) *Wire {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	w := &Wire{t: t, proxy: toxiproxy.NewProxy(server, "wire", "127.0.0.1:0", u.Host)}
 	require.NoError(t, w.proxy.Start())
+	w.address = w.proxy.Listen // which the proxy writes whenever it starts
 	t.Cleanup(w.Down)
 	return w
 }
@@ -39,7 +41,7 @@ func (w *Wire) DSN(dsn string) string {
 	}
 	u, err := url.Parse(dsn)
 	require.NoError(w.t, err)
-	u.Host = w.proxy.Listen
+	u.Host = w.address
 	return u.String()
 }
 

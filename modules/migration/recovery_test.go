@@ -1,0 +1,216 @@
+package migration
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/platform/pgserver/badwire"
+	"smartseller/platform/pgserver/pgtest"
+)
+
+// dyingAt is an instance whose mover drops everything at a point; the channel is
+// closed when it has.
+func (w *world) dyingAt(t *testing.T, point string) (*instance, <-chan struct{}) {
+	died := make(chan struct{})
+	var dead atomic.Bool
+	i := w.instance(t, func(_ context.Context, p string) error {
+		if p == point && dead.CompareAndSwap(false, true) {
+			close(died)
+		}
+		if dead.Load() {
+			return errCrash
+		}
+		return nil
+	})
+	return i, died
+}
+
+// TestStorefrontOpensWithoutTheOtherPlace: the coordinator dies at the cutover and the
+// place that the storefront does not need any more, or not yet, is out of reach.
+func TestStorefrontOpensWithoutTheOtherPlace(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ point, from, to, at string }{
+		"sealed, the target is away":    {"K10", "one", "own", "one"},
+		"closed, the target is away":    {"K12", "one", "own", "one"},
+		"committed, the source is away": {"K14", "own", "one", "one"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t).ownDatabase(t)
+			wire := badwire.New(t, w.own.admin)
+			w.reach = func(cfg backends.Config) backends.Config {
+				cfg.DSN, cfg.AdminDSN = wire.DSN(cfg.DSN), wire.DSN(cfg.AdminDSN)
+				return cfg
+			}
+			first, died := w.dyingAt(t, c.point)
+			s := newScene(t, first, c.from)
+			m := startTo(t, first, s.storefront, c.to, Options{})
+			<-died
+			wire.Down()
+			second := w.instance(t, nil)
+			s.put(second, hotCell)
+			at, err := second.directory.Placement(context.Background(), s.storefront)
+			require.NoError(t, err)
+			require.Equal(t, c.at, at.Place.Backend)
+			wire.Up()
+			s.judge(second, m.ID)
+		})
+	}
+}
+
+// TestTransitionWithoutAnAnswer: the control database saves the decision to roll back,
+// and the answer is lost.
+func TestTransitionWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	direct := pgtest.Database(t)
+	wire := badwire.New(t, direct)
+	w.dsn = wire.DSN(direct)
+	i := w.instance(t, nil)
+	g := newGate(t, direct, "moves", "NEW.phase = '"+string(RollingBack)+"'")
+	s := newScene(t, i, "one")
+	m := startTo(t, i, s.storefront, "two", Options{})
+	i.waitFor(t, m.ID, Watching)
+	g.shut()
+	ask(t, i, m.ID, WantRollback)
+	g.someoneWaits()
+	wire.Cut()
+	g.open()
+	i.waitFor(t, m.ID, RolledBack)
+	require.NoError(t, s.verdict(i.router))
+}
+
+// TestDeadCutoverNeedsNoSlot: an instance that already copies as many storefronts as it
+// may still ends the cutover of one that died.
+func TestDeadCutoverNeedsNoSlot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var full atomic.Bool // from then on the first takes no move that begins
+	died := make(chan struct{})
+	var dead atomic.Bool
+	first := w.instance(t, func(_ context.Context, point string) error {
+		switch {
+		case dead.Load(), full.Load() && point == string(Preparing):
+			return errCrash
+		case point == "K12":
+			dead.Store(true)
+			close(died)
+			return errCrash
+		}
+		return nil
+	})
+	s := newScene(t, first, "one")
+	m := startTo(t, first, s.storefront, "two", Options{ManualCutover: true})
+	s.verified(first, m.ID)
+	full.Store(true)
+	copying, goOn := make(chan struct{}, atOnce), make(chan struct{})
+	second := w.instance(t, func(ctx context.Context, point string) error {
+		if point == "K1" {
+			copying <- struct{}{}
+			<-goOn
+		}
+		return nil
+	})
+	others := make([]*Move, atOnce)
+	for n := range others {
+		others[n] = start(t, second, second.storefront(t, 1), Options{})
+	}
+	for range atOnce {
+		<-copying
+	}
+	ask(t, first, m.ID, WantCutover)
+	<-died
+	s.put(second, hotCell)
+	second.waitFor(t, m.ID, Watching)
+	close(goOn)
+	for _, other := range others {
+		second.waitFor(t, other.ID, Watching)
+	}
+}
+
+// TestCancelAskedAtTheLastMoment is not forgotten when the cutover begins.
+func TestCancelAskedAtTheLastMoment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var i *instance
+	var m *Move
+	planned := make(chan struct{})
+	i = w.instance(t, func(_ context.Context, point string) error {
+		if point == "K7" {
+			<-planned
+			_, err := i.service.Ask(context.Background(), m.ID, WantCancel)
+			return err
+		}
+		return nil
+	})
+	s := newScene(t, i, "one")
+	m = startTo(t, i, s.storefront, "two", Options{ManualCutover: true})
+	close(planned)
+	ask(t, i, m.ID, WantCutover)
+	i.waitFor(t, m.ID, Cancelled)
+	require.NoError(t, s.verdict(i.router))
+}
+
+// TestSourceIsGone: the storefront's file is not there, for a while. The move ends; when
+// the file is back, another one can begin.
+func TestSourceIsGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.instance(t, nil)
+	i.runner.tolerance = 0
+	s := newScene(t, i, "one")
+	m := s.ready(i, "two")
+	file := filepath.Join(w.folder, "one", string(s.storefront), "1.db")
+	away := file + ".away"
+	require.NoError(t, os.Rename(file, away))
+	failed := i.waitFor(t, m.ID, Failed)
+	require.Contains(t, failed.Stats.Gates["clean-up of the source"], "given up")
+	require.NoError(t, os.Rename(away, file))
+	s.put(i, hotCell)
+	next := startTo(t, i, s.storefront, "two", Options{})
+	s.judge(i, next.ID)
+}
+
+// TestRollbackThatCannotBeAborted at once is aborted before anything else happens.
+func TestRollbackThatCannotBeAborted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var back, counted, refused atomic.Bool
+	w.wrap = func(s backends.Store) backends.Store {
+		return &watched{
+			Store: s,
+			afterCount: func(n int64) int64 {
+				if back.Load() && counted.CompareAndSwap(false, true) {
+					n++
+				}
+				return n
+			},
+			beforeChange: func(to backends.Transition) error {
+				if back.Load() && counted.Load() && to.To == backends.Active && refused.CompareAndSwap(false, true) {
+					return errors.New("no answer")
+				}
+				return nil
+			},
+		}
+	}
+	i := w.instance(t, func(_ context.Context, point string) error {
+		if point == "K17" {
+			back.Store(true)
+		}
+		return nil
+	})
+	s := newScene(t, i, "one")
+	m := startTo(t, i, s.storefront, "two", Options{})
+	i.waitFor(t, m.ID, Watching)
+	ask(t, i, m.ID, WantRollback)
+	i.waitFor(t, m.ID, RolledBack)
+	require.True(t, refused.Load())
+	require.NoError(t, s.verdict(i.router))
+}

@@ -1,0 +1,50 @@
+package migration
+
+import (
+	"context"
+
+	"smartseller/backends"
+)
+
+// settle ends a crossing that an owner that died had begun, as far as the storefront
+// waits for it: the old place opens again, or the new one opens. For that it takes one
+// place alone, because the other may be out of reach, and the storefront must not wait
+// for it. What is left is done by cross, when both can be reached.
+func (x *run) settle(ctx context.Context) error {
+	if x.m.Phase != CuttingOver && x.m.Phase != RollingBack {
+		return nil
+	}
+	back := x.m.Phase == RollingBack
+	switch x.m.Cut {
+	case Cutting, Aborted:
+		if err := x.openOne(ctx, back); err != nil {
+			return err
+		}
+		return x.abort(ctx, x.crossing(back))
+	case Committed:
+		if err := x.openOne(ctx, !back); err != nil {
+			return err
+		}
+		c := x.crossing(back)
+		f, err := c.to.Fence(ctx)
+		if err != nil || f.State == backends.Active && f.Epoch == c.epoch+1 {
+			return err
+		}
+		return x.openNew(ctx, c)
+	}
+	return nil
+}
+
+func (x *run) openOne(ctx context.Context, target bool) error {
+	if target {
+		return x.openTarget(ctx)
+	}
+	return x.openSource(ctx)
+}
+
+func (x *run) crossing(back bool) crossing {
+	if back {
+		return x.backward()
+	}
+	return x.forward()
+}
