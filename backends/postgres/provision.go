@@ -17,13 +17,9 @@ import (
 
 // Open opens a plain pool for administration: schema, roles, databases.
 func Open(dsn string) (*sql.DB, error) {
-	dsn, err := database.PostgresDSN(dsn)
+	db, err := database.OpenPostgres(dsn)
 	if err != nil {
 		return nil, err
-	}
-	db, err := sql.Open("postgres", dsn)
-	if err != nil {
-		return nil, errors.New("the DSN is not understood")
 	}
 	db.SetMaxOpenConns(4)
 	return db, nil

@@ -9,9 +9,3 @@ type Clock func() time.Time
 // System is the machine's clock in UTC, cut to microseconds, which is what every
 // backend stores: a time read back equals the time written.
 func System() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
-
-// Fixed always tells t.
-func Fixed(t time.Time) Clock {
-	t = t.UTC().Truncate(time.Microsecond)
-	return func() time.Time { return t }
-}

@@ -56,8 +56,7 @@ type DB struct {
 }
 
 // Open opens the control database and migrates it; several processes may do so at
-// once. The DSN is sqlite:PATH or a
-// postgres:// URL with an explicit sslmode.
+// once. The DSN is sqlite:PATH or a postgres:// URL with an explicit sslmode.
 func Open(ctx context.Context, dsn string) (*DB, error) {
 	db, err := open(dsn)
 	if err != nil {
@@ -112,14 +111,11 @@ func openSQLite(path string) (*DB, error) {
 }
 
 func openPostgres(dsn string) (*DB, error) {
-	dsn, err := database.PostgresDSN(dsn)
+	opened, err := database.OpenPostgres(dsn)
 	if err != nil {
 		return nil, err
 	}
-	pool, err := sqlx.Open("postgres", dsn)
-	if err != nil {
-		return nil, errors.New("the DSN is not understood")
-	}
+	pool := sqlx.NewDb(opened, "postgres")
 	pool.SetMaxOpenConns(16)
 	pool.SetMaxIdleConns(8)
 	pool.SetConnMaxIdleTime(time.Minute)

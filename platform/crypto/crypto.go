@@ -81,7 +81,12 @@ func create(path string) error {
 	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	return nil
+	// A power cut must not take back a key that things were sealed with.
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // Derive makes a key of size bytes for a purpose (HKDF-SHA-256, RFC 5869).

@@ -3,7 +3,6 @@ package database
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -78,6 +77,5 @@ func lostRace(err error) bool {
 			return true
 		}
 	}
-	var partial *goose.PartialError
-	return errors.As(err, &partial) && strings.Contains(partial.Err.Error(), "already exists")
+	return false
 }

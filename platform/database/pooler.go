@@ -16,13 +16,9 @@ const poolerRounds = 32
 // the server. Through such a one, statements must not be prepared, and the
 // state of a session is anybody's.
 func Pooled(ctx context.Context, dsn string) (pooled bool, err error) {
-	dsn, err = PostgresDSN(dsn)
+	pool, err := OpenPostgres(dsn)
 	if err != nil {
 		return false, err
-	}
-	pool, err := sql.Open("postgres", dsn)
-	if err != nil {
-		return false, errors.New("the DSN is not understood")
 	}
 	defer func() { err = errors.Join(err, pool.Close()) }()
 	var clients [2]*sql.Conn

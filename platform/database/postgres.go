@@ -41,15 +41,33 @@ var (
 // prepared statements that each connection keeps; through a transaction pooler it
 // must be 0: there another session may hold the connection's next statement.
 func OpenEntered(dsn string, statements int) (*sql.DB, error) {
+	inner, err := newConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(connector{inner, statements}), nil
+}
+
+// OpenPostgres opens an ordinary pool. It connects at first use.
+func OpenPostgres(dsn string) (*sql.DB, error) {
+	inner, err := newConnector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(inner), nil
+}
+
+func newConnector(dsn string) (*pq.Connector, error) {
 	dsn, err := PostgresDSN(dsn)
 	if err != nil {
 		return nil, err
 	}
-	inner, err := pq.NewConnector(dsn)
+	c, err := pq.NewConnector(dsn)
 	if err != nil {
 		return nil, errors.New("the DSN is not understood")
 	}
-	return sql.OpenDB(connector{inner, statements}), nil
+	c.Dialer(newDialer())
+	return c, nil
 }
 
 // PostgresDSN completes a postgres:// URL: binary_parameters, without which a
