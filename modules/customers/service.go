@@ -2,6 +2,7 @@ package customers
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strings"
 	"unicode"
@@ -72,12 +73,7 @@ func (p Profile) check() error {
 	if p.Locale != "" && !localeForm.MatchString(p.Locale) {
 		return fault.InvalidField("/locale", "invalid_locale", "must be a language tag such as de or de-AT, or empty")
 	}
-	for pointer, name := range map[string]string{"/first_name": p.FirstName, "/last_name": p.LastName} {
-		if err := CheckName(pointer, name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(CheckName("/first_name", p.FirstName), CheckName("/last_name", p.LastName))
 }
 
 // CheckName refuses names that no person has: control characters, and addresses

@@ -29,11 +29,6 @@ func NewService(db *control.DB, directory *backends.Directory, stores *backends.
 	return &Service{db: db, directory: directory, stores: stores, serving: newServing(clock.System)}
 }
 
-// NewStorefront says what a storefront begins as.
-type NewStorefront struct {
-	Slug, Name, Currency, TimeZone, Backend string
-}
-
 // firstEpoch is the epoch of a placement that never changed.
 const firstEpoch = 1
 
@@ -41,11 +36,8 @@ const firstEpoch = 1
 // process die, an empty place that nobody knows is left, never a storefront
 // without one.
 func (s *Service) Create(ctx context.Context, n NewStorefront) (Storefront, error) {
-	if err := checkSlug(n.Slug); err != nil {
+	if err := n.check(); err != nil {
 		return Storefront{}, err
-	}
-	if _, err := time.LoadLocation(n.TimeZone); err != nil {
-		return Storefront{}, fault.InvalidField("/time_zone", "unknown_time_zone", "must be a name of the IANA time zone database, such as Europe/Berlin")
 	}
 	if _, err := s.Find(ctx, n.Slug); err == nil {
 		return Storefront{}, ErrSlugTaken // the unique key below decides; this spares the place

@@ -6,6 +6,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/text/currency"
 
 	"smartseller/backends"
 	"smartseller/platform/fault"
@@ -23,6 +27,11 @@ type Storefront struct {
 	Backend   string                `db:"backend"`
 	Epoch     int64                 `db:"epoch"`
 	Made      int64                 `db:"made_at_epoch"` // the epoch that the place on its backend was made at
+}
+
+// NewStorefront says what a storefront begins as.
+type NewStorefront struct {
+	Slug, Name, Currency, TimeZone, Backend string
 }
 
 // Errors of operations.
@@ -46,6 +55,23 @@ func checkSlug(slug string) error {
 	}
 	if slices.Contains(reserved, slug) {
 		return fault.InvalidField("/slug", "reserved_slug", "is reserved; choose another one")
+	}
+	return nil
+}
+
+func (n NewStorefront) check() error {
+	if err := checkSlug(n.Slug); err != nil {
+		return err
+	}
+	if strings.ContainsFunc(n.Name, unicode.IsControl) {
+		return fault.InvalidField("/name", "invalid_text", "must be plain text on one line")
+	}
+	if unit, err := currency.ParseISO(n.Currency); err != nil || unit.String() != n.Currency {
+		return fault.InvalidField("/currency", "unknown_currency", "must be an ISO 4217 code, such as EUR")
+	}
+	// "Local", and none at all, would be this machine's.
+	if _, err := time.LoadLocation(n.TimeZone); err != nil || n.TimeZone == "" || n.TimeZone == "Local" {
+		return fault.InvalidField("/time_zone", "unknown_time_zone", "must be a name of the IANA time zone database, such as Europe/Berlin")
 	}
 	return nil
 }

@@ -4,6 +4,9 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"smartseller/backends"
@@ -125,12 +128,20 @@ func listImports(tx control.Tx, storefront backends.StorefrontID, cursor string,
 	return found, nil
 }
 
+// omissionsAtOnce are few enough for what either engine binds in one statement.
+const omissionsAtOnce = 500
+
 // insertOmissions may be repeated, after a commit whose outcome nobody knows.
 func insertOmissions(tx control.Tx, importID string, added []Omission) error {
-	for _, o := range added {
-		if _, err := tx.Exec(`INSERT INTO import_omissions (import_id, seq, file, line, code) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (import_id, seq) DO NOTHING`,
-			importID, o.Seq, o.File, o.Line, o.Code); err != nil {
+	for some := range slices.Chunk(added, omissionsAtOnce) {
+		rows, args := make([]string, len(some)), []any{importID}
+		for i, o := range some {
+			n := len(args)
+			rows[i] = fmt.Sprintf("($1, $%d, $%d, $%d, $%d)", n+1, n+2, n+3, n+4)
+			args = append(args, o.Seq, o.File, o.Line, o.Code)
+		}
+		if _, err := tx.Exec(`INSERT INTO import_omissions (import_id, seq, file, line, code) VALUES `+strings.Join(rows, ", ")+`
+			ON CONFLICT (import_id, seq) DO NOTHING`, args...); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,55 @@
+package storefronts
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/platform/fault"
+)
+
+// TestWhatAStorefrontMayBe: one wrong value names its field and makes nothing.
+func TestWhatAStorefrontMayBe(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	good := NewStorefront{Slug: "toys", Name: "Toys", Currency: "EUR", TimeZone: "Europe/Berlin", Backend: "files-1"}
+	for _, c := range []struct {
+		wrong   func(n *NewStorefront)
+		pointer string
+	}{
+		{func(n *NewStorefront) { n.Slug = "to" }, "/slug"},
+		{func(n *NewStorefront) { n.Slug = "Toys" }, "/slug"},
+		{func(n *NewStorefront) { n.Slug = "-toys" }, "/slug"},
+		{func(n *NewStorefront) { n.Slug = "xn--toys" }, "/slug"},
+		{func(n *NewStorefront) { n.Slug = "admin" }, "/slug"},
+		{func(n *NewStorefront) { n.Slug = strings.Repeat("a", 64) }, "/slug"},
+		{func(n *NewStorefront) { n.Name = "To\x1bys" }, "/name"},
+		{func(n *NewStorefront) { n.Currency = "XQZ" }, "/currency"},
+		{func(n *NewStorefront) { n.Currency = "eur" }, "/currency"},
+		{func(n *NewStorefront) { n.TimeZone = "" }, "/time_zone"},
+		{func(n *NewStorefront) { n.TimeZone = "Local" }, "/time_zone"},
+		{func(n *NewStorefront) { n.TimeZone = "../etc/passwd" }, "/time_zone"},
+	} {
+		bad := good
+		c.wrong(&bad)
+		_, err := f.Create(context.Background(), bad)
+		require.Error(t, err, "%+v", bad)
+		told := fault.Of(err)
+		require.Equal(t, fault.Invalid, told.Kind, "%+v", bad)
+		require.Equal(t, c.pointer, told.Fields[0].Pointer, "%+v", bad)
+	}
+	elsewhere := good
+	elsewhere.Backend = "nowhere"
+	_, err := f.Create(context.Background(), elsewhere)
+	require.ErrorIs(t, err, backends.ErrNoBackend)
+	none, err := f.List(context.Background(), "", 10)
+	require.NoError(t, err)
+	require.Empty(t, none)
+	_, err = f.Create(context.Background(), good)
+	require.NoError(t, err)
+	_, err = f.Create(context.Background(), good)
+	require.ErrorIs(t, err, ErrSlugTaken)
+}
