@@ -25,6 +25,7 @@ type moveCommand struct {
 	Resume   resumeMove   `cmd:"" help:"Resume a paused one." example:"smartseller move resume demo"`
 	Cancel   cancelMove   `cmd:"" help:"Undo one before its cutover: the storefront stays where it is." example:"smartseller move cancel demo"`
 	Cutover  cutoverMove  `cmd:"" help:"Let one that waits for it cut over." example:"smartseller move cutover demo"`
+	Verify   verifyMove   `cmd:"" help:"Compare both places while a rollback is possible." example:"smartseller move verify demo"`
 	Rollback rollbackMove `cmd:"" help:"Bring the storefront back; nothing written since is lost." example:"smartseller move rollback demo"`
 	Finalize finalizeMove `cmd:"" help:"Erase the storefront from the old place: no way back." example:"smartseller move finalize demo"`
 }

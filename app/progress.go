@@ -27,6 +27,7 @@ type moveState struct {
 		StallMicros int64 `json:"stall_micros"`
 		CommittedAt int64 `json:"committed_at"`
 		Gates       map[string]string
+		Audit       *audit
 	}
 	Cause, Advice string
 	Reason        string
@@ -34,6 +35,7 @@ type moveState struct {
 		Signature string `json:"hmac_sha256"`
 	}
 	CreatedAt int64  `json:"created_at"`
+	UpdatedAt int64  `json:"updated_at"`
 	EndedAt   *int64 `json:"ended_at"`
 }
 
@@ -51,6 +53,9 @@ func (m moveState) String() string {
 	}
 	for _, gate := range slices.Sorted(maps.Keys(m.Stats.Gates)) {
 		pairs = append(pairs, "gate "+gate, m.Stats.Gates[gate])
+	}
+	if m.Stats.Audit != nil {
+		pairs = append(pairs, "places compared", m.Stats.Audit.String())
 	}
 	pairs = append(pairs, "cause", m.Cause, "to do", m.Advice)
 	if m.Receipt != nil {
@@ -95,6 +100,7 @@ type happened struct {
 		Gen     int64
 		For     string
 		Percent int64
+		audit
 	}
 	gates map[string]string
 }

@@ -123,6 +123,8 @@ func (w *watcher) tell(ctx context.Context, e event, h happened) error {
 		}
 	case "asked":
 		say("asked to %s", h.What.For)
+	case "audit":
+		say("both places compared: %s", h.What.audit)
 	case "paced":
 		say("bounded to %d %% of the time", h.What.Percent)
 	default:

@@ -12,7 +12,7 @@ import (
 // Wait is one thing that a move waits for, and what to do about it; Todo is empty
 // where waiting is all there is to do.
 type Wait struct {
-	For    string `json:"for" doc:"operator, lease, pace, backend, transaction, backlog, window, gate, progress or end"`
+	For    string `json:"for" doc:"operator, lease, pace, backend, transaction, backlog, window, gate, audit, progress or end"`
 	Detail string `json:"detail"`
 	Todo   string `json:"todo,omitempty"`
 }
@@ -118,10 +118,10 @@ func explainProgress(m *Move, tables []Checkpoint, now int64) []Wait {
 		return []Wait{{For: "progress", Detail: fmt.Sprintf("cuts over; %d tries were begun, after %d it gives up", m.Stats.CutoverTries, cutTries)}}
 	case m.Phase == Watching:
 		until := m.Stats.CommittedAt + m.Options.window().Microseconds()
-		return []Wait{{
+		return append(explainAudit(m, now), Wait{
 			For: "window", Detail: fmt.Sprintf("the storefront lives at the new place; the rollback window closes in %s", span(until-now)),
 			Todo: fmt.Sprintf("nothing, or end it now: smartseller move finalize %s (or rollback)", m.ID),
-		}}
+		})
 	}
 	return nil
 }

@@ -199,6 +199,7 @@ type Receipt struct {
 	Gates       map[string]string `json:"gates"`
 	Captured    int64             `json:"captured"`
 	Purged      int64             `json:"purged"`
+	Audit       *Audit            `json:"audit,omitempty"` // the last comparison in the rollback window
 	StallMicros int64             `json:"stall_micros"`
 	StartedAt   int64             `json:"started_at"`
 	Phases      map[Phase]int64   `json:"phase_started_at"`
@@ -216,7 +217,7 @@ func (x *run) end(ctx context.Context, outcome Phase) error {
 	text, err := json.Marshal(Receipt{
 		Move: x.m.ID, Storefront: string(x.m.Storefront), Outcome: outcome, Source: x.m.Source.Backend, Target: x.m.Target.Backend,
 		Epoch: at.Epoch, Rows: x.m.Stats.Rows, Digests: x.m.Stats.Digests, Gates: x.m.Stats.Gates, Captured: x.m.Stats.Captured,
-		Purged: x.m.Stats.Purged, StallMicros: x.m.Stats.StallMicros, StartedAt: x.m.CreatedAt, Phases: x.m.Stats.PhaseStartedAt,
+		Purged: x.m.Stats.Purged, Audit: x.m.Stats.Audit, StallMicros: x.m.Stats.StallMicros, StartedAt: x.m.CreatedAt, Phases: x.m.Stats.PhaseStartedAt,
 		RequestedBy: x.m.RequestedBy, Reason: x.m.Reason,
 	})
 	if err != nil {

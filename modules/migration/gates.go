@@ -11,33 +11,38 @@ import (
 	"smartseller/backends"
 )
 
-// checkReferences asks, at the target, for rows that refer to none. Rows of one
-// transaction may arrive in two batches: what is missing is looked for again after a drain.
+// checkReferences asks, at the target, for rows that refer to none.
 func (x *run) checkReferences(ctx context.Context, t *backends.Table, from, to backends.Store) error {
-	const patience = 2
 	for _, ref := range t.References {
-		for round := 1; ; round++ {
-			var orphan string
-			err := to.Read(ctx, func(r backends.Reader) (err error) {
-				orphan, err = r.Orphan(t, ref)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			if orphan == "" {
-				break
-			}
-			if round > patience {
-				return x.refuse(referencesGate, fmt.Sprintf("%s %s refers by %s to a row of %s that is not at the target", t.Name, orphan, ref.Column, ref.Table),
-					"look whether the source lacks that row too: then put right the row that refers to it; otherwise look who changes the target")
-			}
-			if _, err := x.drainOnce(ctx, from, to); err != nil {
-				return err
-			}
+		orphan, err := x.orphan(ctx, t, ref, from, to)
+		if err != nil {
+			return err
+		}
+		if orphan != "" {
+			return x.refuse(referencesGate, fmt.Sprintf("%s %s refers by %s to a row of %s that is not at the target", t.Name, orphan, ref.Column, ref.Table),
+				"look whether the source lacks that row too: then put right the row that refers to it; otherwise look who changes the target")
 		}
 	}
 	return nil
+}
+
+// orphan is the key of a row at one place that refers to none there; "": there is none.
+// Rows of one transaction may arrive in two batches: what is missing is looked for
+// again after a drain.
+func (x *run) orphan(ctx context.Context, t *backends.Table, ref backends.Reference, from, to backends.Store) (key string, err error) {
+	const patience = 2
+	for round := 1; ; round++ {
+		err := to.Read(ctx, func(r backends.Reader) (err error) {
+			key, err = r.Orphan(t, ref)
+			return err
+		})
+		if err != nil || key == "" || round > patience {
+			return key, err
+		}
+		if _, err := x.drainOnce(ctx, from, to); err != nil {
+			return "", err
+		}
+	}
 }
 
 // The names of gates that stand in the report and are spoken of in several places.

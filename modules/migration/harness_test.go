@@ -53,6 +53,7 @@ type world struct {
 	reach func(backends.Config) backends.Config
 	wrap  func(backends.Store) backends.Store
 	clock func() time.Time // that windows go by
+	audit time.Duration    // how often both places are compared in the rollback window
 }
 
 // instance is one process of the platform, as far as moves need one.
@@ -131,7 +132,7 @@ func (w *world) instance(t *testing.T, hook func(context.Context, string) error,
 	i.router = backends.NewRouter(i.directory, i.stores, backends.RouterOptions{ParkBudget: 10 * time.Second})
 	i.runner = NewRunner(RunnerOptions{
 		DB: i.db, Directory: i.directory, Stores: i.stores, Router: i.router, Keys: w.keys, Gates: gates,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Lease: time.Second, Clock: w.clock, Hook: hook,
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Lease: time.Second, Clock: w.clock, AuditEvery: w.audit, Hook: hook,
 	})
 	i.service = NewService(i.db, i.directory, i.stores, i.runner)
 	i.runner.Start()

@@ -29,6 +29,7 @@ type moveBody struct {
 	By         string          `json:"requested_by"`
 	Reason     string          `json:"reason"`
 	CreatedAt  int64           `json:"created_at" doc:"Microseconds UTC"`
+	UpdatedAt  int64           `json:"updated_at" doc:"Microseconds UTC"`
 	EndedAt    *int64          `json:"ended_at,omitempty" doc:"Microseconds UTC"`
 }
 
@@ -36,7 +37,7 @@ func bodyOf(m *Move, tables []Checkpoint) moveBody {
 	b := moveBody{
 		ID: m.ID, Storefront: string(m.Storefront), Source: m.Source.Backend, Target: m.Target.Backend, Phase: string(m.Phase),
 		Cut: string(m.Cut), Asked: string(m.Intent), Options: m.Options, Stats: m.Stats, Tables: tables, Cause: m.Cause, Advice: m.Advice,
-		By: m.RequestedBy, Reason: m.Reason, CreatedAt: m.CreatedAt, EndedAt: m.EndedAt,
+		By: m.RequestedBy, Reason: m.Reason, CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt, EndedAt: m.EndedAt,
 	}
 	if m.Receipt != "" {
 		b.Receipt = json.RawMessage(m.Receipt)
@@ -170,7 +171,7 @@ func Routes(server *httpx.Server, s *Service) {
 		})
 	})
 	paceRoutes(server, s)
-	for _, want := range []Intent{WantPause, WantResume, WantCancel, WantCutover, WantRollback, WantFinalize} {
+	for _, want := range []Intent{WantPause, WantResume, WantCancel, WantCutover, WantRollback, WantFinalize, WantVerify} {
 		httpx.Register(server, huma.Operation{
 			OperationID: string(want) + "-move", Method: http.MethodPost, Path: movesPath + "/{id}/" + string(want), Summary: "Ask a move to " + string(want),
 			DefaultStatus: http.StatusAccepted, Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},

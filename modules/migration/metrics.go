@@ -22,6 +22,7 @@ type metrics struct {
 	db     *control.DB
 	copied prometheus.Counter
 	ended  *prometheus.CounterVec
+	audits *prometheus.CounterVec
 }
 
 func newMetrics(db *control.DB) *metrics {
@@ -33,6 +34,12 @@ func newMetrics(db *control.DB) *metrics {
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "smartseller_moves_ended_total", Help: "Moves that have ended at this instance.",
 		}, []string{"outcome"}),
+		audits: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "smartseller_move_audits_total", Help: "Comparisons of both places of a move in its rollback window; different: an alarm, see the move.",
+		}, []string{"result"}),
+	}
+	for _, result := range []string{"equal", "different"} {
+		m.audits.WithLabelValues(result)
 	}
 	for _, outcome := range []Phase{Completed, Cancelled, RolledBack, Failed} {
 		m.ended.WithLabelValues(string(outcome))
@@ -45,12 +52,14 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- movesDesc
 	m.copied.Describe(ch)
 	m.ended.Describe(ch)
+	m.audits.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.copied.Collect(ch)
 	m.ended.Collect(ch)
+	m.audits.Collect(ch)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	counts, err := countOpen(ctx, m.db)

@@ -63,6 +63,7 @@ const (
 	WantCutover  Intent = "cutover"
 	WantRollback Intent = "rollback"
 	WantFinalize Intent = "finalize"
+	WantVerify   Intent = "verify"
 )
 
 // Options are what a move's operator chooses.
@@ -106,6 +107,8 @@ type Stats struct {
 	PhaseStartedAt map[Phase]int64   `json:"phase_started_at,omitempty"`
 	Gates          map[string]string `json:"gates,omitempty"`
 	Purged         int64             `json:"purged"`
+	// Audit is the last comparison of both places in the rollback window; nil: none has ended yet.
+	Audit *Audit `json:"audit,omitempty"`
 }
 
 // Move is one migration of one storefront.

@@ -36,8 +36,10 @@ type Runner struct {
 	instance  string
 	lease     time.Duration
 	clock     func() time.Time // that windows go by
-	cutTries  int64            // of a cutover, before the move is given up
-	tolerance time.Duration
+	// auditEvery is how long after a comparison of both places the next one begins, at most.
+	auditEvery time.Duration
+	cutTries   int64 // of a cutover, before the move is given up
+	tolerance  time.Duration
 	// hook is called at every named point of a move. An error of errCrash's kind
 	// drops the move on the spot, as a killed process would.
 	hook func(ctx context.Context, point string) error
@@ -62,6 +64,9 @@ type RunnerOptions struct {
 	// Lease is how long a move whose instance died waits for another one, except
 	// while the storefront is sealed, when it is half a second; 0: 10 s.
 	Lease time.Duration
+	// AuditEvery is how long after a comparison of both places in the rollback window the
+	// next one begins, at most; 0: an hour.
+	AuditEvery time.Duration
 	// Clock is what the windows of cutovers go by; nil: this machine's.
 	Clock func() time.Time
 	// Hook is called at the crash points of the protocol, K1 to K18 but K9, which lies
@@ -75,10 +80,14 @@ type RunnerOptions struct {
 func NewRunner(o RunnerOptions) *Runner {
 	r := &Runner{
 		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook, metrics: newMetrics(o.DB),
-		instance: ids.New(), lease: o.Lease, clock: o.Clock, cutTries: cutTries, tolerance: tolerance, woken: make(chan struct{}, 1), running: map[string]bool{},
+		instance: ids.New(), lease: o.Lease, clock: o.Clock, auditEvery: o.AuditEvery, cutTries: cutTries, tolerance: tolerance,
+		woken: make(chan struct{}, 1), running: map[string]bool{},
 	}
 	if r.lease == 0 {
 		r.lease = leaseNormal
+	}
+	if r.auditEvery == 0 {
+		r.auditEvery = auditEvery
 	}
 	if r.clock == nil {
 		r.clock = time.Now

@@ -198,6 +198,7 @@ var allowed = map[Intent][]Phase{
 	WantCutover:  {Planned, Preparing, Copying, CatchingUp, Verifying},
 	WantRollback: {Watching},
 	WantFinalize: {Watching},
+	WantVerify:   {Watching},
 }
 
 // Ask records what an operator wants; the move's runner acts on it within a
@@ -216,6 +217,9 @@ func (s *Service) Ask(ctx context.Context, id string, want Intent) (m *Move, err
 		}
 		if m.Intent == want {
 			return nil
+		}
+		if want == WantVerify && m.Intent != NoIntent {
+			return fault.New(fault.Conflict, "move_asked", "The move was asked to %s and has not done it yet; verify comes too late.", m.Intent)
 		}
 		m.Intent = want
 		if err := writeMove(tx, m); err != nil {

@@ -109,10 +109,11 @@ func writeMove(tx control.Tx, m *Move) error {
 	if err != nil {
 		return err
 	}
+	m.UpdatedAt = tx.Now()
 	_, err = tx.Exec(`UPDATE moves SET phase = $2, resume_phase = $3, cut = $4, intent = $5, gen = $6, owner = $7, lease_until = $8,
 		stats = $9, cause = $10, advice = $11, receipt = $12, updated_at = $13, ended_at = $14 WHERE id = $1`,
 		m.ID, string(m.Phase), string(m.ResumePhase), string(m.Cut), string(m.Intent), m.Gen, m.Owner, m.LeaseUntil,
-		string(stats), m.Cause, m.Advice, m.Receipt, tx.Now(), m.EndedAt)
+		string(stats), m.Cause, m.Advice, m.Receipt, m.UpdatedAt, m.EndedAt)
 	return err
 }
 

@@ -181,38 +181,39 @@ func compareRows(t *backends.Table, want, have []backends.Row, sum *backends.Dig
 	return differ, nil
 }
 
-// recheck tells a difference that is on its way from one that stays. A key that a
-// drain touches has just been made equal and waits in the to-verify set for the
-// comparison under seal; one that outlives two drains untouched stays different.
+// recheck fails for a difference that stays.
 func (x *run) recheck(ctx context.Context, from, to backends.Store, keys []backends.Key) error {
+	stay, details, err := x.staying(ctx, from, to, keys)
+	if err != nil || len(stay) == 0 {
+		return err
+	}
+	k := stay[0]
+	return &mismatchError{fmt.Sprintf("verification failed: %s %s differs between the places (%s); nothing was cut over", k.Table, k.ID, details[k])}
+}
+
+// staying tells differences that are on their way from those that stay, and returns
+// these. A key that a drain touches has just been made equal and waits in the to-verify
+// set for the comparison under seal; one that outlives two drains untouched stays different.
+func (x *run) staying(ctx context.Context, from, to backends.Store, keys []backends.Key) ([]backends.Key, map[backends.Key]string, error) {
 	const patience = 2
 	x.draining.Lock()
 	defer x.draining.Unlock()
-	for round := 1; len(keys) > 0; round++ {
+	var details map[backends.Key]string
+	for round := 1; len(keys) > 0 && round <= patience+1; round++ {
 		touched, err := x.drainOnce(ctx, from, to)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		keys = slices.DeleteFunc(keys, func(k backends.Key) bool { return touched[k] })
-		differ, details, err := x.differing(ctx, from, to, keys)
-		if err != nil {
-			return err
+		if keys, details, err = x.differing(ctx, from, to, keys); err != nil {
+			return nil, nil, err
 		}
-		if round > patience && len(differ) > 0 {
-			late, err := x.drainOnce(ctx, from, to) // changed after the last drain, before it was read
-			if err != nil {
-				return err
-			}
-			for _, k := range differ {
-				if !late[k] {
-					return &mismatchError{fmt.Sprintf("verification failed: %s %s differs between the places (%s); nothing was cut over", k.Table, k.ID, details[k])}
-				}
-			}
-			return nil
-		}
-		keys = differ
 	}
-	return nil
+	if len(keys) == 0 {
+		return nil, nil, nil
+	}
+	late, err := x.drainOnce(ctx, from, to) // changed after the last drain, before it was read
+	return slices.DeleteFunc(keys, func(k backends.Key) bool { return late[k] }), details, err
 }
 
 // drainOnce brings over all that was captured when it began, and says what.

@@ -16,6 +16,7 @@ const longestLag = 1_000_000
 // watch keeps the old place in step, so that a rollback loses nothing, until the
 // window closes or somebody decides.
 func (x *run) watch(ctx context.Context) error {
+	audit := x.newAuditor()
 	for {
 		switch x.intent.Load().(Intent) {
 		case WantRollback:
@@ -42,6 +43,13 @@ func (x *run) watch(ctx context.Context) error {
 					m.Advice = fmt.Sprintf("The rollback window closed itself: the old place was %d changes behind.", lag)
 				})
 			}
+			continue
+		}
+		worked, err := audit.step(ctx, x.intent.Load().(Intent) == WantVerify)
+		if err != nil {
+			return err
+		}
+		if worked {
 			continue
 		}
 		if err := pause(ctx, 50*time.Millisecond); err != nil {

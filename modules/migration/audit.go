@@ -1,0 +1,240 @@
+package migration
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+)
+
+// While the rollback window is open both places are compared again and again, so that
+// a rollback which would be refused is known before it is wanted.
+const (
+	auditEvery  = time.Hour // from one comparison to the next; in short windows a sixth of the window
+	auditShare  = 0.05      // of the time that a comparison nobody asked for works
+	auditShown  = 20        // findings that are told
+	auditSums   = 3         // tries to compare the servers' sums of a table between writes
+	auditAdvice = "Do not roll back: it would be refused. Compare what is named at both places. Is the new place right, then finalize: smartseller move finalize %s. " +
+		"Is the old one right, then write the row once more through the storefront, which brings it to both, and verify again: smartseller move verify %s."
+)
+
+// Audit is the last comparison of both places while the rollback window is open. Times
+// are microseconds.
+type Audit struct {
+	Round    int64 `json:"round" doc:"How many comparisons have ended"`
+	Asked    bool  `json:"asked" doc:"An operator asked for it"`
+	Rows     int64 `json:"rows" doc:"That were compared by digest"`
+	Tables   int   `json:"tables"`
+	Unsummed int   `json:"tables_without_sums,omitempty" doc:"Tables that were written too often for the servers' own sums to be compared"`
+	Took     int64 `json:"took_micros"`
+	EndedAt  int64 `json:"ended_at"`
+	// Findings is how many differences there are; Found tells the first of them, by key
+	// and column, never by value.
+	Findings int64    `json:"findings"`
+	Found    []string `json:"found,omitempty"`
+}
+
+// auditor compares the new place with the old one, a page at a time between drains.
+type auditor struct {
+	x    *run
+	left []*backends.Table // of the comparison under way; the first one is at work
+	// after is the key behind which the next page begins, rows how long it may be.
+	after   string
+	rows    int
+	a       Audit
+	began   time.Time
+	next    time.Time // when the next comparison begins
+	resting time.Time // until when the pace wants a rest
+}
+
+func (x *run) newAuditor() *auditor {
+	d := &auditor{x: x}
+	last := x.m.Stats.CommittedAt
+	if x.m.Stats.Audit != nil {
+		last = x.m.Stats.Audit.EndedAt
+	}
+	d.plan(time.UnixMicro(last))
+	return d
+}
+
+func (d *auditor) plan(after time.Time) {
+	d.next = after.Add(min(d.x.auditEvery, d.x.m.Options.window()/6))
+}
+
+// step compares one page, if one is due; worked says whether. asked begins a
+// comparison at once and lets it work as fast as the move's pace allows.
+func (d *auditor) step(ctx context.Context, asked bool) (worked bool, err error) {
+	now := time.Now()
+	if asked && !d.a.Asked || len(d.left) == 0 && now.After(d.next) {
+		d.begin(now, asked)
+	}
+	if len(d.left) == 0 || now.Before(d.resting) {
+		return false, nil
+	}
+	more, err := d.page(ctx)
+	if err != nil {
+		return true, err
+	}
+	if !more {
+		if err := d.endTable(ctx); err != nil {
+			return true, err
+		}
+	}
+	took, share := time.Since(now), auditShare
+	if d.a.Asked {
+		share = max(leastShare, d.x.pace.look())
+	}
+	d.resting = time.Now().Add(time.Duration(float64(took) * (1 - share) / share))
+	if len(d.left) == 0 {
+		return true, d.end(ctx)
+	}
+	return true, nil
+}
+
+func (d *auditor) begin(now time.Time, asked bool) {
+	d.left, d.after, d.rows, d.began, d.resting = slices.Clone(d.x.directory.Catalog().Moving()), "", firstRows, now, now
+	d.a = Audit{Asked: asked, Tables: len(d.left), Round: 1}
+	if last := d.x.m.Stats.Audit; last != nil {
+		d.a.Round = last.Round + 1
+	}
+}
+
+// page compares the next rows of the table at work by digest.
+func (d *auditor) page(ctx context.Context) (more bool, err error) {
+	x, t, started := d.x, d.left[0], time.Now()
+	var want []backends.Row
+	if err := x.target.Read(ctx, func(r backends.Reader) (err error) {
+		want, more, err = r.Scan(t, d.after, "", d.rows)
+		return err
+	}); err != nil {
+		return false, err
+	}
+	through := ""
+	if more {
+		through = want[len(want)-1].Key()
+	}
+	have, err := x.copyOf(ctx, x.source, t, d.after, through, len(want))
+	if err != nil {
+		return false, err
+	}
+	var sum backends.Digest
+	differ, err := compareRows(t, want, have, &sum)
+	if err != nil {
+		return false, err
+	}
+	stay, details, err := x.staying(ctx, x.target, x.source, differ)
+	if err != nil {
+		return false, err
+	}
+	for _, k := range stay {
+		d.found("%s %s differs: %s", k.Table, k.ID, strings.ReplaceAll(details[k], "the copy", "the old place"))
+	}
+	d.a.Rows += int64(len(want))
+	d.after, d.rows = through, rowsFor(d.rows, time.Since(started))
+	return more, nil
+}
+
+// endTable compares by the second path, what the servers sum up themselves, and asks
+// for rows that refer to none.
+func (d *auditor) endTable(ctx context.Context) error {
+	x, t := d.x, d.left[0]
+	for _, ref := range t.References {
+		orphan, err := x.orphan(ctx, t, ref, x.target, x.source)
+		if err != nil {
+			return err
+		}
+		if orphan != "" {
+			d.found("%s %s refers by %s to a row of %s that is not at the old place", t.Name, orphan, ref.Column, ref.Table)
+		}
+	}
+	equal, known, err := d.sumsEqual(ctx, t)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !known:
+		d.a.Unsummed++
+	case !equal:
+		d.found("the servers' own sums of %s differ", t.Name)
+	}
+	d.left, d.after = d.left[1:], ""
+	return nil
+}
+
+// sumsEqual compares what both servers sum up. known: no write came in between.
+func (d *auditor) sumsEqual(ctx context.Context, t *backends.Table) (equal, known bool, err error) {
+	x := d.x
+	for range auditSums {
+		if _, err := x.drainOnce(ctx, x.target, x.source); err != nil {
+			return false, false, err
+		}
+		var sums [2][]int64
+		for i, s := range []backends.Store{x.target, x.source} {
+			if err := s.Read(ctx, func(r backends.Reader) (err error) {
+				sums[i], err = r.Sums(t)
+				return err
+			}); err != nil {
+				return false, false, err
+			}
+		}
+		left, err := x.target.Backlog(ctx)
+		if err != nil {
+			return false, false, err
+		}
+		equal = slices.Equal(sums[0], sums[1])
+		if equal || left == 0 {
+			return equal, true, nil
+		}
+	}
+	return false, false, nil
+}
+
+func (d *auditor) found(format string, args ...any) {
+	d.a.Findings++
+	if len(d.a.Found) < auditShown {
+		d.a.Found = append(d.a.Found, fmt.Sprintf(format, args...))
+	}
+}
+
+// end writes the result into the move's story, and raises the alarm if there is reason.
+func (d *auditor) end(ctx context.Context) error {
+	x, done := d.x, d.a
+	d.a = Audit{}
+	done.Took = time.Since(d.began).Microseconds()
+	result := "equal"
+	if done.Findings > 0 {
+		result = "different"
+		x.log.ErrorContext(ctx, "the places of a move differ while it could still be rolled back",
+			"move", x.m.ID, "storefront", x.m.Storefront, "findings", done.Findings, "found", done.Found, "to do", fmt.Sprintf(auditAdvice, x.m.ID, x.m.ID))
+	}
+	x.metrics.audits.WithLabelValues(result).Inc()
+	d.plan(time.Now())
+	data := done
+	return x.save(ctx, "audit", &data, func(tx control.Tx, m *Move) error {
+		data.EndedAt = tx.Now()
+		m.Stats.Audit = &data
+		if data.Asked && m.Intent == WantVerify {
+			m.Intent = NoIntent
+		}
+		return nil
+	})
+}
+
+// explainAudit says what the last comparison of both places found.
+func explainAudit(m *Move, now int64) []Wait {
+	a := m.Stats.Audit
+	switch {
+	case a == nil:
+		return nil
+	case a.Findings == 0:
+		return []Wait{{For: "audit", Detail: fmt.Sprintf("both places were compared %s ago: %d rows are equal", span(now-a.EndedAt), a.Rows)}}
+	}
+	return []Wait{{
+		For: "audit", Detail: fmt.Sprintf("ALARM: both places were compared %s ago and differ, %d times: %s", span(now-a.EndedAt), a.Findings, strings.Join(a.Found, "; ")),
+		Todo: fmt.Sprintf(auditAdvice, m.ID, m.ID),
+	}}
+}
