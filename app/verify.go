@@ -58,7 +58,7 @@ func (c *verifyMove) Run(ctx context.Context, out io.Writer) error {
 		switch {
 		case err != nil:
 			return err
-		case e.Kind == "audit" && h.What.Round > known && h.What.audit.Asked:
+		case e.Kind == "audit" && h.What.Round > known && h.What.Asked:
 			result, told = &h.What.audit, e.Data
 			return errEnough
 		case e.Kind == "phase" && h.What.Phase != "watching" && h.At >= m.UpdatedAt:

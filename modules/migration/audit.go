@@ -217,8 +217,8 @@ func (d *auditor) end(ctx context.Context) error {
 	return x.save(ctx, "audit", &data, func(tx control.Tx, m *Move) error {
 		data.EndedAt = tx.Now()
 		m.Stats.Audit = &data
-		if data.Asked && m.Intent == WantVerify {
-			m.Intent = NoIntent
+		if data.Asked {
+			answer(WantVerify)(m)
 		}
 		return nil
 	})

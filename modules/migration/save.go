@@ -1,0 +1,107 @@
+package migration
+
+import (
+	"context"
+	"errors"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+)
+
+// save persists a transition, guarded by the fencing number: errLost when the
+// move was taken over. change may run again.
+func (x *run) save(ctx context.Context, kind string, data any, change func(tx control.Tx, m *Move) error) error {
+	x.saving.Lock()
+	defer x.saving.Unlock()
+	var saved *Move
+	err := x.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		m, err := readMove(tx, x.m.ID, true)
+		if err != nil {
+			return err
+		}
+		if m.Gen != x.m.Gen {
+			return errLost
+		}
+		m.Stats = x.m.Stats
+		if err := change(tx, m); err != nil {
+			return err
+		}
+		m.LeaseUntil = tx.Now() + x.leaseOf(m).Microseconds()
+		if m.EndedAt != nil {
+			m.LeaseUntil = 0
+		}
+		if err := writeMove(tx, m); err != nil {
+			return err
+		}
+		saved = m
+		return addEvent(tx, m.ID, kind, data)
+	})
+	if err != nil && !errors.Is(err, errLost) && !errors.Is(err, backends.ErrPlacementChanged) {
+		return &controlError{err}
+	}
+	if err != nil {
+		return err
+	}
+	x.m = saved
+	x.saves++
+	x.intent.Store(saved.Intent)
+	return nil
+}
+
+func (x *run) countSaves() int {
+	x.saving.Lock()
+	defer x.saving.Unlock()
+	return x.saves
+}
+
+// hear takes what the operator wants, unless a transition that was saved since may
+// have fulfilled it.
+func (x *run) hear(want Intent, since int) {
+	x.saving.Lock()
+	defer x.saving.Unlock()
+	if x.saves == since {
+		x.intent.Store(want)
+	}
+}
+
+// controlError says that the control database did not do what it was asked, or gave
+// no answer and may have done it. That is no fault of the move, which halts.
+type controlError struct{ error }
+
+func (e *controlError) Unwrap() error { return e.error }
+
+// enter moves on to a phase.
+func (x *run) enter(ctx context.Context, p Phase, more ...func(m *Move)) error {
+	data := map[string]any{"phase": p, "from": x.m.Phase}
+	return x.save(ctx, "phase", data, func(tx control.Tx, m *Move) error {
+		if p == Cancelling && m.Cut == Committed {
+			return errLost // the answer of a commit was lost, and it did happen: whoever claims the move next sees that
+		}
+		m.Phase = p
+		if m.Stats.PhaseStartedAt == nil {
+			m.Stats.PhaseStartedAt = map[Phase]int64{}
+		}
+		m.Stats.PhaseStartedAt[p] = tx.Now()
+		for _, fn := range more {
+			fn(m)
+		}
+		switch p {
+		case Completed, Cancelled, RolledBack, Failed:
+			now := tx.Now()
+			m.EndedAt = &now
+		}
+		return nil
+	})
+}
+
+// answer clears the intent that a transition fulfils; one that was asked since stays.
+func answer(fulfilled Intent) func(m *Move) {
+	return func(m *Move) {
+		if m.Intent == fulfilled {
+			m.Intent = NoIntent
+		}
+	}
+}
+
+// answerAll clears whatever was asked: it is fulfilled, or comes too late.
+func answerAll(m *Move) { m.Intent = NoIntent }
