@@ -1,0 +1,282 @@
+package auth
+
+import (
+	"context"
+	"encoding/base64"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/bcrypt"
+
+	"smartseller/backends"
+	"smartseller/backends/sqlite"
+	"smartseller/modules/customers"
+	"smartseller/modules/storefronts"
+	"smartseller/platform/control/controltest"
+	"smartseller/platform/crypto"
+	"smartseller/platform/identity"
+)
+
+// doorway is a storefront "toys", and another one, whose customers come and go.
+type doorway struct {
+	*Sessions
+	t    *testing.T
+	toys backends.StorefrontID
+}
+
+const correct = "correct horse battery"
+
+func newDoorway(t *testing.T) *doorway {
+	t.Helper()
+	ctx := context.Background()
+	db := controltest.Open(t)
+	keys, err := crypto.New(make([]byte, crypto.MasterKeySize))
+	require.NoError(t, err)
+	catalog, err := backends.NewCatalog(append(Tables(), customers.Tables()...)...)
+	require.NoError(t, err)
+	directory := backends.NewDirectory(db, keys, catalog, map[backends.Kind]backends.Opener{backends.SQLite: sqlite.Opener(catalog)})
+	stores := backends.NewStores(directory, 4)
+	t.Cleanup(func() { require.NoError(t, stores.Close()) })
+	shops := storefronts.NewService(db, directory, stores)
+	require.NoError(t, shops.AddBackend(ctx, backends.Config{Name: "files", Kind: backends.SQLite, Path: t.TempDir()}))
+	passwords, err := NewCheapPasswords()
+	require.NoError(t, err)
+	d := &doorway{Sessions: NewSessions(backends.NewRouter(directory, stores, backends.RouterOptions{}), shops, db, keys, passwords), t: t}
+	for _, slug := range []string{"other", "toys"} {
+		made, err := shops.Create(ctx, storefronts.NewStorefront{Slug: slug, Name: slug, Currency: "EUR", TimeZone: "UTC", Backend: "files"})
+		require.NoError(t, err)
+		d.toys = made.ID
+	}
+	return d
+}
+
+// change writes what no operation does yet, or time would.
+func (d *doorway) change(s *backends.Statement, args ...any) {
+	d.t.Helper()
+	require.NoError(d.t, d.store.Update(context.Background(), d.toys, func(_ context.Context, tx backends.Tx) error {
+		n, err := tx.Exec(s, args...)
+		require.NotZero(d.t, n)
+		return err
+	}))
+}
+
+func (d *doorway) register(email string) *Granted {
+	d.t.Helper()
+	g, err := d.Register(context.Background(), "toys", Registration{Email: email, Password: correct}, Client{Address: "192.0.2.77"})
+	require.NoError(d.t, err)
+	return g
+}
+
+func (d *doorway) refresh(token string) (*Granted, error) {
+	return d.Refresh(context.Background(), "toys", token, Client{})
+}
+
+// in says whether an access token lets its holder in.
+func (d *doorway) in(slug, token string) error {
+	ctx, err := d.Authenticate(context.Background(), slug, token)
+	if err == nil {
+		require.NotEmpty(d.t, identity.CustomerOf(ctx).ID)
+	}
+	return err
+}
+
+var (
+	rotatedAt   = backends.Write(sessionsTable, `UPDATE sessions SET rotated_at = rotated_at - $2 WHERE storefront_id = $1`)
+	idleUntil   = backends.Write(sessionsTable, `UPDATE sessions SET idle_expires_at = $2 WHERE storefront_id = $1`)
+	raiseCred   = backends.Write(customers.Tables()[0], `UPDATE customers SET cred = cred + 1 WHERE storefront_id = $1`)
+	setStatus   = backends.Write(customers.Tables()[0], `UPDATE customers SET status = $2 WHERE storefront_id = $1`)
+	setHash     = backends.Write(customers.Tables()[0], `UPDATE customers SET password_hash = $2 WHERE storefront_id = $1`)
+	listPlaces  = backends.Read(`SELECT ip_prefix FROM security_audit WHERE storefront_id = $1`)
+	countEvents = backends.Read(`SELECT count(*) FROM security_audit WHERE storefront_id = $1 AND event = $2`)
+)
+
+// TestRefreshTokenIsGoodOnce, and once more only for whoever lost the answer just now.
+func TestRefreshTokenIsGoodOnce(t *testing.T) {
+	t.Parallel()
+	d := newDoorway(t)
+	first := d.register("ada@example.com")
+	second, err := d.refresh(first.Refresh)
+	require.NoError(t, err)
+	require.NotEqual(t, first.Refresh, second.Refresh)
+	again, err := d.refresh(first.Refresh)
+	require.NoError(t, err)
+	require.Equal(t, second.Refresh, again.Refresh)
+
+	d.change(rotatedAt, (refreshGrace + time.Second).Microseconds())
+	_, err = d.refresh(first.Refresh)
+	require.ErrorIs(t, err, ErrInvalidToken)
+	_, err = d.refresh(second.Refresh)
+	require.ErrorIs(t, err, ErrInvalidToken, "the session has ended with it")
+	require.ErrorIs(t, d.in("toys", second.Access), ErrInvalidToken)
+	var reuses int64
+	require.NoError(t, d.store.View(context.Background(), d.toys, func(_ context.Context, tx backends.Tx) error {
+		return tx.Get(&reuses, countEvents, "refresh_reuse")
+	}))
+	require.EqualValues(t, 1, reuses)
+}
+
+func TestRefreshTokensThatAreNoGood(t *testing.T) {
+	t.Parallel()
+	d := newDoorway(t)
+	g := d.register("ada@example.com")
+	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(g.Refresh, refreshPrefix))
+	require.NoError(t, err)
+	raw[len(raw)-1] ^= 1
+	forged := refreshPrefix + base64.RawURLEncoding.EncodeToString(raw)
+	for _, token := range []string{"", "garbage", forged, g.Refresh + "A", strings.TrimPrefix(g.Refresh, refreshPrefix)} {
+		_, err := d.refresh(token)
+		require.ErrorIs(t, err, ErrInvalidToken, token)
+		require.ErrorIs(t, d.Logout(context.Background(), "toys", "", token, Client{}), ErrInvalidToken, token)
+	}
+	_, err = d.Refresh(context.Background(), "other", g.Refresh, Client{})
+	require.ErrorIs(t, err, ErrInvalidToken)
+
+	d.change(setStatus, "disabled")
+	_, err = d.refresh(g.Refresh)
+	require.ErrorIs(t, err, ErrInvalidToken, "a disabled customer")
+	require.ErrorIs(t, d.in("toys", g.Access), ErrInvalidToken)
+	_, err = d.Login(context.Background(), "toys", "ada@example.com", correct, Client{})
+	require.ErrorIs(t, err, errCredentials)
+	d.change(setStatus, "active")
+	require.NoError(t, d.in("toys", g.Access), "none of it ended the session")
+
+	d.change(idleUntil, time.Now().UnixMicro())
+	_, err = d.refresh(g.Refresh)
+	require.ErrorIs(t, err, ErrInvalidToken, "an idle session")
+	require.ErrorIs(t, d.in("toys", g.Access), ErrInvalidToken)
+}
+
+// TestAccessTokensThatAreNoGood: each is wrong in one thing, and signed by the right key.
+func TestAccessTokensThatAreNoGood(t *testing.T) {
+	t.Parallel()
+	d := newDoorway(t)
+	ctx := context.Background()
+	g, eve := d.register("ada@example.com"), d.register("eve@example.com")
+	key, err := d.signers.of(ctx, d.toys)
+	require.NoError(t, err)
+	admins, err := d.signers.of(ctx, platformKey)
+	require.NoError(t, err)
+	held, err := key.verify(d.toys, g.Access, false)
+	require.NoError(t, err)
+	other, err := d.storefront(ctx, "other")
+	require.NoError(t, err)
+	now := time.Now()
+	good := claims{
+		RegisteredClaims: registered(issuer(d.toys), audience(d.toys), g.Customer.ID, now, accessLife), Tenant: string(d.toys), Session: held.Session, Cred: held.Cred,
+	}
+	for name, wrong := range map[string]func(c *claims){
+		"nothing":             func(*claims) {},
+		"issuer":              func(c *claims) { c.Issuer = issuer(other) },
+		"audience":            func(c *claims) { c.Audience = jwt.ClaimStrings{audience(other)} },
+		"storefront":          func(c *claims) { c.Tenant = string(other) },
+		"time":                func(c *claims) { c.ExpiresAt = jwt.NewNumericDate(now.Add(-leeway - time.Second)) },
+		"no end":              func(c *claims) { c.ExpiresAt = nil },
+		"not yet":             func(c *claims) { c.NotBefore = jwt.NewNumericDate(now.Add(leeway + time.Minute)) },
+		"another customer":    func(c *claims) { c.Subject = eve.Customer.ID },
+		"no such session":     func(c *claims) { c.Session = eve.Customer.ID },
+		"credentials' number": func(c *claims) { c.Cred++ },
+	} {
+		c := good
+		wrong(&c)
+		token, err := key.seal(c)
+		require.NoError(t, err)
+		if name == "nothing" {
+			require.NoError(t, d.in("toys", token))
+			continue
+		}
+		require.ErrorIs(t, d.in("toys", token), ErrInvalidToken, name)
+	}
+	for name, header := range map[string]map[string]any{"type": {"typ": "JWT"}, "key": {"kid": admins.id}} {
+		token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, good)
+		token.Header["typ"], token.Header["kid"] = accessType, key.id
+		for k, v := range header {
+			token.Header[k] = v
+		}
+		text, err := token.SignedString(key.private)
+		require.NoError(t, err)
+		require.ErrorIs(t, d.in("toys", text), ErrInvalidToken, name)
+	}
+	unsigned, err := jwt.NewWithClaims(jwt.SigningMethodNone, good).SignedString(jwt.UnsafeAllowNoneSignatureType)
+	require.NoError(t, err)
+	require.ErrorIs(t, d.in("toys", unsigned), ErrInvalidToken)
+	require.ErrorIs(t, d.in("other", g.Access), ErrInvalidToken)
+
+	d.change(raiseCred)
+	require.ErrorIs(t, d.in("toys", g.Access), ErrInvalidToken, "the password was changed")
+}
+
+func TestLogout(t *testing.T) {
+	t.Parallel()
+	d := newDoorway(t)
+	ctx := context.Background()
+	g := d.register("ada@example.com")
+	key, err := d.signers.of(ctx, d.toys)
+	require.NoError(t, err)
+	held, err := key.verify(d.toys, g.Access, false)
+	require.NoError(t, err)
+	long, err := key.seal(claims{
+		RegisteredClaims: registered(issuer(d.toys), audience(d.toys), g.Customer.ID, time.Now().Add(-time.Hour), accessLife),
+		Tenant:           string(d.toys), Session: held.Session, Cred: held.Cred,
+	})
+	require.NoError(t, err)
+	require.ErrorIs(t, d.in("toys", long), ErrInvalidToken)
+	for range 2 { // repeating it is no error
+		require.NoError(t, d.Logout(ctx, "toys", long, "", Client{}), "an expired token still says whose session it was")
+	}
+	require.ErrorIs(t, d.in("toys", g.Access), ErrInvalidToken)
+	_, err = d.refresh(g.Refresh)
+	require.ErrorIs(t, err, ErrInvalidToken)
+
+	again, err := d.Login(ctx, "toys", "ada@example.com", correct, Client{})
+	require.NoError(t, err)
+	require.ErrorIs(t, d.Logout(ctx, "other", again.Access, again.Refresh, Client{}), ErrInvalidToken)
+	require.NoError(t, d.in("toys", again.Access))
+	require.NoError(t, d.Logout(ctx, "toys", "garbage", again.Refresh, Client{}))
+	require.ErrorIs(t, d.in("toys", again.Access), ErrInvalidToken)
+}
+
+// TestPasswordsAreComparedWhole: bcrypt looks at 72 bytes and no further.
+func TestPasswordsAreComparedWhole(t *testing.T) {
+	t.Parallel()
+	d := newDoorway(t)
+	ctx := context.Background()
+	longest := strings.Repeat("x", longestPassword)
+	_, err := d.Register(ctx, "toys", Registration{Email: "ada@example.com", Password: longest + "x"}, Client{})
+	require.Error(t, err)
+	_, err = d.Register(ctx, "toys", Registration{Email: "ada@example.com", Password: longest}, Client{})
+	require.NoError(t, err)
+	for password, want := range map[string]error{longest: nil, longest + "x": errCredentials, longest[1:]: errCredentials, "": errCredentials} {
+		_, err := d.Login(ctx, "toys", "ADA@example.com", password, Client{})
+		require.ErrorIs(t, err, want, "%d bytes", len(password))
+	}
+	d.change(setHash, nil)
+	for _, password := range []string{longest, ""} {
+		_, err := d.Login(ctx, "toys", "ada@example.com", password, Client{})
+		require.ErrorIs(t, err, errCredentials)
+	}
+	d.passwords.dummy, err = bcrypt.GenerateFromPassword([]byte("guessed"), bcrypt.MinCost)
+	require.NoError(t, err)
+	same, err := d.passwords.matches(ctx, nil, "guessed")
+	require.NoError(t, err)
+	require.False(t, same, "what the unknown are compared with lets nobody in")
+}
+
+// TestOnlyThePrefixOfAnAddressIsKept.
+func TestOnlyThePrefixOfAnAddressIsKept(t *testing.T) {
+	t.Parallel()
+	d := newDoorway(t)
+	d.register("ada@example.com")
+	var kept []string
+	require.NoError(t, d.store.View(context.Background(), d.toys, func(_ context.Context, tx backends.Tx) error {
+		return tx.Select(&kept, listPlaces)
+	}))
+	require.Equal(t, []string{"192.0.2.0/24"}, kept)
+	for address, prefix := range map[string]string{
+		"2001:db8:1:2:3::4": "2001:db8:1::/48", "::ffff:192.0.2.9": "192.0.2.0/24", "": "", "unix": "",
+	} {
+		require.Equal(t, prefix, Client{Address: address}.prefix(), address)
+	}
+}
