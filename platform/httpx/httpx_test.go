@@ -75,6 +75,14 @@ func TestEveryErrorIsAProblem(t *testing.T) {
 		"too long":       {"POST", "/echo", "application/json", `{"name":"abcdefghijkl"}`, "", 422, "invalid_input", "/name"},
 		"too large":      {"POST", "/echo", "application/json", `{"name":"` + strings.Repeat("a", 300) + `"}`, "", 413, "too_large", ""},
 		"content type":   {"POST", "/echo", "text/plain", `hello`, "", 415, "unsupported_media_type", ""},
+		"repeated":       {"POST", "/echo", "application/json", `{"name":"a","n\u0061me":"b"}`, "", 422, "invalid_input", "/name"},
+		"repeated below": {"POST", "/echo", "application/json", `{"name":[1,{"a/b":1,"a/b":2}]}`, "", 422, "invalid_input", "/name/1/a~1b"},
+		"another case":   {"POST", "/echo", "application/json", `{"name":"a","Count":1}`, "", 422, "invalid_input", "/Count"},
+		"not UTF-8":      {"POST", "/echo", "application/json", "{\"name\":\"\xff\"}", "", 400, "malformed", ""},
+		"too deep":       {"POST", "/echo", "application/json", `{"name":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`, "", 400, "malformed", ""},
+		"two values":     {"POST", "/echo", "application/json", `{"name":"a"}{}`, "", 400, "malformed", ""},
+		"1.0":            {"POST", "/echo", "application/json", `{"name":"a","count":1.0}`, "", 422, "invalid_input", ""},
+		"merge patch":    {"POST", "/echo", "application/merge-patch+json", `{"name":"a"}`, "", 415, "unsupported_media_type", ""},
 		"our own":        {"POST", "/echo", "application/json", `{"name":"busy"}`, "", 503, "busy", ""},
 		"internal":       {"POST", "/echo", "application/json", `{"name":"secret"}`, "", 500, "internal", ""},
 		"panic":          {"POST", "/echo", "application/json", `{"name":"panic"}`, "", 500, "internal", ""},
@@ -109,6 +117,7 @@ func TestEveryErrorIsAProblem(t *testing.T) {
 			require.Equal(t, c.status, p.Status)
 			require.Equal(t, "urn:request:"+w.Header().Get("X-Request-Id"), p.Instance)
 			require.NotContains(t, w.Body.String(), "abcdefghijkl", "what was submitted is not repeated")
+			require.NotContains(t, w.Body.String(), "Go ", "nor is the program's inside told")
 			if c.pointer != "" {
 				require.Len(t, p.Errors, 1)
 				require.Equal(t, c.pointer, p.Errors[0].Pointer)

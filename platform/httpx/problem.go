@@ -44,9 +44,10 @@ type (
 	logKey     struct{} // of the server that answers the request
 )
 
-// ownErrors makes huma's errors problem documents. That is a setting of the whole
-// program, made once however many servers it has.
+// ownErrors makes huma's errors problem documents, also for a name in the wrong case. That
+// is a setting of the whole program, made once however many servers it has.
 var ownErrors = sync.OnceFunc(func() {
+	huma.ValidateStrictCasing = true // or EMAIL would be read as email
 	huma.NewErrorWithContext = func(c huma.Context, status int, message string, errs ...error) huma.StatusError {
 		if c == nil { // huma asks for an example, to describe it
 			return newProblem(context.Background(), &fault.Error{Kind: fault.KindOfStatus(status)})
@@ -101,7 +102,15 @@ func validationProblem(ctx context.Context, status int, errs []error) *Problem {
 	e := &fault.Error{Kind: kind, Code: codeOf(kind), Detail: detailOf(kind)}
 	for _, err := range errs {
 		var d *huma.ErrorDetail
-		if errors.As(err, &d) && kind == fault.Invalid {
+		if !errors.As(err, &d) {
+			continue
+		}
+		if body, ok := d.Value.(string); ok && kind == fault.Malformed {
+			if at := repeated(body); at != "" {
+				return newProblem(ctx, fault.InvalidField(at, "repeated", "is there more than once"))
+			}
+		}
+		if kind == fault.Invalid {
 			e.Fields = append(e.Fields, fault.Field{Pointer: pointer(d.Location), Code: "invalid", Detail: d.Message})
 		}
 	}

@@ -85,6 +85,7 @@ func New(o Options) *Server {
 	ownErrors()
 	config := huma.DefaultConfig("SmartSeller", o.Version)
 	config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", nil
+	config.Formats = onlyJSON()
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		AdminScheme:    {Type: "http", Scheme: "bearer", Description: "A token of an admin, as in data/admin.token"},
 		CustomerScheme: {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A customer's access token, from register, login or refresh"},
