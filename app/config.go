@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -92,11 +93,12 @@ func (a *address) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// UnmarshalText wants a whole number above zero.
+// UnmarshalText wants a whole number above zero, with which one can go on counting.
 func (c *count) UnmarshalText(text []byte) error {
+	const most = 1 << 20
 	n, err := strconv.Atoi(string(text))
-	if err != nil || n < 1 {
-		return errors.New("must be a whole number, 1 or more")
+	if err != nil || n < 1 || n > most {
+		return fmt.Errorf("must be a whole number, 1 or more and at most %d", most)
 	}
 	*c = count(n)
 	return nil
@@ -115,11 +117,12 @@ func (l *lease) UnmarshalText(text []byte) error {
 // MarshalText is the form that UnmarshalText takes.
 func (l lease) MarshalText() ([]byte, error) { return []byte(time.Duration(l).String()), nil }
 
-// UnmarshalText wants http://HOST or https://HOST.
+// UnmarshalText wants http://HOST or https://HOST. A password in it would be shown
+// with it, and do nothing: the token says who asks.
 func (u *serverURL) UnmarshalText(text []byte) error {
 	parsed, err := url.Parse(string(text))
-	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" {
-		return errors.New("must be http://HOST:PORT or https://HOST:PORT")
+	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "" || parsed.User != nil {
+		return errors.New("must be http://HOST:PORT or https://HOST:PORT, without a user or password")
 	}
 	*u = serverURL(text)
 	return nil

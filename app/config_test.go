@@ -73,6 +73,8 @@ func TestSettings(t *testing.T) {
 		"a bad value in the file":       {files: map[string]string{"s.yaml": "max_stores: many"}, args: []string{"--config=FOLDER/s.yaml"}, code: 78, says: []string{"FOLDER/s.yaml:1: max_stores: must be a whole number"}},
 		"a lease that is too short":     {files: map[string]string{"s.yaml": "move_lease: 1ms"}, args: []string{"--config=FOLDER/s.yaml"}, code: 78, says: []string{"FOLDER/s.yaml:1: move_lease: must be a duration of 1s or more"}},
 		"a value that is too small":     {files: map[string]string{"s.json": `{"max_stores": 0}`}, args: []string{"--config=FOLDER/s.json"}, code: 78, says: []string{"max_stores: must be a whole number, 1 or more"}},
+		"a value that is too large":     {variables: []string{"IMPORT_MIB=999999999999999999"}, code: 78, says: []string{"import_mib: must be a whole number, 1 or more and at most 1048576"}},
+		"a password in the URL":         {variables: []string{"URL=http://me:hunter2@127.0.0.1"}, code: 78, says: []string{"SMARTSELLER_URL: url: must be http://HOST:PORT or https://HOST:PORT, without a user or password"}},
 		"a bad value in a variable":     {variables: []string{"LOG_LEVEL=loud"}, code: 78, says: []string{"SMARTSELLER_LOG_LEVEL: log_level: must be one of debug, info, warn, error"}},
 		"an empty variable":             {variables: []string{"LISTEN="}, code: 78, says: []string{"SMARTSELLER_LISTEN: listen: must be HOST:PORT"}},
 		"a bad value in a flag":         {args: []string{"--listen=here"}, code: 64, says: []string{"--listen: must be HOST:PORT"}},
