@@ -152,7 +152,11 @@ func (i installation) keyring() (*crypto.Keyring, error) {
 		if err := i.make(); err != nil {
 			return nil, err
 		}
-		return crypto.LoadOrCreate(i.keyFile())
+		keys, err := crypto.LoadOrCreate(i.keyFile())
+		if err != nil {
+			return nil, fault.New(fault.Unavailable, "no_master_key", "The master key cannot be had (%v): restore %s as it was, or give the key by the setting master_key.", err, i.keyFile()).Because(err)
+		}
+		return keys, nil
 	}
 	key, err := hex.DecodeString(string(i.MasterKey))
 	if err != nil {

@@ -125,8 +125,22 @@ func newDirectory(lc fx.Lifecycle, db *control.DB, keys *crypto.Keyring, catalog
 		backends.SharedPostgres:    sharedpostgres.Opener(catalog),
 		backends.DedicatedPostgres: dedicatedpostgres.Opener(catalog, keys),
 	})
-	lc.Append(fx.Hook{OnStop: func(context.Context) error { return d.Close() }})
+	lc.Append(fx.Hook{
+		OnStart: func(ctx context.Context) error { return sameMasterKey(ctx, d) },
+		OnStop:  func(context.Context) error { return d.Close() },
+	})
 	return d
+}
+
+// sameMasterKey keeps an instance with another master key than the others', or with one
+// that was made anew because the file was lost, from failing at one request after the other.
+func sameMasterKey(ctx context.Context, d *backends.Directory) error {
+	_, err := d.Configs(ctx)
+	if errors.Is(err, crypto.ErrSealed) {
+		return fault.New(fault.Unavailable, "other_master_key", "This is not the master key that the control database was sealed with: give that one, "+
+			"as master.key in the data folder or by the setting master_key.").Because(err)
+	}
+	return err
 }
 
 func newStores(lc fx.Lifecycle, s Settings, d *backends.Directory) *backends.Stores {
