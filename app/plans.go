@@ -5,121 +5,208 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
-	"os"
-	"slices"
 	"strings"
-
-	"smartseller/platform/fault"
 )
 
 type planCommand struct {
 	Statistics planStatistics `cmd:"" help:"Say what is known of storefronts: rows, bytes, rates." example:"smartseller plan statistics demo"`
 	Propose    planPropose    `cmd:"" help:"Say which moves a policy wants, and why; nothing is changed." example:"smartseller plan propose --policy policy.yaml"`
+	Create     planCreate     `cmd:"" help:"Plan many moves, chosen ones or those of a policy." example:"smartseller plan create demo=files-2 toys=files-2 --cutover-window 02:00-05:00"`
+	List       planList       `cmd:"" help:"List plans, newest first." example:"smartseller plan list"`
+	Show       planShow       `cmd:"" help:"Show one, and its moves by their turns." example:"smartseller plan show 0193b3a0-0000-7000-8000-000000000001 --state failed"`
+	Approve    planApprove    `cmd:"" help:"Let one begin." example:"smartseller plan approve 0193b3a0-0000-7000-8000-000000000001"`
+	Pause      planPause      `cmd:"" help:"Pause one: nothing more begins or cuts over." example:"smartseller plan pause 0193b3a0-0000-7000-8000-000000000001"`
+	Resume     planResume     `cmd:"" help:"Let one go on that was paused or stopped." example:"smartseller plan resume 0193b3a0-0000-7000-8000-000000000001"`
+	Cancel     planCancel     `cmd:"" help:"End one; what has not cut over is undone." example:"smartseller plan cancel 0193b3a0-0000-7000-8000-000000000001"`
 }
 
-type planPropose struct {
+const plansPath = "/api/admin/plans"
+
+// planned is what makes a plan, of a command.
+type planned struct {
+	Moves  []string `arg:"" optional:"" help:"STOREFRONT=BACKEND, any number of them; or give a policy."`
+	Policy string   `type:"path" placeholder:"FILE" help:"A policy in YAML: the moves that it proposes now."`
+	Limit  int64    `help:"At most so many moves, the first in their order."`
+
+	Priority      string `enum:"smallest,risk,relief" default:"smallest" help:"Which moves come first: the smallest storefronts, those with the fewest requests, or what relieves the hottest backend most."`
+	Canaries      int64  `default:"1" help:"So many of the smallest storefronts go before all others."`
+	Soak          int64  `help:"Seconds for which canaries are watched before the next wave begins."`
+	WaveSize      int64  `default:"20" help:"Moves in each later wave."`
+	PerBackend    int64  `default:"2" help:"Moves that may be under way from or to one backend."`
+	FailureBudget int64  `help:"Moves that may fail before the plan stops."`
+	AtOnce        bool   `help:"Cut over as soon as a move is ready, not in the quietest hour of a day."`
+	CutoverWindow string `placeholder:"02:00-05:00" help:"Cut over only within this part of the day, by the clocks of each storefront."`
+	Window        int64  `default:"86400" help:"Seconds in which a rollback stays possible."`
+	Unpaced       bool   `help:"Copy at full speed, whatever requests feel."`
+	Pace          int64  `help:"Per cent of the time that each move may work."`
+}
+
+// body is what the server is asked for.
+func (p *planned) body() (map[string]any, error) {
+	body := map[string]any{"limit": p.Limit, "options": map[string]any{
+		"priority": p.Priority, "canaries": p.Canaries, "soak_seconds": p.Soak, "wave_size": p.WaveSize, "per_backend": p.PerBackend,
+		"failure_budget": p.FailureBudget, "at_once": p.AtOnce, "cutover_window": p.CutoverWindow, "window_seconds": p.Window,
+		"unpaced": p.Unpaced, "pace_percent": p.Pace,
+	}}
+	var moves []map[string]string
+	for _, m := range p.Moves {
+		storefront, target, _ := strings.Cut(m, "=")
+		moves = append(moves, map[string]string{"storefront": storefront, "target": target})
+	}
+	if len(moves) > 0 {
+		body["moves"] = moves
+	}
+	if p.Policy != "" {
+		policy, err := readPolicy(p.Policy)
+		if err != nil {
+			return nil, err
+		}
+		body["policy"] = policy
+	}
+	return body, nil
+}
+
+type planCreate struct {
 	remote
 	output
-	Policy string `required:"" type:"path" placeholder:"FILE" help:"A policy in YAML."`
+	planned
+	Automatic bool   `help:"Begin at once, without an approval."`
+	Reason    string `help:"For the receipts."`
 }
 
-func readPolicy(path string) (string, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		err = fault.New(fault.Invalid, "unreadable_policy", "The policy cannot be read: %v.", err)
-	}
-	return string(text), err
-}
-
-// proposals is what a policy says.
-type proposals struct {
-	Proposals []struct{ Slug, Source, Target, Rule, Reason string }
-	Total     int `json:"proposals_total"`
-	Unplaced  []struct{ Slug, Rule, Reason string }
-	Without   int `json:"unplaced_total"`
-	Cooling   int
-	Moving    int
-	Uncounted int
-}
-
-func (p proposals) String() string {
-	var b strings.Builder
-	for _, one := range p.Proposals {
-		fmt.Fprintf(&b, "%-24s %s -> %s  %s: %s\n", one.Slug, one.Source, one.Target, one.Rule, one.Reason)
-	}
-	for _, one := range p.Unplaced {
-		fmt.Fprintf(&b, "%-24s no room  %s: %s\n", one.Slug, one.Rule, one.Reason)
-	}
-	fmt.Fprintf(&b, "%d moves proposed, %d without room; left alone: %d moved lately, %d being moved; %d not counted yet\n", p.Total, p.Without, p.Cooling, p.Moving, p.Uncounted)
-	return b.String()
-}
-
-// Run prints what the policy wants.
-func (c *planPropose) Run(ctx context.Context, out io.Writer) error {
-	policy, err := readPolicy(c.Policy)
+// Run makes the plan.
+func (c *planCreate) Run(ctx context.Context, out io.Writer) error {
+	body, err := c.body()
 	if err != nil {
 		return err
 	}
+	body["automatic"], body["reason"] = c.Automatic, c.Reason
 	var said json.RawMessage
-	if err := c.call(ctx, http.MethodPost, "/api/admin/plan-proposals", map[string]any{"policy": policy}, &said); err != nil {
+	if err := c.call(ctx, http.MethodPost, plansPath, body, &said); err != nil {
 		return err
 	}
-	return answer(c.output, out, said, proposals.String)
+	return answer(c.output, out, said, func(p planState) string {
+		next := "look at it: smartseller plan show " + p.ID
+		if p.State == "proposed" {
+			next += "\n  let it begin: smartseller plan approve " + p.ID
+		}
+		return p.line() + "\n  " + next
+	})
 }
 
-type planStatistics struct {
-	remote
-	output
-	Storefront string `arg:"" optional:"" help:"Id or slug; none: a line for each."`
+// planState is a plan, as the server says it.
+type planState struct {
+	ID, State, Cause, Reason string
+	Total, Wave, Waves       int64
+	LeftOut                  int64 `json:"left_out"`
+	Moves                    map[string]int64
 }
 
-// shopStatistics are what is known of one storefront.
-type shopStatistics struct {
-	Slug, Backend     string
-	Bytes             int64
-	P95               int64   `json:"p95_ms"`
-	RequestsPerSecond float64 `json:"requests_per_second"`
-	WritesPerSecond   float64 `json:"writes_per_second"`
-	ActiveAt          int64   `json:"active_at"`
-	CountedAt         int64   `json:"counted_at"`
-	Tables            map[string]struct{ Rows, Bytes int64 }
-}
-
-func (s shopStatistics) line() string {
-	var rows int64
-	for _, t := range s.Tables {
-		rows += t.Rows
+func (p planState) line() string {
+	text := fmt.Sprintf("%s  %s  %d moves, wave %d of %d:", p.ID, p.State, p.Total, p.Wave+1, p.Waves)
+	for _, state := range []string{"waiting", "moving", "moved", "done", "failed", "skipped"} {
+		if n := p.Moves[state]; n > 0 {
+			text += fmt.Sprintf(" %d %s", n, state)
+		}
 	}
-	return fmt.Sprintf("%-24s %-16s %10d rows %12d bytes %8.2f requests/s %8.2f writes/s", s.Slug, s.Backend, rows, s.Bytes, s.RequestsPerSecond, s.WritesPerSecond)
-}
-
-// String has a line per table.
-func (s shopStatistics) String() string {
-	text := s.line() + fmt.Sprintf("\np95 %d ms, last request %s, counted %s\n", s.P95, atOrNever(s.ActiveAt), atOrNever(s.CountedAt))
-	for _, name := range slices.Sorted(maps.Keys(s.Tables)) {
-		text += fmt.Sprintf("%10d %12d bytes  %s\n", s.Tables[name].Rows, s.Tables[name].Bytes, name)
+	if p.LeftOut > 0 {
+		text += fmt.Sprintf("; %d more were wanted and left out", p.LeftOut)
+	}
+	if p.Cause != "" {
+		text += "\n  " + p.Cause
 	}
 	return text
 }
 
-func atOrNever(micros int64) string {
-	if micros == 0 {
-		return "never"
-	}
-	return clockText(micros)
+type planList struct {
+	remote
+	output
 }
 
-// Run prints the statistics.
-func (c *planStatistics) Run(ctx context.Context, out io.Writer) error {
-	if c.Storefront == "" {
-		return each(ctx, &c.remote, c.output, out, "/api/admin/statistics?limit=100", shopStatistics.line)
-	}
+// Run prints a line per plan.
+func (c *planList) Run(ctx context.Context, out io.Writer) error {
+	return each(ctx, &c.remote, c.output, out, plansPath+"?limit=100", planState.line)
+}
+
+// planArg names a plan; it is part of every command on one.
+type planArg struct {
+	remote
+	output
+	Plan string `arg:"" help:"The plan's id."`
+}
+
+func (c *planArg) path() string { return plansPath + "/" + url.PathEscape(c.Plan) }
+
+func (c *planArg) ask(ctx context.Context, out io.Writer, what string) error {
 	var said json.RawMessage
-	if err := c.call(ctx, http.MethodGet, storefrontsPath+"/"+url.PathEscape(c.Storefront)+"/statistics", nil, &said); err != nil {
+	if err := c.call(ctx, http.MethodPost, c.path()+"/"+what, nil, &said); err != nil {
 		return err
 	}
-	return answer(c.output, out, said, shopStatistics.String)
+	return answer(c.output, out, said, planState.line)
 }
+
+type planShow struct {
+	planArg
+	State string `enum:"waiting,moving,moved,done,failed,skipped," default:"" help:"Only moves in this state."`
+}
+
+// planMove is a move of a plan, as the server says it.
+type planMove struct {
+	Seq, Wave                                  int64
+	Slug, Source, Target, State, Reason, Cause string
+	Waits                                      string
+	Move                                       string `json:"move_id"`
+}
+
+func (m planMove) line() string {
+	text := fmt.Sprintf("%5d  wave %-3d %-24s %s -> %s  %s", m.Seq, m.Wave+1, m.Slug, m.Source, m.Target, m.State)
+	for _, more := range []string{m.Move, m.Waits, m.Cause, m.Reason} {
+		if more != "" {
+			text += "  " + more
+		}
+	}
+	return text
+}
+
+// Run prints the plan, then a line per move; in JSON an object for each.
+func (c *planShow) Run(ctx context.Context, out io.Writer) error {
+	var said json.RawMessage
+	if err := c.call(ctx, http.MethodGet, c.path(), nil, &said); err != nil {
+		return err
+	}
+	if c.JSON {
+		if err := line(out, string(said)); err != nil {
+			return err
+		}
+	} else if err := answer(c.output, out, said, planState.line); err != nil {
+		return err
+	}
+	path := c.path() + "/moves?limit=1000"
+	if c.State != "" {
+		path += "&state=" + c.State
+	}
+	return each(ctx, &c.remote, c.output, out, path, planMove.line)
+}
+
+type (
+	planApprove struct{ planArg }
+	planPause   struct{ planArg }
+	planResume  struct{ planArg }
+	planCancel  struct{ planArg }
+)
+
+// Run lets the plan begin.
+func (c *planApprove) Run(ctx context.Context, out io.Writer) error {
+	return c.ask(ctx, out, "approve")
+}
+
+// Run pauses the plan.
+func (c *planPause) Run(ctx context.Context, out io.Writer) error { return c.ask(ctx, out, "pause") }
+
+// Run lets the plan go on.
+func (c *planResume) Run(ctx context.Context, out io.Writer) error { return c.ask(ctx, out, "resume") }
+
+// Run ends the plan.
+func (c *planCancel) Run(ctx context.Context, out io.Writer) error { return c.ask(ctx, out, "cancel") }

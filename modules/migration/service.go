@@ -30,6 +30,8 @@ type Request struct {
 	Options    Options
 	By         string // the admin who asks
 	Reason     string
+	// Also is done in the transaction that records the move; its error undoes that. nil: nothing.
+	Also func(tx control.Tx, move string) error
 }
 
 // Start plans a move; a runner of some instance takes it up at once. ErrMoveOpen
@@ -53,6 +55,11 @@ func (s *Service) Start(ctx context.Context, r Request) (*Move, error) {
 		}
 		if err := insertMove(tx, m); err != nil {
 			return err
+		}
+		if r.Also != nil {
+			if err := r.Also(tx, m.ID); err != nil {
+				return err
+			}
 		}
 		return addEvent(tx, m.ID, "phase", map[string]any{"phase": Planned})
 	})
@@ -203,8 +210,16 @@ var allowed = map[Intent][]Phase{
 
 // Ask records what an operator wants; the move's runner acts on it within a
 // second. A phase that does not allow it is a conflict that names the phase.
-func (s *Service) Ask(ctx context.Context, id string, want Intent) (m *Move, err error) {
+func (s *Service) Ask(ctx context.Context, id string, want Intent) (*Move, error) {
+	return s.AskIf(ctx, id, want, func(control.Tx) error { return nil })
+}
+
+// AskIf is Ask with a condition, which is checked in the same transaction.
+func (s *Service) AskIf(ctx context.Context, id string, want Intent, condition func(tx control.Tx) error) (m *Move, err error) {
 	err = s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		if err := condition(tx); err != nil {
+			return err
+		}
 		if m, err = readMove(tx, id, true); err != nil {
 			return err
 		}

@@ -99,10 +99,12 @@ func (s *Service) fleet(ctx context.Context, tables []string) (fleet []*Shop, no
 	return fleet, now, nil
 }
 
-// readMoving finds the storefronts after one and up to another that are being moved.
+// readMoving finds the storefronts after one and up to another that are being moved, or
+// will be by a plan.
 func readMoving(tx control.Tx, after, through string) (map[backends.StorefrontID]bool, error) {
 	var found []string
-	err := tx.Select(&found, `SELECT storefront_id FROM moves WHERE ended_at IS NULL AND storefront_id > $1 AND storefront_id <= $2`, after, through)
+	err := tx.Select(&found, `SELECT storefront_id FROM moves WHERE ended_at IS NULL AND storefront_id > $1 AND storefront_id <= $2
+		UNION SELECT storefront_id FROM plan_moves WHERE state IN ('waiting', 'moving') AND storefront_id > $1 AND storefront_id <= $2`, after, through)
 	moving := map[backends.StorefrontID]bool{}
 	for _, id := range found {
 		moving[backends.StorefrontID(id)] = true

@@ -3,10 +3,12 @@ package planning
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"smartseller/platform/httpx"
+	"smartseller/platform/identity"
 )
 
 type listInput struct {
@@ -45,9 +47,50 @@ type proposalsOutput struct {
 	}
 }
 
+type createInput struct {
+	Body struct {
+		Moves     []Wanted    `json:"moves,omitempty" maxItems:"10000" doc:"Chosen moves; or give a policy"`
+		Policy    string      `json:"policy,omitempty" maxLength:"65536" doc:"YAML: the moves that it proposes now"`
+		Options   PlanOptions `json:"options,omitempty" audit:"detail"`
+		Limit     int64       `json:"limit,omitempty" minimum:"0" maximum:"10000" doc:"At most so many moves, the first in their order; default 10000" audit:"detail"`
+		Automatic bool        `json:"automatic,omitempty" doc:"Begin at once, without an approval" audit:"detail"`
+		Reason    string      `json:"reason,omitempty" maxLength:"500" audit:"detail"`
+	}
+}
+
+type planOutput struct{ Body Plan }
+
+type planInput struct {
+	ID string `path:"id" maxLength:"36"`
+}
+
+type plansOutput struct {
+	Body struct {
+		Data       []Plan `json:"data"`
+		NextCursor string `json:"next_cursor,omitempty"`
+	}
+}
+
+type planMovesInput struct {
+	ID    string `path:"id" maxLength:"36"`
+	State string `query:"state" enum:"waiting,moving,moved,done,failed,skipped" doc:"Only those in this state"`
+	After int64  `query:"cursor" minimum:"0" doc:"next_cursor of the page before"`
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+}
+
+type planMovesOutput struct {
+	Body struct {
+		Data       []PlanMove `json:"data"`
+		NextCursor string     `json:"next_cursor,omitempty"`
+	}
+}
+
+const plansPath = "/api/admin/plans"
+
 // Routes adds the operations of the planner.
 func Routes(server *httpx.Server, s *Service) {
 	statisticsRoutes(server, s)
+	planRoutes(server, s)
 	httpx.Register(server, huma.Operation{
 		OperationID: "propose-moves", Method: http.MethodPost, Path: "/api/admin/plan-proposals", Summary: "Say which moves a policy wants, and why; nothing is changed",
 		Security: httpx.Admin,
@@ -89,4 +132,70 @@ func statisticsRoutes(server *httpx.Server, s *Service) {
 		}
 		return &statisticsOutput{*found}, nil
 	})
+}
+
+func planRoutes(server *httpx.Server, s *Service) {
+	httpx.Register(server, huma.Operation{
+		OperationID: "create-plan", Method: http.MethodPost, Path: plansPath, Summary: "Plan many moves, chosen ones or those of a policy",
+		DefaultStatus: http.StatusCreated, Security: httpx.Admin, Errors: []int{http.StatusConflict},
+	}, func(ctx context.Context, in *createInput) (*planOutput, error) {
+		b := in.Body
+		p, err := s.Create(ctx, NewPlan{
+			Moves: b.Moves, Policy: b.Policy, Options: b.Options, Limit: b.Limit, Automatic: b.Automatic, By: identity.Admin(ctx), Reason: b.Reason,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return &planOutput{*p}, nil
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "list-plans", Method: http.MethodGet, Path: plansPath, Summary: "List plans, newest first", Security: httpx.Admin,
+	}, func(ctx context.Context, in *listInput) (*plansOutput, error) {
+		plans, err := s.Plans(ctx, in.Cursor, in.Limit)
+		out := &plansOutput{}
+		out.Body.Data = make([]Plan, len(plans))
+		for i, p := range plans {
+			out.Body.Data[i] = *p
+		}
+		if len(plans) == in.Limit {
+			out.Body.NextCursor = plans[len(plans)-1].ID
+		}
+		return out, err
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "get-plan", Method: http.MethodGet, Path: plansPath + "/{id}", Summary: "Show one plan", Security: httpx.Admin, Errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, in *planInput) (*planOutput, error) {
+		p, err := s.Plan(ctx, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		return &planOutput{*p}, nil
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "list-plan-moves", Method: http.MethodGet, Path: plansPath + "/{id}/moves", Summary: "List the moves of a plan, by their turns",
+		Security: httpx.Admin, Errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, in *planMovesInput) (*planMovesOutput, error) {
+		moves, err := s.PlanMoves(ctx, in.ID, MoveState(in.State), in.After, in.Limit)
+		out := &planMovesOutput{}
+		out.Body.Data = append([]PlanMove{}, moves...)
+		if len(moves) == in.Limit {
+			out.Body.NextCursor = strconv.FormatInt(moves[len(moves)-1].Seq, 10)
+		}
+		return out, err
+	})
+	for action, summary := range map[PlanAction]string{
+		Approve: "Approve a plan, which begins then", Pause: "Pause a plan: nothing more begins or cuts over",
+		Resume: "Let a plan go on that was paused or stopped", Cancel: "End a plan; what has not cut over is undone",
+	} {
+		httpx.Register(server, huma.Operation{
+			OperationID: string(action) + "-plan", Method: http.MethodPost, Path: plansPath + "/{id}/" + string(action), Summary: summary,
+			DefaultStatus: http.StatusAccepted, Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},
+		}, func(ctx context.Context, in *planInput) (*planOutput, error) {
+			p, err := s.Ask(ctx, in.ID, action, identity.Admin(ctx))
+			if err != nil {
+				return nil, err
+			}
+			return &planOutput{*p}, nil
+		})
+	}
 }

@@ -7,11 +7,12 @@ import (
 	"go.uber.org/fx"
 
 	"smartseller/backends"
+	"smartseller/modules/migration"
 	"smartseller/platform/control"
 )
 
 // Module wires the package.
-var Module = fx.Module("planning", fx.Provide(NewService), fx.Invoke(startGatherer, Routes))
+var Module = fx.Module("planning", fx.Provide(NewService), fx.Invoke(startGatherer, startScheduler, Routes))
 
 func startGatherer(lc fx.Lifecycle, db *control.DB, router *backends.Router, directory *backends.Directory, stores *backends.Stores, log *slog.Logger) {
 	g := NewGatherer(db, router.Traffic(), directory, stores, log)
@@ -21,5 +22,16 @@ func startGatherer(lc fx.Lifecycle, db *control.DB, router *backends.Router, dir
 			return nil
 		},
 		OnStop: g.Stop,
+	})
+}
+
+func startScheduler(lc fx.Lifecycle, db *control.DB, moves *migration.Service, log *slog.Logger) {
+	s := NewScheduler(SchedulerOptions{DB: db, Moves: moves, Log: log})
+	lc.Append(fx.Hook{
+		OnStart: func(context.Context) error {
+			s.Start()
+			return nil
+		},
+		OnStop: s.Stop,
 	})
 }

@@ -57,11 +57,15 @@ var instance = ids.New()
 // hold takes or renews a lease, so that one instance alone does a thing that all
 // could do: true when this one has it. Whoever has it works for no longer than so
 // long without asking again.
-func hold(ctx context.Context, db *control.DB, name string, lease time.Duration) (held bool, err error) {
+func hold(ctx context.Context, db *control.DB, name string, lease time.Duration) (bool, error) {
+	return holdAs(ctx, db, name, instance, lease)
+}
+
+func holdAs(ctx context.Context, db *control.DB, name, holder string, lease time.Duration) (held bool, err error) {
 	err = db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 		n, err := tx.Exec(`INSERT INTO leases (name, holder, token, until) VALUES ($1, $2, 1, $3)
 			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, token = leases.token + 1, until = excluded.until
-			WHERE leases.holder = excluded.holder OR leases.until < $4`, name, instance, tx.Now()+lease.Microseconds(), tx.Now())
+			WHERE leases.holder = excluded.holder OR leases.until < $4`, name, holder, tx.Now()+lease.Microseconds(), tx.Now())
 		held = n == 1
 		return err
 	})

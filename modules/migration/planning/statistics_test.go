@@ -3,21 +3,15 @@ package planning_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
-	"smartseller/backends/sqlite"
 	"smartseller/modules/migration/planning"
-	"smartseller/modules/storefronts"
 	"smartseller/platform/control"
-	"smartseller/platform/control/controltest"
-	"smartseller/platform/crypto"
 	"smartseller/platform/fault"
-	"smartseller/platform/pgserver/pgtest"
 )
 
 var (
@@ -27,78 +21,6 @@ var (
 	keepCounter = backends.Write(counters, `INSERT INTO counters (storefront_id, id, value) VALUES ($1, $2, 7)
 		ON CONFLICT (storefront_id, id) DO UPDATE SET value = excluded.value`)
 )
-
-// world is a control database with two SQLite backends, "one" and "two".
-type world struct {
-	db        *control.DB
-	directory *backends.Directory
-	stores    *backends.Stores
-	router    *backends.Router
-	shops     *storefronts.Service
-	gatherer  *planning.Gatherer
-	service   *planning.Service
-}
-
-func TestMain(m *testing.M) { pgtest.Main(m) }
-
-// onBoth runs a test on both engines that a control database may be.
-func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
-	t.Parallel()
-	t.Run("sqlite", func(t *testing.T) {
-		t.Parallel()
-		test(t, newWorld(t, controltest.Open(t)))
-	})
-	t.Run("postgres", func(t *testing.T) {
-		t.Parallel()
-		db, err := control.Open(context.Background(), pgtest.Database(t))
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, db.Close()) })
-		test(t, newWorld(t, db))
-	})
-}
-
-func newWorld(t *testing.T, db *control.DB) *world {
-	t.Helper()
-	ctx := context.Background()
-	keys, err := crypto.New(make([]byte, crypto.MasterKeySize))
-	require.NoError(t, err)
-	catalog, err := backends.NewCatalog(counters)
-	require.NoError(t, err)
-	w := &world{db: db}
-	w.directory = backends.NewDirectory(w.db, keys, catalog, map[backends.Kind]backends.Opener{backends.SQLite: sqlite.Opener(catalog)})
-	for _, name := range []string{"one", "two"} {
-		require.NoError(t, w.directory.Register(ctx, backends.Config{Name: name, Kind: backends.SQLite, Path: t.TempDir()}))
-	}
-	w.stores = backends.NewStores(w.directory, 16)
-	w.router = backends.NewRouter(w.directory, w.stores, backends.RouterOptions{})
-	w.shops = storefronts.NewService(w.db, w.directory, w.stores)
-	w.gatherer = planning.NewGatherer(w.db, w.router.Traffic(), w.directory, w.stores, slog.New(slog.NewTextHandler(t.Output(), nil)))
-	w.service = planning.NewService(w.db, w.directory)
-	t.Cleanup(func() {
-		require.NoError(t, w.stores.Close())
-		require.NoError(t, w.directory.Close())
-	})
-	return w
-}
-
-func (w *world) shop(t *testing.T, slug string) backends.StorefrontID {
-	t.Helper()
-	s, err := w.shops.Create(context.Background(), storefronts.NewStorefront{Slug: slug, Name: slug, Currency: "EUR", TimeZone: "UTC", Backend: "one"})
-	require.NoError(t, err)
-	return s.ID
-}
-
-func (w *world) write(t *testing.T, id backends.StorefrontID, s *backends.Statement, rows ...string) {
-	t.Helper()
-	require.NoError(t, w.router.Update(context.Background(), id, func(_ context.Context, tx backends.Tx) error {
-		for _, row := range rows {
-			if _, err := tx.Exec(s, row); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
-}
 
 func (w *world) statistics(t *testing.T, ref string) *planning.Statistics {
 	t.Helper()

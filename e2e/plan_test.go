@@ -1,0 +1,97 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// plan is what `plan show --json` prints first.
+type plan struct {
+	ID, State, Cause string
+	Total            int
+	Moves            map[string]int
+}
+
+func (p *program) planOf(t *testing.T, id string) (found plan) {
+	t.Helper()
+	first, _, _ := strings.Cut(p.must(t, "plan", "show", id, "--json"), "\n")
+	require.NoError(t, json.Unmarshal([]byte(first), &found))
+	return found
+}
+
+func (p *program) untilPlan(t *testing.T, id string, wanted func(plan) bool) {
+	t.Helper()
+	require.Eventually(t, func() bool { return wanted(p.planOf(t, id)) }, patience, glance, "the plan does not get on")
+}
+
+// TestAPlanOutlivesRestarts: three storefronts, the process killed in the middle and
+// stopped once, and each moves exactly once.
+func TestAPlanOutlivesRestarts(t *testing.T) {
+	t.Parallel()
+	p := install(t)
+	for _, slug := range []string{"toys", "books"} {
+		p.must(t, "storefront", "create", slug, "files-1")
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(p.folder, "policy.yaml"), []byte("rules:\n  - name: out\n    any: [bytes < 1 TiB]\n    from: files-1\n    to: files-2\n"), 0o600))
+	require.Eventually(t, func() bool {
+		return strings.Contains(p.must(t, "plan", "propose", "--policy", "policy.yaml"), "3 moves proposed")
+	}, patience, glance)
+
+	id := strings.Fields(p.must(t, "plan", "create", "--policy", "policy.yaml", "--per-backend", "1", "--window", "1", "--at-once", "--unpaced"))[0]
+	require.Equal(t, "proposed", p.planOf(t, id).State)
+	p.arm(t, "K7")
+	p.must(t, "plan", "approve", id)
+	p.diesAt(t, "K7")
+	p.arm(t, "")
+	p.serve(t)
+	p.untilPlan(t, id, func(one plan) bool { return one.Moves["waiting"] < 2 })
+	p.stop(t)
+	p.serve(t)
+	p.untilPlan(t, id, func(one plan) bool { return one.State == "completed" })
+	require.Equal(t, map[string]int{"done": 3}, p.planOf(t, id).Moves)
+	require.Equal(t, 3, strings.Count(p.must(t, "storefront", "list"), "files-2 (epoch 2)"))
+	require.Equal(t, 3, strings.Count(p.must(t, "move", "list"), "completed"))
+	require.Contains(t, p.must(t, "plan", "list"), "3 done")
+	require.Contains(t, p.must(t, "plan", "propose", "--policy", "policy.yaml"), "0 moves proposed")
+}
+
+func TestPlanErrors(t *testing.T) {
+	t.Parallel()
+	p := install(t)
+	require.NoError(t, os.WriteFile(filepath.Join(p.folder, "wrong.yaml"), []byte("rules:\n  - name: out\n    too: files-2\n"), 0o600))
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"plan", "propose"}, 64, "--policy"},
+		{[]string{"plan", "propose", "--policy", "absent.yaml"}, 65, "absent.yaml"},
+		{[]string{"plan", "propose", "--policy", "wrong.yaml"}, 65, "line 3: too: there is no such key here; there are all, any, from, name, to"},
+		{[]string{"plan", "create"}, 65, "either of a policy or of chosen moves"},
+		{[]string{"plan", "create", "nobody=files-2"}, 65, "/moves/0/storefront: there is no such storefront"},
+		{[]string{"plan", "create", "demo=nowhere"}, 65, "/moves/0/target: there is no backend of that name"},
+		{[]string{"plan", "create", "demo"}, 65, "/moves/0/target"},
+		{[]string{"plan", "create", "demo=files-2", "--cutover-window", "2-5"}, 65, "/options/cutover_window"},
+		{[]string{"plan", "show", "nothing"}, 66, "no such plan"},
+		{[]string{"plan", "approve", "0193b3a0-0000-7000-8000-000000000001"}, 66, "no such plan"},
+	} {
+		out, code := p.command(t, c.args...)
+		require.Equal(t, c.code, code, "%v: %s", c.args, out)
+		require.Contains(t, out, c.says, "%v", c.args)
+	}
+	id := strings.Fields(p.must(t, "plan", "create", "demo=files-2"))[0]
+	out, code := p.command(t, "plan", "resume", id)
+	require.Equal(t, 73, code)
+	require.Contains(t, out, "The plan is proposed; resume is not possible now.")
+	out, code = p.command(t, "plan", "create", "demo=files-2")
+	require.Equal(t, 65, code, out)
+	require.Contains(t, out, "another plan is about to move it")
+	p.must(t, "plan", "cancel", id)
+	p.untilPlan(t, id, func(one plan) bool { return one.State == "cancelled" })
+	require.Contains(t, p.must(t, "storefront", "list"), "files-1 (epoch 1)")
+}

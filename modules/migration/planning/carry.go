@@ -1,0 +1,287 @@
+package planning
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/modules/migration"
+	"smartseller/platform/control"
+	"smartseller/platform/fault"
+)
+
+const lookAt = 1000 // moves of a plan in one transaction
+
+func stoppedBecause(failed, budget int64) string {
+	return fmt.Sprintf("%d moves failed, and %d may: nothing more begins or cuts over. See why (smartseller plan show ID --state failed), then let the plan go on (plan resume) or cancel it.", failed, budget)
+}
+
+// follow takes over what became of the plan's moves.
+func follow(tx control.Tx, p *Plan) error {
+	var rows []struct {
+		Seq   int64  `db:"seq"`
+		State string `db:"state"`
+		Phase string `db:"phase"`
+		Cause string `db:"cause"`
+		Ended *int64 `db:"ended_at"`
+	}
+	err := tx.Select(&rows, `SELECT p.seq, p.state, m.phase, m.cause, m.ended_at FROM plan_moves p JOIN moves m ON m.id = p.move_id
+		WHERE p.plan_id = $1 AND (p.state = 'moving' AND (m.cut = 'committed' OR m.ended_at IS NOT NULL) OR p.state = 'moved' AND m.ended_at IS NOT NULL)
+		ORDER BY p.seq LIMIT $2`, p.ID, int64(lookAt))
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	for _, r := range rows {
+		to, cause := Moved, ""
+		if r.Ended != nil {
+			to, cause = outcome(p, migration.Phase(r.Phase), r.Cause)
+		}
+		if _, err := setMove(tx, p.ID, r.Seq, MoveState(r.State), to, "", cause); err != nil {
+			return err
+		}
+	}
+	fresh, err := readPlan(tx, p.ID, false)
+	if err == nil {
+		*p = *fresh
+	}
+	return err
+}
+
+// outcome is what a move that has ended is to its plan.
+func outcome(p *Plan, phase migration.Phase, cause string) (MoveState, string) {
+	switch {
+	case phase == migration.Completed:
+		return Done, ""
+	case phase == migration.Cancelled && p.State == Cancelling:
+		return Skipped, "the plan was cancelled"
+	case cause == "":
+		return Failed, "the move was " + map[migration.Phase]string{migration.Cancelled: "cancelled", migration.RolledBack: "rolled back"}[phase] + " by an operator"
+	}
+	return Failed, cause
+}
+
+// cutOver lets moves that are ready cut over, each at its time.
+func (s *Scheduler) cutOver(ctx context.Context, p *Plan) error {
+	type ready struct {
+		Seq        int64  `db:"seq"`
+		Waits      string `db:"waits"`
+		Move       string `db:"id"`
+		Storefront string `db:"storefront_id"`
+		Stats      string `db:"stats"`
+		Zone       string `db:"time_zone"`
+		From       int64  `db:"begins_at"`
+		Until      int64  `db:"ends_at"`
+		at         time.Time
+		why        string
+	}
+	var rows []*ready
+	now := s.clock()
+	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		rows = nil
+		err := tx.Select(&rows, `SELECT p.seq, p.waits, m.id, m.storefront_id, m.stats, s.time_zone, COALESCE(b.begins_at, 0) AS begins_at, COALESCE(b.ends_at, 0) AS ends_at
+			FROM plan_moves p JOIN moves m ON m.id = p.move_id JOIN storefronts s ON s.id = p.storefront_id LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
+			WHERE p.plan_id = $1 AND p.state = 'moving' AND m.phase = 'verifying' AND m.intent = '' ORDER BY p.seq LIMIT $2`, p.ID, int64(lookAt))
+		for _, r := range rows {
+			var stats migration.Stats
+			var window migration.Window
+			var day Day
+			if err == nil {
+				err = json.Unmarshal([]byte(r.Stats), &stats)
+			}
+			if err == nil {
+				window, err = migration.ParseWindow(p.Options.CutoverWindow, r.Zone)
+			}
+			if err != nil || stats.VerifiedAt == 0 {
+				continue
+			}
+			if day, err = readDay(tx, backends.StorefrontID(r.Storefront)); err == nil {
+				r.at, r.why = cutoverAt(now, time.UnixMicro(stats.VerifiedAt), window, Blackout{time.UnixMicro(r.From), time.UnixMicro(r.Until)}, p.Options.AtOnce, day)
+			}
+		}
+		return err
+	})
+	for _, r := range rows {
+		if err != nil {
+			return err
+		}
+		switch {
+		case r.at.IsZero():
+		case r.at.After(now):
+			err = s.note(ctx, p, r.Seq, r.Waits, fmt.Sprintf("cuts over at %s: %s", r.at.UTC().Format(time.RFC3339), r.why))
+		default:
+			_, err = s.moves.AskIf(ctx, r.Move, migration.WantCutover, s.unchanged(p))
+			if fault.Of(err).Kind == fault.Conflict { // it has gone another way meanwhile
+				err = nil
+			}
+		}
+	}
+	return err
+}
+
+// unchanged is the condition that this instance may still act on a plan.
+func (s *Scheduler) unchanged(p *Plan) func(control.Tx) error {
+	return func(tx control.Tx) error {
+		_, err := s.still(tx, p)
+		return err
+	}
+}
+
+// note says what a move waits for, unless that is said already.
+func (s *Scheduler) note(ctx context.Context, p *Plan, seq int64, said, waits string) error {
+	if said == waits {
+		return nil
+	}
+	return s.update(ctx, p, func(tx control.Tx, p *Plan) error {
+		_, err := tx.Exec(`UPDATE plan_moves SET waits = $3, updated_at = $4 WHERE plan_id = $1 AND seq = $2`, p.ID, seq, waits, tx.Now())
+		return err
+	})
+}
+
+// turn is a move that may begin, as far as its wave goes.
+type turn struct {
+	Seq        int64  `db:"seq"`
+	Storefront string `db:"storefront_id"`
+	Source     string `db:"source"`
+	Target     string `db:"target"`
+	Reason     string `db:"reason"`
+	Zone       string `db:"time_zone"`
+	Until      int64  `db:"ends_at"`
+	Waits      string `db:"waits"`
+}
+
+// begin starts the moves whose turn it is, as many as the backends may have at once.
+func (s *Scheduler) begin(ctx context.Context, p *Plan) error {
+	now := s.clock()
+	var turns, barred []turn
+	busy := map[string]int64{}
+	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
+		if turns, barred, err = readTurns(tx, p, now); err == nil && len(turns) > 0 {
+			busy, err = readBusy(tx)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, t := range barred {
+		if err := s.note(ctx, p, t.Seq, t.Waits, fmt.Sprintf("the seller asked for no move until %s", time.UnixMicro(t.Until).UTC().Format(time.RFC3339))); err != nil {
+			return err
+		}
+	}
+	for _, t := range fitting(turns, func(t turn) (string, string) { return t.Source, t.Target }, busy, p.Options.PerBackend) {
+		if err := s.start(ctx, p, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readTurns finds the moves of the wave that is under way, and of earlier ones, that
+// wait; apart those whose sellers want none now, which hold up no wave.
+func readTurns(tx control.Tx, p *Plan, now time.Time) (turns, barred []turn, err error) {
+	const barring = `b.begins_at <= $2 AND b.ends_at > $2`
+	var wave *int64
+	err = tx.Get(&wave, `SELECT min(p.wave) FROM plan_moves p LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
+		WHERE p.plan_id = $1 AND (p.state = 'moving' OR p.state = 'waiting' AND NOT COALESCE(`+barring+`, false))`, p.ID, now.UnixMicro())
+	if err != nil {
+		return nil, nil, err
+	}
+	if wave == nil { // all that is left is barred
+		wave = &p.Wave
+	}
+	if *wave > 0 && p.Options.SoakSeconds > 0 {
+		var canaries int64 // the last of them came to its target
+		err := tx.Get(&canaries, `SELECT COALESCE(max(moved_at), 0) FROM plan_moves WHERE plan_id = $1 AND wave = 0`, p.ID)
+		if err != nil || canaries+p.Options.SoakSeconds*1_000_000 > now.UnixMicro() {
+			return nil, nil, err
+		}
+	}
+	var all []turn
+	err = tx.Select(&all, `SELECT p.seq, p.storefront_id, p.source, p.target, p.reason, COALESCE(s.time_zone, 'UTC') AS time_zone, p.waits,
+		CASE WHEN `+barring+` THEN b.ends_at ELSE 0 END AS ends_at
+		FROM plan_moves p LEFT JOIN storefronts s ON s.id = p.storefront_id LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
+		WHERE p.plan_id = $1 AND p.state = 'waiting' AND p.wave <= $3 ORDER BY p.seq`, p.ID, now.UnixMicro(), *wave)
+	for _, t := range all {
+		if t.Until > 0 {
+			barred = append(barred, t)
+		} else {
+			turns = append(turns, t)
+		}
+	}
+	return turns, barred, err
+}
+
+// readBusy counts, at each backend, the moves that have not cut over.
+func readBusy(tx control.Tx) (map[string]int64, error) {
+	var rows []struct {
+		Source string `db:"source_backend"`
+		Target string `db:"target_backend"`
+	}
+	err := tx.Select(&rows, `SELECT source_backend, target_backend FROM moves WHERE ended_at IS NULL AND cut <> 'committed'`)
+	busy := map[string]int64{}
+	for _, r := range rows {
+		busy[r.Source]++
+		busy[r.Target]++
+	}
+	return busy, err
+}
+
+// start begins one move. That it has begun is written in the move's own transaction.
+func (s *Scheduler) start(ctx context.Context, p *Plan, t turn) error {
+	_, err := s.moves.Start(ctx, migration.Request{
+		Storefront: backends.StorefrontID(t.Storefront), Target: t.Target, Options: p.Options.move(t.Zone), By: p.ApprovedBy,
+		Reason: "plan " + p.ID + ": " + t.Reason,
+		Also: func(tx control.Tx, move string) error {
+			if _, err := s.still(tx, p); err != nil {
+				return err
+			}
+			n, err := setMove(tx, p.ID, t.Seq, Waiting, Moving, move, "")
+			if err == nil && n == 0 {
+				err = errNotNow
+			}
+			return err
+		},
+	})
+	switch kind := fault.Of(err).Kind; {
+	case err == nil || errors.Is(err, errNotNow):
+		return err
+	case errors.Is(err, migration.ErrMoveOpen):
+		return s.note(ctx, p, t.Seq, t.Waits, "another move of this storefront is open")
+	case errors.Is(err, migration.ErrAlreadyThere):
+		return s.drop(ctx, p, t.Seq, Skipped, fault.Of(err).Detail)
+	case kind == fault.NotFound || kind == fault.Conflict || kind == fault.Invalid:
+		return s.drop(ctx, p, t.Seq, Failed, fault.Of(err).Detail)
+	}
+	return err
+}
+
+func (s *Scheduler) drop(ctx context.Context, p *Plan, seq int64, to MoveState, cause string) error {
+	return s.update(ctx, p, func(tx control.Tx, p *Plan) error {
+		_, err := setMove(tx, p.ID, seq, Waiting, to, "", cause)
+		return err
+	})
+}
+
+// undo asks the moves of a plan that is being cancelled to go back, where they can.
+func (s *Scheduler) undo(ctx context.Context, p *Plan) error {
+	var open []string
+	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		open = nil
+		return tx.Select(&open, `SELECT m.id FROM plan_moves p JOIN moves m ON m.id = p.move_id
+			WHERE p.plan_id = $1 AND p.state = 'moving' AND m.ended_at IS NULL AND m.cut <> 'committed' AND m.intent <> 'cancel' AND m.phase <> 'cancelling'
+			ORDER BY p.seq LIMIT $2`, p.ID, int64(lookAt))
+	})
+	for _, id := range open {
+		if err != nil {
+			return err
+		}
+		_, err = s.moves.AskIf(ctx, id, migration.WantCancel, s.unchanged(p))
+		if fault.Of(err).Kind == fault.Conflict { // too late: it has cut over
+			err = nil
+		}
+	}
+	return err
+}

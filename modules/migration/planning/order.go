@@ -1,0 +1,86 @@
+package planning
+
+import (
+	"cmp"
+	"slices"
+)
+
+// candidate is a move on its way into a plan.
+type candidate struct {
+	shop           *Shop
+	target, reason string
+}
+
+// inOrder puts moves into the order of their turns: canaries, which are always the
+// smallest, then the others by priority. carried is what is asked of each backend now.
+func inOrder(moves []candidate, o PlanOptions, carried map[string]float64) []candidate {
+	moves = slices.Clone(moves)
+	slices.SortStableFunc(moves, smaller)
+	canaries, rest := moves[:min(int(o.Canaries), len(moves))], moves[min(int(o.Canaries), len(moves)):]
+	switch o.Priority {
+	case LeastRisk:
+		slices.SortStableFunc(rest, func(a, b candidate) int {
+			return cmp.Or(cmp.Compare(a.shop.Requests, b.shop.Requests), cmp.Compare(a.shop.Writes, b.shop.Writes))
+		})
+	case Relief:
+		rest = byRelief(rest, carried)
+	}
+	return append(slices.Clone(canaries), rest...)
+}
+
+func smaller(a, b candidate) int {
+	return cmp.Or(cmp.Compare(a.shop.Bytes, b.shop.Bytes), cmp.Compare(a.shop.Rows, b.shop.Rows), cmp.Compare(a.shop.ID, b.shop.ID))
+}
+
+// byRelief takes, again and again, the most asked storefront from the backend of which
+// most is asked then.
+func byRelief(moves []candidate, carried map[string]float64) []candidate {
+	from := map[string][]candidate{}
+	load := map[string]float64{}
+	for backend, requests := range carried {
+		load[backend] = requests
+	}
+	for _, m := range moves {
+		from[m.shop.Backend] = append(from[m.shop.Backend], m)
+	}
+	for _, there := range from {
+		slices.SortStableFunc(there, func(a, b candidate) int { return cmp.Compare(b.shop.Requests, a.shop.Requests) })
+	}
+	out := make([]candidate, 0, len(moves))
+	for len(out) < len(moves) {
+		hottest := ""
+		for backend, there := range from {
+			if len(there) > 0 && (hottest == "" || cmp.Or(cmp.Compare(load[backend], load[hottest]), cmp.Compare(hottest, backend)) > 0) {
+				hottest = backend
+			}
+		}
+		next := from[hottest][0]
+		from[hottest] = from[hottest][1:]
+		load[hottest] -= next.shop.Requests
+		load[next.target] += next.shop.Requests
+		out = append(out, next)
+	}
+	return out
+}
+
+// waveOf is the wave of the move whose turn is i, from 0.
+func waveOf(i int, o PlanOptions) int64 {
+	if int64(i) < o.Canaries {
+		return 0
+	}
+	return 1 + (int64(i)-o.Canaries)/o.WaveSize
+}
+
+// fitting picks, in the order of their turns, the moves that may begin while so many
+// are under way at each backend; busy grows by them.
+func fitting[T any](waiting []T, ends func(T) (source, target string), busy map[string]int64, perBackend int64) (out []T) {
+	for _, w := range waiting {
+		source, target := ends(w)
+		if busy[source] < perBackend && busy[target] < perBackend {
+			busy[source]++
+			busy[target]++
+			out = append(out, w)
+		}
+	}
+	return out
+}

@@ -1,0 +1,58 @@
+package planning
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+)
+
+func TestTurnsByPriority(t *testing.T) {
+	t.Parallel()
+	move := func(name, backend string, bytes int64, requests float64) candidate {
+		return candidate{shop: &Shop{ID: backends.StorefrontID(name), Backend: backend, Bytes: bytes, Requests: requests}, target: "c"}
+	}
+	moves := []candidate{move("d", "a", 40, 1), move("a", "a", 10, 9), move("c", "b", 30, 4), move("b", "a", 20, 5), move("e", "b", 50, 2)}
+	carried := map[string]float64{"a": 20, "b": 16, "c": 0}
+	for _, c := range []struct {
+		priority Priority
+		canaries int64
+		turns    string
+	}{
+		{SmallestFirst, 1, "abcde"},
+		{LeastRisk, 1, "adecb"},
+		{LeastRisk, 5, "abcde"}, // canaries are the smallest, whatever the priority
+		{Relief, 0, "acebd"},    // a 20, b 16: a; 11, 16: c; 11, 12: e; 11, 10: b, d
+	} {
+		var turns []string
+		for _, m := range inOrder(moves, PlanOptions{Priority: c.priority, Canaries: c.canaries}, carried) {
+			turns = append(turns, string(m.shop.ID))
+		}
+		require.Equal(t, c.turns, strings.Join(turns, ""), c.priority)
+	}
+	require.Equal(t, "dacbe", func() (all string) {
+		for _, m := range moves {
+			all += string(m.shop.ID)
+		}
+		return all
+	}(), "the argument is left as it was")
+}
+
+func TestWaves(t *testing.T) {
+	t.Parallel()
+	var waves []int64
+	for i := range 8 {
+		waves = append(waves, waveOf(i, PlanOptions{Canaries: 2, WaveSize: 3}))
+	}
+	require.Equal(t, []int64{0, 0, 1, 1, 1, 2, 2, 2}, waves)
+}
+
+func TestNoBackendHasMoreThanItMay(t *testing.T) {
+	t.Parallel()
+	ends := func(m string) (string, string) { return m[:1], m[1:] }
+	busy := map[string]int64{"a": 1}
+	require.Equal(t, []string{"ab", "cd", "cd"}, fitting([]string{"ab", "ac", "cd", "cd", "cd"}, ends, busy, 2))
+	require.Equal(t, map[string]int64{"a": 2, "b": 1, "c": 2, "d": 2}, busy)
+}

@@ -1,0 +1,56 @@
+package planning
+
+import (
+	"fmt"
+	"time"
+
+	"smartseller/modules/migration"
+)
+
+// Day is what is asked of a storefront in each hour of the day, UTC.
+type Day [24]float64
+
+// Blackout is a seller's "not now". The zero value never holds.
+type Blackout struct{ From, Until time.Time }
+
+func (b Blackout) holds(at time.Time) bool { return !at.Before(b.From) && at.Before(b.Until) }
+
+// patience is how far ahead a quiet hour is looked for.
+const patience = 24 * time.Hour
+
+// cutoverAt says when a move that is ready since some time should cut over, not before
+// now, and why then: within the window, outside the blackout, and (unless atOnce) in
+// the quietest hour until a day after it was ready.
+func cutoverAt(now, ready time.Time, w migration.Window, b Blackout, atOnce bool, day Day) (at time.Time, why string) {
+	best, why := permitted(now, w, b)
+	if atOnce {
+		return best, why
+	}
+	last := ready.Add(patience)
+	for hour := now.Truncate(time.Hour).Add(time.Hour); !hour.After(last); hour = hour.Add(time.Hour) {
+		at, _ := permitted(hour, w, b)
+		if !at.After(last) && day[at.UTC().Hour()] < day[best.UTC().Hour()] {
+			best, why = at, "the quietest hour of a day"
+			if w.String() != "" {
+				why += ", within " + w.String()
+			}
+		}
+	}
+	return best, why
+}
+
+// permitted is the first moment, not before at, at which neither the window nor the
+// blackout forbids a cutover, and which of them made it late.
+func permitted(at time.Time, w migration.Window, b Blackout) (time.Time, string) {
+	why := ""
+	for {
+		opens := w.Opens(at)
+		if opens.After(at) {
+			at, why = opens, "the window "+w.String()
+		}
+		if !b.holds(at) {
+			return at, why
+		}
+		at, why = b.Until, fmt.Sprintf("the seller asked for no move until %s", b.Until.UTC().Format(time.RFC3339))
+	}
+}

@@ -1,0 +1,316 @@
+package planning_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/modules/migration"
+	"smartseller/modules/migration/planning"
+	"smartseller/platform/control"
+	"smartseller/platform/control/controltest"
+	"smartseller/platform/fault"
+)
+
+const (
+	patience = time.Minute
+	glance   = 20 * time.Millisecond
+)
+
+// scheduler is one instance's, whose steps the test makes.
+func (w *world) scheduler(t *testing.T, name string) *planning.Scheduler {
+	t.Helper()
+	return planning.NewScheduler(planning.SchedulerOptions{DB: w.db, Moves: w.moves, Clock: w.clock, Name: name, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+}
+
+// run lets moves run until the test ends.
+func (w *world) run(t *testing.T) {
+	t.Helper()
+	w.runner.Start()
+	t.Cleanup(w.runner.Stop)
+}
+
+// fleet founds storefronts shop-0, shop-1, ... with as many rows as their number says.
+func (w *world) fleet(t *testing.T, count int) (moves []planning.Wanted) {
+	t.Helper()
+	for n := range count {
+		id := w.shop(t, fmt.Sprintf("shop-%d", n))
+		for row := range n {
+			w.write(t, id, addCounter, fmt.Sprint(row))
+		}
+		moves = append(moves, planning.Wanted{Storefront: fmt.Sprintf("shop-%d", n), Target: "two"})
+	}
+	require.NoError(t, w.gatherer.Report(context.Background()))
+	require.NoError(t, w.gatherer.Count(context.Background()))
+	return moves
+}
+
+func (w *world) plan(t *testing.T, n planning.NewPlan) *planning.Plan {
+	t.Helper()
+	p, err := w.service.Create(context.Background(), n)
+	require.NoError(t, err)
+	return p
+}
+
+func (w *world) ask(t *testing.T, p *planning.Plan, action planning.PlanAction) *planning.Plan {
+	t.Helper()
+	p, err := w.service.Ask(context.Background(), p.ID, action, "an admin")
+	require.NoError(t, err)
+	return p
+}
+
+// until makes steps until the plan is as wanted.
+func (w *world) until(t *testing.T, p *planning.Plan, wanted func(p *planning.Plan, moves []planning.PlanMove) bool, schedulers ...*planning.Scheduler) []planning.PlanMove {
+	t.Helper()
+	var moves []planning.PlanMove
+	require.Eventually(t, func() bool {
+		for _, s := range schedulers {
+			require.NoError(t, s.Step(context.Background()))
+		}
+		fresh, err := w.service.Plan(context.Background(), p.ID)
+		require.NoError(t, err)
+		*p = *fresh
+		moves, err = w.service.PlanMoves(context.Background(), p.ID, "", 0, 1000)
+		require.NoError(t, err)
+		return wanted(p, moves)
+	}, patience, glance, "%+v %+v", p, moves)
+	return moves
+}
+
+func state(wanted planning.PlanState) func(*planning.Plan, []planning.PlanMove) bool {
+	return func(p *planning.Plan, _ []planning.PlanMove) bool { return p.State == wanted }
+}
+
+func moveIs(seq int, wanted planning.MoveState) func(*planning.Plan, []planning.PlanMove) bool {
+	return func(_ *planning.Plan, moves []planning.PlanMove) bool { return moves[seq-1].State == wanted }
+}
+
+func waits(seq int, text string) func(*planning.Plan, []planning.PlanMove) bool {
+	return func(_ *planning.Plan, moves []planning.PlanMove) bool { return moves[seq-1].Waits == text }
+}
+
+// TestAPlanIsCarriedOut by two instances, wave by wave and one move at a time.
+func TestAPlanIsCarriedOut(t *testing.T) { onBoth(t, isCarriedOut) }
+
+func isCarriedOut(t *testing.T, w *world) {
+	ctx := context.Background()
+	w.run(t)
+	w.fleet(t, 5)
+	p := w.plan(t, planning.NewPlan{
+		Policy: "rules: [{name: all, any: [counters > 0, bytes < 9], to: two}]", Options: planning.PlanOptions{WaveSize: 2, PerBackend: 1, WindowSeconds: 1, Unpaced: true},
+	})
+	require.Equal(t, planning.Proposed, p.State)
+	one, two := w.scheduler(t, "one"), w.scheduler(t, "two")
+	require.NoError(t, one.Step(ctx))
+	p = w.ask(t, p, planning.Approve)
+	require.EqualValues(t, 5, p.Moves[planning.Waiting], "nothing begins before it is approved")
+	require.EqualValues(t, 3, p.Waves)
+	moves := w.until(t, p, state(planning.Completed), one, two)
+
+	type span struct{ begun, moved int64 }
+	var before span
+	for i, m := range moves {
+		require.Equal(t, fmt.Sprintf("shop-%d", i), m.Slug, "the smallest first")
+		require.Equal(t, planning.Done, m.State)
+		got, err := w.moves.Get(ctx, m.Move)
+		require.NoError(t, err)
+		require.Equal(t, migration.Completed, got.Phase)
+		require.Equal(t, "an admin", got.RequestedBy)
+		require.Contains(t, got.Reason, "plan "+p.ID+": all: ")
+		now := span{got.CreatedAt, got.Stats.CommittedAt}
+		require.Greater(t, now.begun, before.moved, "one at a time")
+		before = now
+		at, err := w.directory.Placement(ctx, m.Storefront)
+		require.NoError(t, err)
+		require.Equal(t, backends.Place{Backend: "two", Storefront: m.Storefront, Epoch: 2}, at.Place, "moved once")
+	}
+	require.NotNil(t, p.EndedAt)
+}
+
+// TestAWaveWaitsForTheCanary and for its soak.
+func TestAWaveWaitsForTheCanary(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, controltest.Open(t))
+	w.run(t)
+	s := w.scheduler(t, "one")
+	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 3), Options: planning.PlanOptions{SoakSeconds: 7200, PerBackend: 9}, Automatic: true})
+	w.hour.Store(int64(time.Since(noon).Hours())) // since when canaries were moved is told by the control database
+	w.until(t, p, moveIs(1, planning.Moved), s)
+	require.NoError(t, s.Step(context.Background()))
+	require.EqualValues(t, 2, p.Moves[planning.Waiting])
+	w.hour.Add(4)
+	w.until(t, p, func(p *planning.Plan, _ []planning.PlanMove) bool { return p.Moves[planning.Moved] == 3 }, s)
+}
+
+// TestCutoversHeedWindowAndBlackout: what waits says for what, and a seller's "not now"
+// holds up nobody else.
+func TestCutoversHeedWindowAndBlackout(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, controltest.Open(t))
+	w.run(t)
+	s := w.scheduler(t, "one")
+	wanted := w.fleet(t, 3)
+	blackout := func(slug string, from, until time.Time) {
+		require.NoError(t, w.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+			_, err := tx.Exec(`INSERT INTO blackouts (storefront_id, begins_at, ends_at, reason) SELECT id, $2, $3, 'sale' FROM storefronts WHERE slug = $1`,
+				slug, from.UnixMicro(), until.UnixMicro())
+			return err
+		}))
+	}
+	blackout("shop-0", noon.Add(-time.Hour), noon.Add(30*time.Hour)) // the canary
+	p := w.plan(t, planning.NewPlan{Moves: wanted, Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", AtOnce: true}, Automatic: true})
+	w.until(t, p, waits(1, "the seller asked for no move until 2026-03-02T18:00:00Z"), s)
+	w.until(t, p, waits(2, "cuts over at 2026-03-01T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	blackout("shop-1", noon.Add(time.Hour), noon.Add(3*time.Hour)) // while it is under way
+	w.until(t, p, waits(2, "cuts over at 2026-03-02T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	w.hour.Store(2)
+	w.until(t, p, moveIs(3, planning.Moved), s)
+	require.NoError(t, s.Step(ctx))
+	require.EqualValues(t, 1, p.Moves[planning.Moving])
+	w.hour.Store(26)
+	w.until(t, p, moveIs(2, planning.Moved), s)
+	require.EqualValues(t, 1, p.Moves[planning.Waiting])
+	w.hour.Store(30)
+	w.until(t, p, moveIs(1, planning.Moving), s)
+	w.until(t, p, waits(1, "cuts over at 2026-03-03T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	w.hour.Store(50)
+	w.until(t, p, moveIs(1, planning.Moved), s)
+}
+
+// TestCutoversComeInQuietHours by the traffic of last week.
+func TestCutoversComeInQuietHours(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, controltest.Open(t))
+	w.run(t)
+	s := w.scheduler(t, "one")
+	now := time.Now().Truncate(time.Hour)
+	w.hour.Store(int64(now.Sub(noon).Hours()))
+	id := w.shop(t, "shop")
+	for ago := range 24 {
+		asked := int64(100)
+		if ago == 19 { // the same hour comes in five
+			asked = 7
+		}
+		w.router.Traffic().Add(id, backends.Traffic{Requests: asked, At: now.Add(-time.Duration(ago+1) * time.Hour).Add(time.Hour / 2)})
+		require.NoError(t, w.gatherer.Report(context.Background())) // what is not reported yet is of one hour
+	}
+	p := w.plan(t, planning.NewPlan{Moves: []planning.Wanted{{Storefront: "shop", Target: "two"}}, Automatic: true})
+	w.until(t, p, waits(1, "cuts over at "+now.Add(4*time.Hour).UTC().Format(time.RFC3339)+": the quietest hour of a day"), s)
+	w.hour.Add(4)
+	w.until(t, p, moveIs(1, planning.Moved), s)
+}
+
+// TestFailuresStopAPlan over its budget, and an operator lets it go on.
+func TestFailuresStopAPlan(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, controltest.Open(t))
+	w.run(t)
+	s := w.scheduler(t, "one")
+	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 3), Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", Canaries: 3, PerBackend: 1}, Automatic: true})
+	moves := w.until(t, p, moveIs(1, planning.Moving), s)
+	_, err := w.moves.Ask(ctx, moves[0].Move, migration.WantCancel)
+	require.NoError(t, err)
+	moves = w.until(t, p, state(planning.Stopped), s)
+	require.Equal(t, "the move was cancelled by an operator", moves[0].Cause)
+	require.Contains(t, p.Cause, "1 moves failed, and 0 may")
+	require.NoError(t, s.Step(ctx))
+	require.EqualValues(t, 2, p.Moves[planning.Waiting])
+	_, err = w.service.Ask(ctx, p.ID, planning.Pause, "")
+	require.Equal(t, fault.Conflict, fault.Of(err).Kind)
+
+	w.ask(t, p, planning.Resume)
+	moves = w.until(t, p, moveIs(2, planning.Moving), s)
+	w.ask(t, p, planning.Pause)
+	w.hour.Store(2)
+	require.NoError(t, s.Step(ctx))
+	got, err := w.moves.Get(ctx, moves[1].Move)
+	require.NoError(t, err)
+	require.Equal(t, migration.NoIntent, got.Intent, "nothing cuts over while it is paused")
+	w.ask(t, p, planning.Resume)
+	w.until(t, p, moveIs(2, planning.Moved), s)
+	w.until(t, p, moveIs(3, planning.Moved), s)
+}
+
+// TestCancelUndoesWhatHasNotCutOver and lets be what has.
+func TestCancelUndoesWhatHasNotCutOver(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, controltest.Open(t))
+	w.run(t)
+	s := w.scheduler(t, "one")
+	wanted := w.fleet(t, 3)
+	p := w.plan(t, planning.NewPlan{Moves: wanted, Options: planning.PlanOptions{PerBackend: 1}, Automatic: true})
+	w.until(t, p, moveIs(1, planning.Moved), s)
+	moves := w.until(t, p, moveIs(2, planning.Moving))
+	_, err := w.moves.Ask(ctx, moves[1].Move, migration.WantPause) // it would cut over
+	require.NoError(t, err)
+	_, err = w.service.Create(ctx, planning.NewPlan{Moves: wanted[2:]})
+	require.Equal(t, "/moves/0/storefront", fault.Of(err).Fields[0].Pointer, "it is in a plan already")
+	w.ask(t, p, planning.Cancel)
+	moves = w.until(t, p, state(planning.Cancelled), s)
+	require.Equal(t, []planning.MoveState{planning.Moved, planning.Skipped, planning.Skipped}, []planning.MoveState{moves[0].State, moves[1].State, moves[2].State})
+	at, err := w.directory.Placement(ctx, moves[1].Storefront)
+	require.NoError(t, err)
+	require.Equal(t, "one", at.Place.Backend)
+	_, err = w.service.Ask(ctx, p.ID, planning.Resume, "")
+	require.Equal(t, fault.Conflict, fault.Of(err).Kind)
+}
+
+// TestWithoutTheLeaseNothingBegins: of two instances one acts, and one that was stopped
+// until another took over does nothing any more.
+func TestWithoutTheLeaseNothingBegins(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, controltest.Open(t))
+	one, two := w.scheduler(t, "one"), w.scheduler(t, "two")
+	require.NoError(t, one.Step(ctx))
+	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 1), Automatic: true})
+	require.NoError(t, two.Step(ctx))
+	p, err := w.service.Plan(ctx, p.ID)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, p.Moves[planning.Waiting])
+	require.NoError(t, w.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		_, err := tx.Exec(`UPDATE leases SET until = 0 WHERE name = 'plans'`) // it has run out
+		return err
+	}))
+	require.NoError(t, two.Step(ctx))
+	require.NoError(t, one.Step(ctx))
+	require.NoError(t, two.Step(ctx))
+	p, err = w.service.Plan(ctx, p.ID)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, p.Moves[planning.Moving])
+	moves, err := w.moves.List(ctx, "", "", 10)
+	require.NoError(t, err)
+	require.Len(t, moves, 1, "begun once")
+}
+
+func TestWhatCannotBePlannedIsNamed(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, controltest.Open(t))
+	w.fleet(t, 1)
+	_, err := w.service.Create(ctx, planning.NewPlan{Moves: []planning.Wanted{{"shop-0", "two"}, {"nobody", "two"}, {"shop-0", "two"}}})
+	require.Len(t, fault.Of(err).Fields, 2)
+	for want, n := range map[string]planning.NewPlan{
+		"/moves/0/target":         {Moves: []planning.Wanted{{"shop-0", "one"}}},
+		"/policy":                 {},
+		"/options/cutover_window": {Moves: []planning.Wanted{{"shop-0", "two"}}, Options: planning.PlanOptions{CutoverWindow: "2-5"}},
+	} {
+		_, err := w.service.Create(ctx, n)
+		require.Equal(t, want, fault.Of(err).Fields[0].Pointer)
+	}
+	_, err = w.service.Create(ctx, planning.NewPlan{Policy: "rules: [{name: none, all: [counters > 9], to: two}]"})
+	require.ErrorIs(t, err, planning.ErrNothingToDo)
+	_, err = w.service.Plan(ctx, "nothing")
+	require.ErrorIs(t, err, planning.ErrNoPlan)
+	plans, err := w.service.Plans(ctx, "", 10)
+	require.NoError(t, err)
+	require.Empty(t, plans, "nothing was kept")
+}

@@ -1,0 +1,103 @@
+package planning_test
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/backends/sqlite"
+	"smartseller/modules/migration"
+	"smartseller/modules/migration/planning"
+	"smartseller/modules/storefronts"
+	"smartseller/platform/control"
+	"smartseller/platform/control/controltest"
+	"smartseller/platform/crypto"
+	"smartseller/platform/pgserver/pgtest"
+)
+
+// world is a control database with two SQLite backends, "one" and "two".
+type world struct {
+	db        *control.DB
+	directory *backends.Directory
+	stores    *backends.Stores
+	router    *backends.Router
+	shops     *storefronts.Service
+	gatherer  *planning.Gatherer
+	service   *planning.Service
+	moves     *migration.Service
+	runner    *migration.Runner
+	hour      atomic.Int64 // of the fake clock, after noon; see clock
+}
+
+// clock is fake: it stands until a test sets the hour.
+func (w *world) clock() time.Time { return noon.Add(time.Duration(w.hour.Load()) * time.Hour) }
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// onBoth runs a test on both engines that a control database may be.
+func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Parallel()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		test(t, newWorld(t, controltest.Open(t)))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		db, err := control.Open(context.Background(), pgtest.Database(t))
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, db.Close()) })
+		test(t, newWorld(t, db))
+	})
+}
+
+func newWorld(t *testing.T, db *control.DB) *world {
+	t.Helper()
+	ctx := context.Background()
+	keys, err := crypto.New(make([]byte, crypto.MasterKeySize))
+	require.NoError(t, err)
+	catalog, err := backends.NewCatalog(append(migration.Tables(), counters)...)
+	require.NoError(t, err)
+	w := &world{db: db}
+	w.directory = backends.NewDirectory(w.db, keys, catalog, map[backends.Kind]backends.Opener{backends.SQLite: sqlite.Opener(catalog)})
+	for _, name := range []string{"one", "two"} {
+		require.NoError(t, w.directory.Register(ctx, backends.Config{Name: name, Kind: backends.SQLite, Path: t.TempDir()}))
+	}
+	w.stores = backends.NewStores(w.directory, 16)
+	w.router = backends.NewRouter(w.directory, w.stores, backends.RouterOptions{})
+	w.shops = storefronts.NewService(w.db, w.directory, w.stores)
+	w.gatherer = planning.NewGatherer(w.db, w.router.Traffic(), w.directory, w.stores, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	w.service = planning.NewService(w.db, w.directory)
+	w.runner = migration.NewRunner(migration.RunnerOptions{
+		DB: w.db, Directory: w.directory, Stores: w.stores, Router: w.router, Keys: keys, Clock: w.clock, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
+	w.moves = migration.NewService(w.db, w.directory, w.stores, w.runner)
+	t.Cleanup(func() {
+		require.NoError(t, w.stores.Close())
+		require.NoError(t, w.directory.Close())
+	})
+	return w
+}
+
+func (w *world) shop(t *testing.T, slug string) backends.StorefrontID {
+	t.Helper()
+	s, err := w.shops.Create(context.Background(), storefronts.NewStorefront{Slug: slug, Name: slug, Currency: "EUR", TimeZone: "UTC", Backend: "one"})
+	require.NoError(t, err)
+	return s.ID
+}
+
+func (w *world) write(t *testing.T, id backends.StorefrontID, s *backends.Statement, rows ...string) {
+	t.Helper()
+	require.NoError(t, w.router.Update(context.Background(), id, func(_ context.Context, tx backends.Tx) error {
+		for _, row := range rows {
+			if _, err := tx.Exec(s, row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
