@@ -3,15 +3,9 @@ package sqlstore
 import (
 	"fmt"
 	"reflect"
-	"strings"
-	"unicode/utf8"
 
-	"smartseller/platform/fault"
+	"smartseller/platform/database"
 )
-
-// errText refuses text that not every engine can hold: Postgres knows neither
-// NUL nor invalid UTF-8, so a storefront that had it could never move there.
-var errText = fault.New(fault.Invalid, "invalid_text", "Text must be valid UTF-8 without NUL characters.")
 
 // bind puts the storefront in front of a statement's arguments and reduces each
 // to what all engines store the same way: string, int64, []byte or nil.
@@ -64,8 +58,8 @@ func portable(arg any) (any, error) {
 }
 
 func checkText(s string) (any, error) {
-	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
-		return nil, errText
+	if err := database.CheckText(s); err != nil {
+		return nil, err
 	}
 	return s, nil
 }

@@ -31,7 +31,8 @@ import (
 var ErrUnique = errors.New("control database: unique key taken")
 
 // Tx is a transaction on the control database. Errors of statements are the
-// driver's; a unique violation satisfies errors.Is(err, ErrUnique).
+// driver's; a unique violation satisfies errors.Is(err, ErrUnique), text that an engine
+// could not hold [database.ErrText].
 type Tx interface {
 	// Get fills dst with the one row of a query; sql.ErrNoRows when there is none.
 	Get(dst any, text string, args ...any) error
@@ -252,6 +253,9 @@ func (t *tx) readClock() error {
 func (t *tx) Now() int64 { return t.now }
 
 func (t *tx) Get(dst any, text string, args ...any) error {
+	if err := database.CheckTexts(args); err != nil {
+		return err
+	}
 	return classify(t.tx.GetContext(t.ctx, dst, t.text(text), args...))
 }
 
@@ -263,10 +267,16 @@ func (t *tx) GetLocked(dst any, text string, args ...any) error {
 }
 
 func (t *tx) Select(dst any, text string, args ...any) error {
+	if err := database.CheckTexts(args); err != nil {
+		return err
+	}
 	return classify(t.tx.SelectContext(t.ctx, dst, t.text(text), args...))
 }
 
 func (t *tx) Exec(text string, args ...any) (int64, error) {
+	if err := database.CheckTexts(args); err != nil {
+		return 0, err
+	}
 	result, err := t.tx.ExecContext(t.ctx, t.text(text), args...)
 	if err != nil {
 		return 0, classify(err)

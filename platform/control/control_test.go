@@ -11,6 +11,7 @@ import (
 
 	"smartseller/platform/control"
 	"smartseller/platform/control/controltest"
+	"smartseller/platform/database"
 	"smartseller/platform/pgserver/pgtest"
 )
 
@@ -48,6 +49,28 @@ func TestCounterUnderConcurrentUpdates(t *testing.T) {
 		return tx.Get(&n, `SELECT token FROM leases WHERE name = $1`, "n")
 	}))
 	require.EqualValues(t, 160, n)
+}
+
+// TestTextOfNoEngine: what came with a request must be the same error on both engines.
+func TestTextOfNoEngine(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := controltest.Open(t)
+	for _, text := range []string{"a\x00b", "a\xffb"} {
+		type name string
+		for _, arg := range []any{text, &text, name(text)} {
+			require.ErrorIs(t, db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+				_, err := tx.Exec(insertLease, arg, "", 0, 0)
+				return err
+			}), database.ErrText)
+			require.ErrorIs(t, db.View(ctx, func(_ context.Context, tx control.Tx) error {
+				return tx.Get(new(string), `SELECT holder FROM leases WHERE name = $1`, arg)
+			}), database.ErrText)
+			require.ErrorIs(t, db.View(ctx, func(_ context.Context, tx control.Tx) error {
+				return tx.Select(&[]string{}, `SELECT holder FROM leases WHERE name = $1`, arg)
+			}), database.ErrText)
+		}
+	}
 }
 
 func TestRollbackAndErrors(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
@@ -197,6 +198,9 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 			}
 			s.observe(c.Request().Method, c.Path(), status, time.Since(began))
 		}()
+		if path := c.Request().URL.Path; strings.ContainsRune(path, 0) || !utf8.ValidString(path) {
+			return echo.ErrNotFound // no database can hold anything of that name
+		}
 		return next(c)
 	}
 }
