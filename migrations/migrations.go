@@ -1,8 +1,8 @@
 // Package migrations embeds the schemas: control/ for the control database and
 // tenant/ for every place that holds storefronts. One text serves both engines:
 // it says TEXT, BIGINT and BYTEA, and For turns it into the engine's own words.
-// tenant-postgres/ is what only Postgres has: row-level security and the entry
-// functions; its versions continue tenant/'s.
+// tenant-postgres/ is what only Postgres has: the entry functions; its versions continue
+// tenant/'s.
 package migrations
 
 import (
@@ -14,6 +14,12 @@ import (
 
 //go:embed control tenant tenant-postgres
 var files embed.FS
+
+// Guard puts row-level security on each tenant table of a Postgres that has none: run it
+// after its migrations. It is none itself, so that no later table can be forgotten.
+//
+//go:embed guard.sql
+var Guard string
 
 // Engine is a database engine.
 type Engine string

@@ -25,8 +25,8 @@ func Open(dsn string) (*sql.DB, error) {
 	return db, nil
 }
 
-// Migrate brings the tenant schema up to date and grants the application's role
-// what it needs and no more. Safe when several instances do it at once.
+// Migrate brings the tenant schema up to date, guards its tables and grants the
+// application's role what it needs and no more. Safe when several instances do it at once.
 func Migrate(ctx context.Context, owner *sql.DB, role string, catalog *backends.Catalog) error {
 	files, err := migrations.Tenant(migrations.Postgres)
 	if err != nil {
@@ -43,6 +43,9 @@ func Migrate(ctx context.Context, owner *sql.DB, role string, catalog *backends.
 	// Two instances that grant at once would meet "tuple concurrently updated".
 	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('smartseller grants', 0))`); err != nil {
 		return classify(err)
+	}
+	if _, err := tx.ExecContext(ctx, migrations.Guard); err != nil {
+		return fmt.Errorf("guard the tables: %w", err)
 	}
 	for _, t := range catalog.Tables() {
 		if _, err := tx.ExecContext(ctx, "GRANT "+grants(t)+" ON "+pq.QuoteIdentifier(t.Name)+" TO "+pq.QuoteIdentifier(role)); err != nil {

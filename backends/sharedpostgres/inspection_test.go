@@ -71,3 +71,24 @@ func TestUnreachableServerIsOneFinding(t *testing.T) {
 	require.NotEmpty(t, found[0].Fix)
 	require.NotContains(t, found[0].Problem, "topsecret")
 }
+
+// TestLaterTablesAreGuarded: what a later version of the schema adds, or somebody laid
+// open, is behind row-level security as soon as the application may use it.
+func TestLaterTablesAreGuarded(t *testing.T) {
+	t.Parallel()
+	const check = "rows of other storefronts"
+	cfg := config(t, false)
+	b := openBackend(t, storetest.Catalog(t), cfg)
+	_, admin := place(t, cfg)
+	_, err := admin.Exec(`CREATE TABLE later (storefront_id TEXT NOT NULL, id TEXT NOT NULL);
+		ALTER TABLE counters DISABLE ROW LEVEL SECURITY; DROP POLICY storefront ON customers`)
+	require.NoError(t, err)
+	require.Contains(t, hindering(b)[check], "does not guard counters")
+
+	require.NoError(t, b.Upgrade(context.Background(), backends.Place{}))
+	require.Empty(t, hindering(b))
+	var guarded bool
+	require.NoError(t, admin.QueryRow(`SELECT c.relrowsecurity AND count(p.oid) = 1 FROM pg_class c JOIN pg_policy p ON p.polrelid = c.oid
+		WHERE c.oid = 'later'::regclass GROUP BY c.relrowsecurity`).Scan(&guarded))
+	require.True(t, guarded)
+}

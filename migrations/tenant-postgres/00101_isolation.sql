@@ -1,5 +1,5 @@
--- What only Postgres has: the entry functions and row-level security. Policies
--- are enabled and not forced: the owner, which migrates and moves, is exempt.
+-- What only Postgres has: the entry functions, and what the policies call, which
+-- guard.sql puts on every table.
 
 -- +goose Up
 -- The storefront that the transaction entered. It raises when there is none: a
@@ -64,24 +64,6 @@ BEGIN
             DETAIL = format('%s %s', COALESCE(found_state, 'absent'), COALESCE(found_epoch, 0));
     END IF;
     RETURN 0;
-END
-$$;
--- +goose StatementEnd
-
--- Every tenant table that exists so far; a later migration that adds one adds its policy.
--- +goose StatementBegin
-DO $$
-DECLARE
-    tenant_table text;
-BEGIN
-    FOR tenant_table IN
-        SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-        WHERE c.relkind IN ('r', 'p') AND c.relnamespace = current_schema()::regnamespace AND a.attname = 'storefront_id'
-        ORDER BY c.relname
-    LOOP
-        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', tenant_table);
-        EXECUTE format('CREATE POLICY storefront ON %I USING (storefront_id = smartseller_storefront()) WITH CHECK (storefront_id = smartseller_storefront())', tenant_table);
-    END LOOP;
 END
 $$;
 -- +goose StatementEnd
