@@ -1,6 +1,7 @@
 package customers_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,6 +31,12 @@ func TestEmailKey(t *testing.T) {
 		"ada\n@example.com":     "",
 		"аda@example.com":       "", // a Cyrillic letter
 		"ada@exa mple.com":      "",
+
+		strings.Repeat("a", 64) + "@example.com":           strings.Repeat("a", 64) + "@example.com",
+		strings.Repeat("a", 65) + "@example.com":           "",
+		"ada@" + strings.Repeat("a.", 119) + "example.com": "ada@" + strings.Repeat("a.", 119) + "example.com",
+		"ada@" + strings.Repeat("a.", 120) + "example.com": "",
+		"ada@" + strings.Repeat("a", 64) + ".example.com":  "",
 	} {
 		got, err := customers.EmailKey(email)
 		require.Equal(t, key, got, "%q", email)
