@@ -14,6 +14,7 @@ type planCommand struct {
 	Statistics planStatistics `cmd:"" help:"Say what is known of storefronts: rows, bytes, rates." example:"smartseller plan statistics demo"`
 	Propose    planPropose    `cmd:"" help:"Say which moves a policy wants, and why; nothing is changed." example:"smartseller plan propose --policy policy.yaml"`
 	Create     planCreate     `cmd:"" help:"Plan many moves, chosen ones or those of a policy." example:"smartseller plan create demo=files-2 toys=files-2 --cutover-window 02:00-05:00"`
+	Simulate   planSimulate   `cmd:"" help:"Foretell how a plan would go: how long, what each backend carries, what moves next; nothing is changed." example:"smartseller plan simulate --synthetic 100000 --seed 7 --wave-size 500"`
 	List       planList       `cmd:"" help:"List plans, newest first." example:"smartseller plan list"`
 	Show       planShow       `cmd:"" help:"Show one, and its moves by their turns." example:"smartseller plan show 0193b3a0-0000-7000-8000-000000000001 --state failed"`
 	Approve    planApprove    `cmd:"" help:"Let one begin." example:"smartseller plan approve 0193b3a0-0000-7000-8000-000000000001"`
@@ -34,7 +35,7 @@ type planned struct {
 	Canaries      int64  `default:"1" help:"So many of the smallest storefronts go before all others."`
 	Soak          int64  `help:"Seconds for which canaries are watched before the next wave begins."`
 	WaveSize      int64  `default:"20" help:"Moves in each later wave."`
-	PerBackend    int64  `default:"2" help:"Moves that may be under way from or to one backend."`
+	PerBackend    int64  `default:"2" help:"Moves that may work from or to one backend at a time."`
 	FailureBudget int64  `help:"Moves that may fail before the plan stops."`
 	AtOnce        bool   `help:"Cut over as soon as a move is ready, not in the quietest hour of a day."`
 	CutoverWindow string `placeholder:"02:00-05:00" help:"Cut over only within this part of the day, by the clocks of each storefront."`

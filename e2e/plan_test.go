@@ -42,6 +42,11 @@ func TestAPlanOutlivesRestarts(t *testing.T) {
 		return strings.Contains(p.must(t, "plan", "propose", "--policy", "policy.yaml"), "3 moves proposed")
 	}, patience, glance)
 
+	foretold := p.must(t, "plan", "simulate", "--policy", "policy.yaml")
+	require.Contains(t, foretold, "3 of 3 storefronts move in 2 waves")
+	require.Contains(t, foretold, "NOT MEASURED: no move from sqlite to sqlite has completed here yet")
+	made := p.must(t, "plan", "simulate", "--synthetic", "5000", "--seed", "3", "--json")
+	require.Equal(t, made, p.must(t, "plan", "simulate", "--synthetic", "5000", "--seed", "3", "--json"))
 	id := strings.Fields(p.must(t, "plan", "create", "--policy", "policy.yaml", "--per-backend", "1", "--window", "1", "--at-once", "--unpaced"))[0]
 	require.Equal(t, "proposed", p.planOf(t, id).State)
 	p.arm(t, "K7")
@@ -57,6 +62,7 @@ func TestAPlanOutlivesRestarts(t *testing.T) {
 	require.Equal(t, 3, strings.Count(p.must(t, "storefront", "list"), "files-2 (epoch 2)"))
 	require.Equal(t, 3, strings.Count(p.must(t, "move", "list"), "completed"))
 	require.Contains(t, p.must(t, "plan", "list"), "3 done")
+	require.Contains(t, p.must(t, "plan", "simulate", "toys=files-1"), "from 3 moves")
 	require.Contains(t, p.must(t, "plan", "propose", "--policy", "policy.yaml"), "0 moves proposed")
 }
 
@@ -77,6 +83,10 @@ func TestPlanErrors(t *testing.T) {
 		{[]string{"plan", "create", "demo=nowhere"}, 65, "/moves/0/target: there is no backend of that name"},
 		{[]string{"plan", "create", "demo"}, 65, "/moves/0/target"},
 		{[]string{"plan", "create", "demo=files-2", "--cutover-window", "2-5"}, 65, "/options/cutover_window"},
+		{[]string{"plan", "simulate"}, 65, "either of a policy or of chosen moves"},
+		{[]string{"plan", "simulate", "--plan", "nothing"}, 66, "no such plan"},
+		{[]string{"plan", "simulate", "demo=files-2", "--synthetic", "5"}, 65, "/synthetic"},
+		{[]string{"plan", "simulate", "--synthetic", "5000000"}, 65, "synthetic"},
 		{[]string{"plan", "show", "nothing"}, 66, "no such plan"},
 		{[]string{"plan", "approve", "0193b3a0-0000-7000-8000-000000000001"}, 66, "no such plan"},
 	} {

@@ -110,7 +110,7 @@ func TestDeadCutoverNeedsNoSlot(t *testing.T) {
 	m := startTo(t, first, s.storefront, "two", Options{ManualCutover: true})
 	s.verified(first, m.ID)
 	full.Store(true)
-	copying, goOn := make(chan struct{}, atOnce), make(chan struct{})
+	copying, goOn := make(chan struct{}, AtOnce), make(chan struct{})
 	second := w.instance(t, func(ctx context.Context, point string) error {
 		if point == "K1" {
 			copying <- struct{}{}
@@ -118,11 +118,11 @@ func TestDeadCutoverNeedsNoSlot(t *testing.T) {
 		}
 		return nil
 	})
-	others := make([]*Move, atOnce)
+	others := make([]*Move, AtOnce)
 	for n := range others {
 		others[n] = start(t, second, second.storefront(t, 1), Options{})
 	}
-	for range atOnce {
+	for range AtOnce {
 		<-copying
 	}
 	ask(t, first, m.ID, WantCutover)

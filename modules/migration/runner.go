@@ -19,8 +19,11 @@ const (
 	leaseNormal  = 10 * time.Second
 	leaseCutting = 500 * time.Millisecond
 	lookEvery    = 250 * time.Millisecond
-	atOnce       = 4 // moves that one instance copies or verifies side by side
 )
+
+// AtOnce is how many moves one instance copies or verifies side by side. Those that
+// wait for their cutover, or are watched after it, do not count.
+const AtOnce = 4
 
 // Runner runs moves of this instance: those it started and those whose owner
 // died. Any number of runners may share a control database.
@@ -128,7 +131,7 @@ func (r *Runner) loop(ctx context.Context) {
 	defer close(r.done)
 	var runs sync.WaitGroup
 	defer runs.Wait()
-	slots := make(chan struct{}, atOnce)
+	slots := make(chan struct{}, AtOnce)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {

@@ -63,60 +63,101 @@ func outcome(p *Plan, phase migration.Phase, cause string) (MoveState, string) {
 	return Failed, cause
 }
 
-// cutOver lets moves that are ready cut over, each at its time.
+// ready is a move that is verified and waits for its cutover.
+type ready struct {
+	Seq        int64  `db:"seq"`
+	Waits      string `db:"waits"`
+	Move       string `db:"id"`
+	Storefront string `db:"storefront_id"`
+	Source     string `db:"source_backend"`
+	Target     string `db:"target_backend"`
+	Stats      string `db:"stats"`
+	Zone       string `db:"time_zone"`
+	From       int64  `db:"begins_at"`
+	Until      int64  `db:"ends_at"`
+	at         time.Time
+	why        string
+}
+
+// cutOver lets moves that are ready cut over, each at its time. What has stood by counts
+// among the moves at its backends again: it is compared once more.
 func (s *Scheduler) cutOver(ctx context.Context, p *Plan) error {
-	type ready struct {
-		Seq        int64  `db:"seq"`
-		Waits      string `db:"waits"`
-		Move       string `db:"id"`
-		Storefront string `db:"storefront_id"`
-		Stats      string `db:"stats"`
-		Zone       string `db:"time_zone"`
-		From       int64  `db:"begins_at"`
-		Until      int64  `db:"ends_at"`
-		at         time.Time
-		why        string
-	}
-	var rows []*ready
 	now := s.clock()
-	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		rows = nil
-		err := tx.Select(&rows, `SELECT p.seq, p.waits, m.id, m.storefront_id, m.stats, s.time_zone, COALESCE(b.begins_at, 0) AS begins_at, COALESCE(b.ends_at, 0) AS ends_at
-			FROM plan_moves p JOIN moves m ON m.id = p.move_id JOIN storefronts s ON s.id = p.storefront_id LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
-			WHERE p.plan_id = $1 AND p.state = 'moving' AND m.phase = 'verifying' AND m.intent = '' ORDER BY p.seq LIMIT $2`, p.ID, int64(lookAt))
-		for _, r := range rows {
-			var stats migration.Stats
-			var window migration.Window
-			var day Day
-			if err == nil {
-				err = json.Unmarshal([]byte(r.Stats), &stats)
-			}
-			if err == nil {
-				window, err = migration.ParseWindow(p.Options.CutoverWindow, r.Zone)
-			}
-			if err != nil || stats.VerifiedAt == 0 {
-				continue
-			}
-			if day, err = readDay(tx, backends.StorefrontID(r.Storefront)); err == nil {
-				r.at, r.why = cutoverAt(now, time.UnixMicro(stats.VerifiedAt), window, Blackout{time.UnixMicro(r.From), time.UnixMicro(r.Until)}, p.Options.AtOnce, day)
-			}
+	var found, due []*ready
+	busy := map[string]int64{}
+	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
+		if found, err = readReady(tx, p, now); err == nil && len(found) > 0 {
+			busy, err = readBusy(tx)
 		}
 		return err
 	})
-	for _, r := range rows {
+	if err != nil {
+		return err
+	}
+	for _, r := range found {
+		switch {
+		case r.at.After(now):
+			err = s.note(ctx, p, r.Seq, r.Waits, fmt.Sprintf("cuts over at %s: %s", r.at.UTC().Format(time.RFC3339), r.why))
+		case r.Waits == "":
+			err = s.let(ctx, p, r)
+		default:
+			due = append(due, r)
+		}
 		if err != nil {
 			return err
 		}
-		switch {
-		case r.at.IsZero():
-		case r.at.After(now):
-			err = s.note(ctx, p, r.Seq, r.Waits, fmt.Sprintf("cuts over at %s: %s", r.at.UTC().Format(time.RFC3339), r.why))
-		default:
-			_, err = s.moves.AskIf(ctx, r.Move, migration.WantCutover, s.unchanged(p))
-			if fault.Of(err).Kind == fault.Conflict { // it has gone another way meanwhile
-				err = nil
-			}
+	}
+	for _, r := range fitting(due, func(r *ready) (string, string) { return r.Source, r.Target }, busy, p.Options.PerBackend) {
+		if err := s.let(ctx, p, r); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// readReady finds the moves of a plan that are ready, and when each should cut over.
+func readReady(tx control.Tx, p *Plan, now time.Time) (out []*ready, err error) {
+	var rows []*ready
+	err = tx.Select(&rows, `SELECT p.seq, p.waits, m.id, m.storefront_id, m.source_backend, m.target_backend, m.stats, s.time_zone,
+		COALESCE(b.begins_at, 0) AS begins_at, COALESCE(b.ends_at, 0) AS ends_at
+		FROM plan_moves p JOIN moves m ON m.id = p.move_id JOIN storefronts s ON s.id = p.storefront_id LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
+		WHERE p.plan_id = $1 AND p.state = 'moving' AND m.phase = 'verifying' AND m.intent = '' ORDER BY p.seq LIMIT $2`, p.ID, int64(lookAt))
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		var stats migration.Stats
+		if err := json.Unmarshal([]byte(r.Stats), &stats); err != nil {
+			return nil, err
+		}
+		if stats.VerifiedAt == 0 {
+			continue
+		}
+		window, err := migration.ParseWindow(p.Options.CutoverWindow, r.Zone)
+		if err != nil {
+			return nil, err
+		}
+		day, err := readDay(tx, backends.StorefrontID(r.Storefront))
+		if err != nil {
+			return nil, err
+		}
+		blackout := Blackout{time.UnixMicro(r.From), time.UnixMicro(r.Until)}
+		r.at, r.why = cutoverAt(now, time.UnixMicro(stats.VerifiedAt), window, blackout, p.Options.AtOnce, day)
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// let lets a move cut over.
+func (s *Scheduler) let(ctx context.Context, p *Plan, r *ready) error {
+	_, err := s.moves.AskIf(ctx, r.Move, migration.WantCutover, func(tx control.Tx) error {
+		if _, err := s.still(tx, p); err != nil {
+			return err
+		}
+		return setWaits(tx, p.ID, r.Seq, "")
+	})
+	if fault.Of(err).Kind == fault.Conflict { // it has gone another way meanwhile
+		return nil
 	}
 	return err
 }
@@ -135,9 +176,13 @@ func (s *Scheduler) note(ctx context.Context, p *Plan, seq int64, said, waits st
 		return nil
 	}
 	return s.update(ctx, p, func(tx control.Tx, p *Plan) error {
-		_, err := tx.Exec(`UPDATE plan_moves SET waits = $3, updated_at = $4 WHERE plan_id = $1 AND seq = $2`, p.ID, seq, waits, tx.Now())
-		return err
+		return setWaits(tx, p.ID, seq, waits)
 	})
+}
+
+func setWaits(tx control.Tx, plan string, seq int64, waits string) error {
+	_, err := tx.Exec(`UPDATE plan_moves SET waits = $3, updated_at = $4 WHERE plan_id = $1 AND seq = $2`, plan, seq, waits, tx.Now())
+	return err
 }
 
 // turn is a move that may begin, as far as its wave goes.
@@ -214,17 +259,21 @@ func readTurns(tx control.Tx, p *Plan, now time.Time) (turns, barred []turn, err
 	return turns, barred, err
 }
 
-// readBusy counts, at each backend, the moves that have not cut over.
+// readBusy counts, at each backend, the moves that are working: those that have not cut
+// over and do not stand by until they may.
 func readBusy(tx control.Tx) (map[string]int64, error) {
 	var rows []struct {
 		Source string `db:"source_backend"`
 		Target string `db:"target_backend"`
+		N      int64  `db:"n"`
 	}
-	err := tx.Select(&rows, `SELECT source_backend, target_backend FROM moves WHERE ended_at IS NULL AND cut <> 'committed'`)
+	err := tx.Select(&rows, `SELECT m.source_backend, m.target_backend, count(*) AS n FROM moves m
+		LEFT JOIN plan_moves p ON p.storefront_id = m.storefront_id AND p.state = 'moving' AND p.move_id = m.id
+		WHERE m.ended_at IS NULL AND m.cut <> 'committed' AND COALESCE(p.waits, '') = '' GROUP BY m.source_backend, m.target_backend`)
 	busy := map[string]int64{}
 	for _, r := range rows {
-		busy[r.Source]++
-		busy[r.Target]++
+		busy[r.Source] += r.N
+		busy[r.Target] += r.N
 	}
 	return busy, err
 }

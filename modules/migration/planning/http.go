@@ -58,6 +58,21 @@ type createInput struct {
 	}
 }
 
+type simulateInput struct {
+	Body struct {
+		Plan      string      `json:"plan_id,omitempty" maxLength:"36" doc:"What is left of this plan"`
+		Moves     []Wanted    `json:"moves,omitempty" maxItems:"10000" doc:"Or a plan of these moves"`
+		Policy    string      `json:"policy,omitempty" maxLength:"65536" doc:"Or of those that a policy, in YAML, proposes now"`
+		Options   PlanOptions `json:"options,omitempty"`
+		Limit     int64       `json:"limit,omitempty" minimum:"0" doc:"At most so many moves, the first in their order"`
+		Synthetic int         `json:"synthetic,omitempty" minimum:"0" maximum:"200000" doc:"Or of a made-up fleet of so many storefronts, with a policy or without"`
+		Seed      uint64      `json:"seed,omitempty" doc:"The same one makes up the same fleet, for the same forecast"`
+		Instances int         `json:"instances,omitempty" minimum:"0" maximum:"1000" doc:"That run moves; default 1"`
+	}
+}
+
+type forecastOutput struct{ Body Forecast }
+
 type planOutput struct{ Body Plan }
 
 type planInput struct {
@@ -147,6 +162,20 @@ func planRoutes(server *httpx.Server, s *Service) {
 			return nil, err
 		}
 		return &planOutput{*p}, nil
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "simulate-plan", Method: http.MethodPost, Path: "/api/admin/plan-simulations", Summary: "Foretell how a plan would go; nothing is changed",
+		Description: "How long it takes, what each backend carries over time, and what would move next. How long moves take comes from those that completed here.",
+		Security:    httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusTooManyRequests},
+	}, func(ctx context.Context, in *simulateInput) (*forecastOutput, error) {
+		b := in.Body
+		f, err := s.Simulate(ctx, Imagine{
+			NewPlan: NewPlan{Moves: b.Moves, Policy: b.Policy, Options: b.Options, Limit: b.Limit}, Plan: b.Plan, Synthetic: b.Synthetic, Seed: b.Seed, Instances: b.Instances,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return &forecastOutput{*f}, nil
 	})
 	httpx.Register(server, huma.Operation{
 		OperationID: "list-plans", Method: http.MethodGet, Path: plansPath, Summary: "List plans, newest first", Security: httpx.Admin,

@@ -11,6 +11,15 @@ type candidate struct {
 	target, reason string
 }
 
+// carriedBy is what is asked of each backend.
+func carriedBy(fleet []*Shop) map[string]float64 {
+	carried := map[string]float64{}
+	for _, shop := range fleet {
+		carried[shop.Backend] += shop.Requests
+	}
+	return carried
+}
+
 // inOrder puts moves into the order of their turns: canaries, which are always the
 // smallest, then the others by priority. carried is what is asked of each backend now.
 func inOrder(moves []candidate, o PlanOptions, carried map[string]float64) []candidate {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"smartseller/backends"
 	"smartseller/platform/control"
@@ -15,9 +16,16 @@ import (
 // is automatic it waits for an approval. ErrNothingToDo says that the policy wants
 // none; what cannot be planned is named by its place in the list.
 func (s *Service) Create(ctx context.Context, n NewPlan) (*Plan, error) {
-	p, moves, err := s.draft(ctx, n)
+	p, wanted, _, err := s.draft(ctx, n)
 	if err != nil {
 		return nil, err
+	}
+	moves := make([]PlanMove, len(wanted))
+	for i, c := range wanted {
+		moves[i] = PlanMove{
+			Seq: int64(i) + 1, Wave: waveOf(i, p.Options), Storefront: c.shop.ID, Slug: c.shop.Slug, Source: c.shop.Backend, Target: c.target,
+			Reason: c.reason, Rows: c.shop.Rows, Bytes: c.shop.Bytes, State: Waiting,
+		}
 	}
 	err = s.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return insertPlan(tx, p, moves) })
 	if err != nil {
@@ -26,43 +34,31 @@ func (s *Service) Create(ctx context.Context, n NewPlan) (*Plan, error) {
 	return s.Plan(ctx, p.ID)
 }
 
-// draft makes a plan and its moves, in their order, without keeping them.
-func (s *Service) draft(ctx context.Context, n NewPlan) (*Plan, []PlanMove, error) {
+// draft makes a plan, with its moves in their order, without keeping them; and the fleet.
+func (s *Service) draft(ctx context.Context, n NewPlan) (*Plan, []candidate, []*Shop, error) {
 	options, err := n.Options.withDefaults()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	words, err := s.vocabulary(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	wanted, fleet, err := s.wanted(ctx, n, words)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	p := &Plan{ID: ids.New(), State: Proposed, Options: options, Policy: n.Policy, Reason: n.Reason, RequestedBy: n.By}
 	if n.Automatic {
 		p.State, p.ApprovedBy = Running, n.By
 	}
-	carried := map[string]float64{}
-	for _, shop := range fleet {
-		carried[shop.Backend] += shop.Requests
-	}
-	limit := int64(MaxPlan)
+	limit := MaxPlan
 	if n.Limit > 0 {
-		limit = min(limit, n.Limit)
+		limit = min(limit, int(n.Limit))
 	}
-	ordered := inOrder(wanted, options, carried)
-	p.LeftOut = max(0, int64(len(ordered))-limit)
-	moves := make([]PlanMove, min(int64(len(ordered)), limit))
-	for i := range moves {
-		c := ordered[i]
-		moves[i] = PlanMove{
-			Seq: int64(i) + 1, Wave: waveOf(i, options), Storefront: c.shop.ID, Slug: c.shop.Slug, Source: c.shop.Backend, Target: c.target,
-			Reason: c.reason, Rows: c.shop.Rows, Bytes: c.shop.Bytes, State: Waiting,
-		}
-	}
-	return p, moves, nil
+	ordered := inOrder(wanted, options, carriedBy(fleet))
+	p.LeftOut = int64(max(0, len(ordered)-limit))
+	return p, ordered[:min(len(ordered), limit)], fleet, nil
 }
 
 // wanted finds the moves that are asked for, and the fleet.
@@ -87,18 +83,23 @@ func (s *Service) wanted(ctx context.Context, n NewPlan, words Vocabulary) ([]ca
 		wanted, err := chosen(n.Moves, fleet, words.Backends)
 		return wanted, fleet, err
 	}
-	byID := map[backends.StorefrontID]*Shop{}
-	for _, shop := range fleet {
-		byID[shop.ID] = shop
-	}
-	var wanted []candidate
-	for _, p := range Evaluate(fleet, words.Backends, policy, now).Proposals {
-		wanted = append(wanted, candidate{byID[p.Storefront], p.Target, p.Rule + ": " + p.Reason})
-	}
+	wanted := proposedFor(fleet, words.Backends, policy, now)
 	if len(wanted) == 0 {
 		return nil, nil, ErrNothingToDo
 	}
 	return wanted, fleet, nil
+}
+
+// proposedFor are the moves that a policy wants.
+func proposedFor(fleet []*Shop, kinds map[string]backends.Kind, p *Policy, now time.Time) (wanted []candidate) {
+	byID := make(map[backends.StorefrontID]*Shop, len(fleet))
+	for _, shop := range fleet {
+		byID[shop.ID] = shop
+	}
+	for _, m := range Evaluate(fleet, kinds, p, now).Proposals {
+		wanted = append(wanted, candidate{byID[m.Storefront], m.Target, m.Rule + ": " + m.Reason})
+	}
+	return wanted
 }
 
 // chosen looks up what an operator chose; every entry that cannot be planned is named.

@@ -105,6 +105,10 @@ func isCarriedOut(t *testing.T, w *world) {
 		Policy: "rules: [{name: all, any: [counters > 0, bytes < 9], to: two}]", Options: planning.PlanOptions{WaveSize: 2, PerBackend: 1, WindowSeconds: 1, Unpaced: true},
 	})
 	require.Equal(t, planning.Proposed, p.State)
+	foretold, err := w.service.Simulate(ctx, planning.Imagine{Plan: p.ID})
+	require.NoError(t, err)
+	require.EqualValues(t, []int64{5, 3}, []int64{foretold.Moves, foretold.Waves})
+	require.Contains(t, foretold.Assumptions[0], "no move from sqlite to sqlite has completed here yet")
 	one, two := w.scheduler(t, "one"), w.scheduler(t, "two")
 	require.NoError(t, one.Step(ctx))
 	p = w.ask(t, p, planning.Approve)
@@ -130,6 +134,16 @@ func isCarriedOut(t *testing.T, w *world) {
 		require.Equal(t, backends.Place{Backend: "two", Storefront: m.Storefront, Epoch: 2}, at.Place, "moved once")
 	}
 	require.NotNil(t, p.EndedAt)
+
+	foretold, err = w.service.Simulate(ctx, planning.Imagine{NewPlan: planning.NewPlan{Moves: []planning.Wanted{{"shop-3", "one"}}}})
+	require.NoError(t, err)
+	require.Empty(t, foretold.Assumptions)
+	require.Equal(t, 5, foretold.Rates[0].Measured)
+	require.Equal(t, "shop-3", foretold.Next[0].Slug)
+	require.EqualValues(t, 4, foretold.Backends[1].After.Storefronts)
+	foretold, err = w.service.Simulate(ctx, planning.Imagine{Plan: p.ID})
+	require.NoError(t, err)
+	require.Zero(t, foretold.Moves, "nothing is left of it")
 }
 
 // TestAWaveWaitsForTheCanary and for its soak.

@@ -2,6 +2,7 @@ package planning
 
 import (
 	"context"
+	"sync"
 
 	"smartseller/backends"
 	"smartseller/platform/control"
@@ -10,8 +11,9 @@ import (
 // Service is what operators ask of the planner. Safe for concurrent use; any instance
 // answers for all.
 type Service struct {
-	db      *control.DB
-	catalog *backends.Catalog
+	db         *control.DB
+	catalog    *backends.Catalog
+	simulating sync.Mutex
 }
 
 // NewService makes the service.

@@ -1,0 +1,351 @@
+package planning
+
+import (
+	"container/heap"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/modules/migration"
+)
+
+// simulated is a move of a plan that is only imagined.
+type simulated struct {
+	shop           *Shop
+	target, reason string
+	wave           int64
+	begun, moved   time.Time
+	barred         bool // by a blackout, whose end is awaited
+}
+
+// imagined is all that a simulation depends on.
+type imagined struct {
+	fleet     []*Shop
+	moves     []*simulated // in the order of their turns
+	kinds     map[string]backends.Kind
+	options   PlanOptions
+	rates     rates
+	instances int
+	from      time.Time
+	day       func(*Shop) Day
+	blackouts map[backends.StorefrontID]Blackout
+}
+
+// Load is what a backend carries.
+type Load struct {
+	Storefronts int64   `json:"storefronts" doc:"That it serves"`
+	Bytes       int64   `json:"bytes" doc:"That it stores, of values: also of storefronts that are on their way, or were and may be rolled back"`
+	Requests    float64 `json:"requests_per_second"`
+	Writes      float64 `json:"writes_per_second"`
+}
+
+// Course is what one backend carries over time.
+type Course struct {
+	Backend   string        `json:"backend"`
+	Kind      backends.Kind `json:"kind"`
+	Before    Load          `json:"before"`
+	After     Load          `json:"after"`
+	PeakBytes int64         `json:"peak_bytes"`
+	Over      []Load        `json:"over" doc:"At each of the times"`
+}
+
+// Turn is a move, when it would begin and when it would cut over.
+type Turn struct {
+	Slug   string `json:"slug"`
+	Source string `json:"source"`
+	Target string `json:"target"`
+	Reason string `json:"reason"`
+	Begins int64  `json:"begins_at" doc:"Microseconds UTC"`
+	Moves  int64  `json:"moves_at" doc:"Of its cutover, microseconds UTC"`
+}
+
+// Forecast is how a plan would go.
+type Forecast struct {
+	Storefronts int64    `json:"storefronts" doc:"Of the fleet"`
+	Moves       int64    `json:"moves"`
+	Waves       int64    `json:"waves"`
+	Begins      int64    `json:"begins_at" doc:"Microseconds UTC"`
+	Ends        int64    `json:"ends_at" doc:"Of the last cutover, microseconds UTC"`
+	Seconds     int64    `json:"seconds" doc:"From the beginning to the last cutover"`
+	WorkSeconds int64    `json:"work_seconds" doc:"Of all moves together, without waiting"`
+	LongestWait int64    `json:"longest_wait_seconds" doc:"Of a move that was ready, for its cutover"`
+	Rates       []Rate   `json:"rates" doc:"Between the kinds that the moves go between"`
+	Assumptions []string `json:"assumptions,omitempty" doc:"What was not measured"`
+	Times       []int64  `json:"times" doc:"Of what backends carry, microseconds UTC"`
+	Moved       []int64  `json:"moved" doc:"Storefronts at their targets at each of the times"`
+	Backends    []Course `json:"backends"`
+	Next        []Turn   `json:"next" doc:"The first 20 moves, by when they begin"`
+}
+
+const (
+	samples   = 96 // at most, of what backends carry
+	nextTurns = 20
+)
+
+// simulation plays a plan, from event to event. It decides as the scheduler does, by
+// the same functions.
+type simulation struct {
+	imagined
+	now      time.Time
+	events   events
+	waiting  []*simulated // of the wave that is under way and those before, in order
+	rest     []*simulated // of later waves
+	wave     int64
+	open     map[int64]int // moves of a wave that are not at their target, barred ones left out
+	canary   time.Time     // the last of them came to its target
+	soaked   time.Time     // when the next wave may come, as far as canaries go
+	busy     map[string]int64
+	slots    int          // of the instances, for moves that work
+	queue    []*simulated // moves that have begun and wait for a slot
+	number   int          // of events so far
+	windows  map[string]migration.Window
+	load     map[string]*Load
+	rated    map[ends]Rate
+	forecast Forecast
+	peaks    map[string]int64
+	moved    int64
+	worked   time.Duration
+	course   map[string][]Load
+	every    time.Duration // between samples
+}
+
+// simulate foretells how a plan would go: a function of its arguments alone. Its memory
+// is bounded by the fleet's.
+func simulate(in imagined) *Forecast {
+	s := &simulation{
+		imagined: in, now: in.from, rest: in.moves, wave: -1, open: map[int64]int{}, busy: map[string]int64{}, slots: in.instances * migration.AtOnce,
+		windows: map[string]migration.Window{}, load: map[string]*Load{}, rated: map[ends]Rate{}, peaks: map[string]int64{}, course: map[string][]Load{}, every: time.Minute,
+	}
+	for name := range in.kinds {
+		s.load[name] = &Load{}
+	}
+	for _, shop := range in.fleet {
+		s.serve(shop, shop.Backend, 1)
+		s.store(shop, shop.Backend, 1)
+	}
+	s.begin()
+	s.next()
+	for len(s.events) > 0 {
+		e := heap.Pop(&s.events).(event)
+		s.sampleUntil(e.at)
+		s.now = e.at
+		e.happen()
+		s.next()
+	}
+	s.sample()
+	return s.finish()
+}
+
+func (s *simulation) begin() {
+	f := &s.forecast
+	f.Storefronts, f.Moves, f.Begins = int64(len(s.fleet)), int64(len(s.moves)), s.from.UnixMicro()
+	f.Ends = f.Begins
+	for _, m := range s.moves {
+		f.Waves = max(f.Waves, m.wave+1)
+		s.open[m.wave]++
+		between := ends{s.kinds[m.shop.Backend], s.kinds[m.target]}
+		s.rated[between] = s.rates.of(between.source, between.target)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.kinds)) {
+		f.Backends = append(f.Backends, Course{Backend: name, Kind: s.kinds[name], Before: *s.load[name]})
+	}
+}
+
+// serve and store add a storefront to what a backend carries, or (-1) take it away.
+func (s *simulation) serve(shop *Shop, backend string, sign int64) {
+	l := s.load[backend]
+	l.Storefronts += sign
+	l.Requests += float64(sign) * shop.Requests
+	l.Writes += float64(sign) * shop.Writes
+}
+
+func (s *simulation) store(shop *Shop, backend string, sign int64) {
+	s.load[backend].Bytes += sign * shop.Bytes
+	s.peaks[backend] = max(s.peaks[backend], s.load[backend].Bytes)
+}
+
+// next begins what may begin now.
+func (s *simulation) next() {
+	s.advance()
+	var free []*simulated
+	for _, m := range s.waiting {
+		b := s.blackouts[m.shop.ID]
+		switch {
+		case !b.holds(s.now):
+			free = append(free, m)
+		case !m.barred:
+			m.barred = true
+			s.at(b.Until, func() { m.barred = false })
+		}
+	}
+	for _, m := range fitting(free, func(m *simulated) (string, string) { return m.shop.Backend, m.target }, s.busy, s.options.PerBackend) {
+		m.begun = s.now
+		s.store(m.shop, m.target, 1)
+		s.queue = append(s.queue, m)
+	}
+	s.waiting = slices.DeleteFunc(s.waiting, func(m *simulated) bool { return !m.begun.IsZero() })
+	for ; s.slots > 0 && len(s.queue) > 0; s.slots-- {
+		s.work(s.queue[0])
+		s.queue = s.queue[1:]
+	}
+}
+
+// advance lets the next wave come when every storefront of the last is at its target, but
+// for those whose sellers want no move now.
+func (s *simulation) advance() {
+	for len(s.rest) > 0 && (s.wave < 0 || s.settled()) {
+		if soaked := s.canary.Add(time.Duration(s.options.SoakSeconds) * time.Second); s.rest[0].wave > 0 && !s.canary.IsZero() && soaked.After(s.now) {
+			if s.soaked != soaked {
+				s.soaked = soaked
+				s.at(soaked, func() {})
+			}
+			return
+		}
+		s.wave = s.rest[0].wave
+		for len(s.rest) > 0 && s.rest[0].wave == s.wave {
+			s.rest, s.waiting = s.rest[1:], append(s.waiting, s.rest[0])
+		}
+	}
+}
+
+func (s *simulation) settled() bool {
+	open := s.open[s.wave]
+	for _, m := range s.waiting {
+		if m.wave == s.wave && s.blackouts[m.shop.ID].holds(s.now) {
+			open--
+		}
+	}
+	return open == 0
+}
+
+func (s *simulation) work(m *simulated) {
+	took := s.rated[ends{s.kinds[m.shop.Backend], s.kinds[m.target]}].takes(m.shop.Rows)
+	s.worked += took
+	s.at(s.now.Add(took), func() { s.ready(m) })
+}
+
+func (s *simulation) ready(m *simulated) {
+	s.slots++
+	s.busy[m.shop.Backend]--
+	s.busy[m.target]--
+	at, _ := cutoverAt(s.now, s.now, s.window(m.shop.TimeZone), s.blackouts[m.shop.ID], s.options.AtOnce, s.day(m.shop))
+	s.forecast.LongestWait = max(s.forecast.LongestWait, int64(at.Sub(s.now).Seconds()))
+	s.at(at, func() { s.cutOver(m) })
+}
+
+// window is the plan's, by the clocks of a zone.
+func (s *simulation) window(zone string) migration.Window {
+	w, known := s.windows[zone]
+	if !known {
+		w, _ = migration.ParseWindow(s.options.CutoverWindow, zone) // both were checked when they were given
+		s.windows[zone] = w
+	}
+	return w
+}
+
+func (s *simulation) cutOver(m *simulated) {
+	m.moved = s.now
+	s.moved++
+	s.forecast.Ends = max(s.forecast.Ends, s.now.UnixMicro())
+	s.serve(m.shop, m.shop.Backend, -1)
+	s.serve(m.shop, m.target, 1)
+	s.open[m.wave]--
+	if m.wave == 0 {
+		s.canary = s.now
+	}
+	window := time.Duration(s.options.WindowSeconds) * time.Second
+	if window == 0 {
+		window = 24 * time.Hour
+	}
+	s.at(s.now.Add(window), func() { s.store(m.shop, m.shop.Backend, -1) })
+}
+
+func (s *simulation) finish() *Forecast {
+	f := &s.forecast
+	f.Seconds, f.WorkSeconds = (f.Ends-f.Begins)/1_000_000, int64(s.worked.Seconds())
+	for i := range f.Backends {
+		c := &f.Backends[i]
+		c.After, c.PeakBytes, c.Over = *s.load[c.Backend], s.peaks[c.Backend], s.course[c.Backend]
+	}
+	for _, r := range used(s.rated) {
+		f.Rates = append(f.Rates, r)
+		if r.Measured == 0 {
+			f.Assumptions = append(f.Assumptions, fmt.Sprintf("no move from %s to %s has completed here yet: %.0f s and %.0f rows/s are assumed, not measured",
+				r.Source, r.Target, r.FixedSeconds, r.RowsPerSecond))
+		}
+	}
+	begun := slices.DeleteFunc(slices.Clone(s.moves), func(m *simulated) bool { return m.begun.IsZero() })
+	slices.SortStableFunc(begun, func(a, b *simulated) int { return a.begun.Compare(b.begun) })
+	for _, m := range begun[:min(nextTurns, len(begun))] {
+		f.Next = append(f.Next, Turn{m.shop.Slug, m.shop.Backend, m.target, m.reason, m.begun.UnixMicro(), m.moved.UnixMicro()})
+	}
+	return f
+}
+
+// sampleUntil records what is carried at the times before another; when they become too
+// many, every other one is forgotten.
+func (s *simulation) sampleUntil(end time.Time) {
+	for at := s.nextSample(); at.Before(end); at = s.nextSample() {
+		s.now = at
+		s.sample()
+	}
+}
+
+func (s *simulation) nextSample() time.Time {
+	times := s.forecast.Times
+	if len(times) == 0 {
+		return s.from
+	}
+	return time.UnixMicro(times[len(times)-1]).Add(s.every)
+}
+
+func (s *simulation) sample() {
+	f := &s.forecast
+	if len(f.Times) == samples {
+		f.Times, f.Moved = everyOther(f.Times), everyOther(f.Moved)
+		for name := range s.course {
+			s.course[name] = everyOther(s.course[name])
+		}
+		s.every *= 2
+	}
+	f.Times, f.Moved = append(f.Times, s.now.UnixMicro()), append(f.Moved, s.moved)
+	for name, l := range s.load {
+		s.course[name] = append(s.course[name], *l)
+	}
+}
+
+func everyOther[T any](all []T) (kept []T) {
+	for i := 0; i < len(all); i += 2 {
+		kept = append(kept, all[i])
+	}
+	return kept
+}
+
+// event is something that happens at a time.
+type event struct {
+	at     time.Time
+	number int // the order in which events of one time were thought of
+	happen func()
+}
+
+func (s *simulation) at(at time.Time, happen func()) {
+	s.number++
+	heap.Push(&s.events, event{at, s.number, happen})
+}
+
+// events is a heap.
+type events []event
+
+func (e events) Len() int { return len(e) }
+func (e events) Less(i, j int) bool {
+	return e[i].at.Before(e[j].at) || e[i].at.Equal(e[j].at) && e[i].number < e[j].number
+}
+func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
+func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
+func (e *events) Pop() any {
+	last := (*e)[len(*e)-1]
+	*e = (*e)[:len(*e)-1]
+	return last
+}

@@ -1,0 +1,184 @@
+package planning
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"smartseller/backends"
+	"smartseller/modules/migration"
+)
+
+var threeKinds = map[string]backends.Kind{"a": backends.SharedPostgres, "b": backends.DedicatedPostgres, "c": backends.SQLite}
+
+// TestAForecastToTheSecond of three moves whose times are known.
+func TestAForecastToTheSecond(t *testing.T) {
+	t.Parallel()
+	from := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	shop := func(name string, rows int64) *Shop {
+		return &Shop{ID: backends.StorefrontID(name), Slug: name, Backend: "a", TimeZone: "Europe/Berlin", Rows: rows, Bytes: 10 * rows, Writes: 1, Requests: 2}
+	}
+	fleet := []*Shop{shop("x", 1000), shop("y", 2000), shop("z", 3000), shop("stays", 1)}
+	in := imagined{
+		fleet: fleet, kinds: threeKinds, instances: 1, from: from, day: func(*Shop) Day { return Day{} },
+		rates:     rates{{backends.SharedPostgres, backends.DedicatedPostgres}: {Source: backends.SharedPostgres, Target: backends.DedicatedPostgres, FixedSeconds: 5, RowsPerSecond: 100, Measured: 7}},
+		options:   PlanOptions{PerBackend: 1, SoakSeconds: 60, WindowSeconds: 3600, CutoverWindow: "13:01-13:02"},
+		blackouts: map[backends.StorefrontID]Blackout{"y": {from.Add(-time.Hour), from.Add(10 * time.Minute)}},
+	}
+	for n, s := range fleet[:3] {
+		in.moves = append(in.moves, &simulated{shop: s, target: "b", reason: "why", wave: int64(min(n, 1))})
+	}
+	f := simulate(in)
+	at := func(after time.Duration) int64 { return from.Add(after).UnixMicro() }
+	const day = 24 * time.Hour
+	require.Equal(t, []Turn{
+		{"x", "a", "b", "why", at(0), at(time.Minute)},                     // 15 s of work, then the window of Berlin's 13:01
+		{"z", "a", "b", "why", at(2 * time.Minute), at(day + time.Minute)}, // soaked; y is barred
+		{"y", "a", "b", "why", at(10 * time.Minute), at(day + time.Minute)},
+	}, f.Next)
+	require.EqualValues(t, 15+25+35, f.WorkSeconds)
+	require.EqualValues(t, (day + time.Minute).Seconds(), f.Seconds)
+	require.EqualValues(t, (day - time.Minute - 35*time.Second).Seconds(), f.LongestWait)
+	require.Equal(t, []Rate{in.rates[ends{backends.SharedPostgres, backends.DedicatedPostgres}]}, f.Rates)
+	require.Empty(t, f.Assumptions)
+	require.Equal(t, Load{Storefronts: 4, Bytes: 60010, Requests: 8, Writes: 4}, f.Backends[0].Before)
+	require.Equal(t, Load{Storefronts: 1, Bytes: 10, Requests: 2, Writes: 1}, f.Backends[0].After)
+	require.Equal(t, Load{Storefronts: 3, Bytes: 60000, Requests: 6, Writes: 3}, f.Backends[1].After)
+	require.EqualValues(t, 60010, f.Backends[0].PeakBytes)
+}
+
+// TestForecastsKeepTheRules that plans are carried out by, whatever the fleet.
+func TestForecastsKeepTheRules(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		in := someImagined(t)
+		f := simulate(in)
+		require.Equal(t, f, simulate(in.anew()), "a function of its arguments")
+		require.LessOrEqual(t, len(f.Times), samples)
+		for i := range f.Times {
+			require.True(t, i == 0 || f.Times[i] >= f.Times[i-1])
+			var storefronts int64
+			for _, c := range f.Backends {
+				storefronts += c.Over[i].Storefronts
+			}
+			require.EqualValues(t, len(in.fleet), storefronts, "none is lost on the way")
+		}
+		lastOf := map[int64]time.Time{}
+		for _, m := range in.moves {
+			require.False(t, m.begun.IsZero() || m.moved.Before(m.begun))
+			if m.moved.After(lastOf[m.wave]) {
+				lastOf[m.wave] = m.moved
+			}
+			window, err := migration.ParseWindow(in.options.CutoverWindow, m.shop.TimeZone)
+			require.NoError(t, err)
+			require.True(t, window.Open(m.moved), "%s", m.moved)
+		}
+		for _, m := range in.moves {
+			require.False(t, m.wave > 0 && m.begun.Before(lastOf[m.wave-1]), "wave after wave")
+			if in.options.AtOnce && in.options.CutoverWindow == "" { // then moves do nothing but work
+				require.LessOrEqual(t, in.workingWith(m), in.options.PerBackend)
+			}
+		}
+	})
+}
+
+// workingWith is the most moves at one backend of a move when that begins.
+func (in *imagined) workingWith(m *simulated) int64 {
+	at := map[string]int64{}
+	for _, other := range in.moves {
+		if !other.begun.After(m.begun) && other.moved.After(m.begun) {
+			at[other.shop.Backend]++
+			at[other.target]++
+		}
+	}
+	return max(at[m.shop.Backend], at[m.target])
+}
+
+func (in imagined) anew() imagined {
+	moves := in.moves
+	in.moves = nil
+	for _, m := range moves {
+		in.moves = append(in.moves, &simulated{shop: m.shop, target: m.target, reason: m.reason, wave: m.wave})
+	}
+	return in
+}
+
+func someImagined(t *rapid.T) imagined {
+	in := imagined{
+		kinds: threeKinds, rates: rates{}, instances: rapid.IntRange(1, 2).Draw(t, "instances"), from: syntheticStart, day: syntheticDays(),
+		options: PlanOptions{
+			PerBackend: rapid.Int64Range(1, 3).Draw(t, "per_backend"), Canaries: rapid.Int64Range(1, 3).Draw(t, "canaries"), WaveSize: rapid.Int64Range(1, 9).Draw(t, "wave"),
+			AtOnce: rapid.Bool().Draw(t, "at_once"), CutoverWindow: rapid.SampledFrom([]string{"", "02:00-04:00"}).Draw(t, "window"),
+		},
+	}
+	names := []string{"a", "b", "c"}
+	for n := range rapid.IntRange(1, 30).Draw(t, "shops") {
+		source := rapid.IntRange(0, 2).Draw(t, "source")
+		shop := &Shop{
+			ID: backends.StorefrontID(fmt.Sprint(n)), Backend: names[source], TimeZone: rapid.SampledFrom(syntheticZones).Draw(t, "zone"),
+			Rows: rapid.Int64Range(0, 1_000_000).Draw(t, "rows"), Requests: float64(rapid.IntRange(0, 9).Draw(t, "requests")),
+		}
+		in.fleet = append(in.fleet, shop)
+		if rapid.IntRange(0, 3).Draw(t, "stays") > 0 {
+			in.imagine([]candidate{{shop, names[(source+1)%3], ""}})
+		}
+	}
+	for n, m := range in.moves {
+		m.wave = waveOf(n, in.options)
+	}
+	return in
+}
+
+func TestRatesComeFromWhatWasMeasured(t *testing.T) {
+	t.Parallel()
+	between := ends{backends.SQLite, backends.SharedPostgres}
+	r := fit(between, []observation{{1000, 12}, {2000, 14}, {5000, 20}})
+	require.InDelta(t, 10, r.FixedSeconds, 1e-9)
+	require.InDelta(t, 500, r.RowsPerSecond, 1e-9)
+	require.Equal(t, 3, r.Measured)
+	r = fit(between, []observation{{1000, 10}, {1000, 10}})
+	require.Equal(t, Rate{backends.SQLite, backends.SharedPostgres, 0, 100, 2}, r, "as if all of it were for the rows")
+	r = fit(between, []observation{{1000, 20}, {2000, 10}})
+	require.Equal(t, Rate{backends.SQLite, backends.SharedPostgres, 0, 100, 2}, r)
+	require.Positive(t, fit(between, []observation{{0, 2}}).takes(7), "an empty storefront alone")
+	require.Zero(t, rates{}.of(backends.SQLite, backends.SQLite).Measured)
+
+	stats := migration.Stats{Rows: map[string]int64{"a": 3, "b": 4}, VerifiedAt: 5e6, CommittedAt: 901e6, PhaseStartedAt: map[migration.Phase]int64{
+		migration.Preparing: 1e6, migration.CuttingOver: 900e6,
+	}}
+	o, ok := observed(stats)
+	require.True(t, ok)
+	require.Equal(t, observation{7, 5}, o, "without waiting for the cutover")
+	stats.PhaseStartedAt[migration.Paused] = 2e6
+	_, ok = observed(stats)
+	require.False(t, ok)
+}
+
+// TestAHundredThousandStorefronts are foretold, and the same again for the same seed.
+func TestAHundredThousandStorefronts(t *testing.T) {
+	t.Parallel()
+	forecast := func(seed uint64, options PlanOptions) *Forecast {
+		in, err := imagineFleet(Imagine{Synthetic: 100_000, Seed: seed, NewPlan: NewPlan{Options: options}})
+		require.NoError(t, err)
+		in.rates, in.instances = rates{}, 2
+		return simulate(in)
+	}
+	f := forecast(7, PlanOptions{WaveSize: 500, PerBackend: 4})
+	require.EqualValues(t, 100_000, f.Storefronts)
+	require.Greater(t, f.Moves, int64(5000))
+	require.Len(t, f.Next, nextTurns)
+	require.NotEmpty(t, f.Assumptions, "nothing was measured, and that is said")
+	moved := map[string]int64{}
+	for _, c := range f.Backends {
+		moved[c.Backend] = c.After.Storefronts - c.Before.Storefronts
+	}
+	require.Positive(t, moved["dedicated-1"])
+	require.Positive(t, moved["files-1"])
+	require.Negative(t, moved["shared-1"], "it had twice as many as any other")
+	require.Equal(t, f, forecast(7, PlanOptions{WaveSize: 500, PerBackend: 4}))
+	require.NotEqual(t, f.Moves, forecast(8, PlanOptions{WaveSize: 500, PerBackend: 4}).Moves)
+	require.Greater(t, forecast(7, PlanOptions{WaveSize: 20}).Seconds, f.Seconds, "small waves take longer")
+}
