@@ -40,7 +40,7 @@ var backendName = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$`)
 var ErrNoBackend = fault.New(fault.NotFound, "backend_not_found", "There is no backend of that name; list the backends to see their names.")
 
 // Register adds a backend. A name that is taken by the very same configuration
-// is no error, by another one a conflict.
+// is no error, by another one a conflict, and so is a shared database that has a name.
 func (d *Directory) Register(ctx context.Context, cfg Config) error {
 	// Whatever cannot be opened later is refused now. It waits for no database.
 	b, err := d.try(cfg)
@@ -66,10 +66,28 @@ func (d *Directory) Register(ctx context.Context, cfg Config) error {
 		if !errors.Is(err, ErrNoBackend) {
 			return err
 		}
+		if err := d.nobodyElses(tx, cfg); err != nil {
+			return err
+		}
 		_, err = tx.Exec(`INSERT INTO backends (name, kind, config, created_at) VALUES ($1, $2, $3, $4)`,
 			cfg.Name, string(cfg.Kind), sealed, tx.Now())
 		return err
 	})
+}
+
+// nobodyElses refuses a shared database under a second name: a storefront cannot be
+// moved from its rows to these same rows. Other kinds make a new place for each epoch.
+func (d *Directory) nobodyElses(tx control.Tx, cfg Config) error {
+	if cfg.Kind != SharedPostgres {
+		return nil
+	}
+	all, err := d.configs(tx)
+	for _, other := range all {
+		if other.Kind == cfg.Kind && other.AdminDSN == cfg.AdminDSN {
+			return fault.New(fault.Conflict, "backend_exists", "This database is registered already, as backend %s: use that name.", other.Name)
+		}
+	}
+	return err
 }
 
 // Inspect looks at a backend that is not registered, as [Backend.Check] does.
@@ -127,22 +145,27 @@ func (d *Directory) Remove(ctx context.Context, name string) error {
 // shows them masks the DSNs.
 func (d *Directory) Configs(ctx context.Context) ([]Config, error) {
 	var out []Config
-	err := d.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		var names []string
-		if err := tx.Select(&names, `SELECT name FROM backends ORDER BY name`); err != nil {
-			return err
-		}
-		out = make([]Config, len(names))
-		for i, name := range names {
-			cfg, err := d.config(tx, name)
-			if err != nil {
-				return err
-			}
-			out[i] = cfg
-		}
-		return nil
+	err := d.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
+		out, err = d.configs(tx)
+		return err
 	})
 	return out, err
+}
+
+func (d *Directory) configs(tx control.Tx) ([]Config, error) {
+	var names []string
+	if err := tx.Select(&names, `SELECT name FROM backends ORDER BY name`); err != nil {
+		return nil, err
+	}
+	out := make([]Config, len(names))
+	for i, name := range names {
+		cfg, err := d.config(tx, name)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = cfg
+	}
+	return out, nil
 }
 
 func configAAD(name string) []byte { return []byte("backend/" + name) }

@@ -7,6 +7,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
+	"smartseller/backends/sharedpostgres"
+	"smartseller/backends/storetest"
+	"smartseller/platform/control/controltest"
+	"smartseller/platform/crypto"
 	"smartseller/platform/fault"
 )
 
@@ -45,4 +49,28 @@ func TestRegistering(t *testing.T) {
 	require.NoError(t, w.directory.Remove(ctx, "more-files"))
 	_, err = w.directory.Backend(ctx, "more-files")
 	require.ErrorIs(t, err, backends.ErrNoBackend)
+}
+
+// TestSharedDatabaseHasOneName: a move from one name of it to the other would begin at
+// rows that are its target's.
+func TestSharedDatabaseHasOneName(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	keys, err := crypto.New(make([]byte, crypto.MasterKeySize))
+	require.NoError(t, err)
+	catalog := storetest.Catalog(t)
+	d := backends.NewDirectory(controltest.Open(t), keys, catalog, map[backends.Kind]backends.Opener{backends.SharedPostgres: sharedpostgres.Opener(catalog)})
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	cfg := backends.Config{
+		Name: "shared", Kind: backends.SharedPostgres,
+		DSN: "postgres://app@127.0.0.1:1/shops?sslmode=disable", AdminDSN: "postgres://owner@127.0.0.1:1/shops?sslmode=disable",
+	}
+	require.NoError(t, d.Register(ctx, cfg))
+	require.NoError(t, d.Register(ctx, cfg), "repeated")
+	cfg.Name = "again"
+	err = d.Register(ctx, cfg)
+	require.Equal(t, fault.Conflict, fault.Of(err).Kind)
+	require.Contains(t, fault.Of(err).Detail, "as backend shared")
+	cfg.AdminDSN = "postgres://owner@127.0.0.1:1/others?sslmode=disable"
+	require.NoError(t, d.Register(ctx, cfg))
 }
