@@ -32,7 +32,7 @@ var ErrUnique = errors.New("control database: unique key taken")
 
 // Tx is a transaction on the control database. Errors of statements are the
 // driver's; a unique violation satisfies errors.Is(err, ErrUnique), text that an engine
-// could not hold [database.ErrText].
+// could not hold [database.ErrText], and a database that is away [ErrAway].
 type Tx interface {
 	// Get fills dst with the one row of a query; sql.ErrNoRows when there is none.
 	Get(dst any, text string, args ...any) error
@@ -214,7 +214,7 @@ func (db *DB) level(l sql.IsolationLevel) sql.IsolationLevel {
 func (db *DB) run(ctx context.Context, pool *sqlx.DB, options *sql.TxOptions, fn func(context.Context, Tx) error) (err error) {
 	inner, err := pool.BeginTxx(ctx, options)
 	if err != nil {
-		return err
+		return awayIf(err)
 	}
 	done := false
 	defer func() {
@@ -224,13 +224,13 @@ func (db *DB) run(ctx context.Context, pool *sqlx.DB, options *sql.TxOptions, fn
 	}()
 	t := &tx{ctx: ctx, tx: inner, postgres: db.postgres}
 	if err := t.readClock(); err != nil {
-		return err
+		return awayIf(err)
 	}
 	if err := fn(ctx, t); err != nil {
 		return err
 	}
 	done = true
-	return inner.Commit()
+	return awayIf(inner.Commit())
 }
 
 type tx struct {
@@ -305,7 +305,7 @@ func classify(err error) error {
 		errors.As(err, &s) && (s.ExtendedCode == sqlite3.ErrConstraintUnique || s.ExtendedCode == sqlite3.ErrConstraintPrimaryKey) {
 		return fmt.Errorf("%w: %w", ErrUnique, err)
 	}
-	return err
+	return awayIf(err)
 }
 
 func conflict(err error) bool {
