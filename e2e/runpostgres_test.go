@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -35,6 +36,9 @@ func (p *program) runPostgres(t *testing.T) {
 	}, patience, glance, "it does not get ready: %s", &p.log)
 }
 
+// printedExport is the line that lets commands find everything.
+var printedExport = regexp.MustCompile(`export SMARTSELLER_.*`)
+
 func (p *program) silent() bool {
 	c, err := net.Dial("tcp", p.address)
 	if err != nil {
@@ -61,6 +65,11 @@ func TestRunPostgres(t *testing.T) {
 		p.must(t, "move", "finalize", move)
 		p.waitFor(t, move, "completed")
 	}
+
+	export := printedExport.FindString(p.said(t))
+	require.Contains(t, string(p.paste(t, export+"; "+p.binary+" admin create ada@example.com")), "one-time password")
+	require.Contains(t, string(p.paste(t, export+"; "+p.binary+" admin create ada@example.com || true")), "admin with this e-mail address already")
+	require.NoFileExists(t, filepath.Join(p.folder, "data", "control.db"), "the admin is in the control database that serves")
 
 	require.NoError(t, p.process.Process.Signal(syscall.SIGINT))
 	<-p.ended

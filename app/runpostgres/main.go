@@ -66,8 +66,11 @@ func run(ctx context.Context, folder, program string, flags []string) error {
 func serve(ctx context.Context, server *pgserver.Server, d databases, folder, program string, flags []string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if err := os.WriteFile(controlFile(folder), []byte(d.control+"\n"), 0o600); err != nil {
+		return err
+	}
 	cmd := exec.CommandContext(ctx, program, append([]string{"serve"}, flags...)...)
-	cmd.Env = append(os.Environ(), "SMARTSELLER_DATA="+folder, "SMARTSELLER_CONTROL="+d.control)
+	cmd.Env = append(os.Environ(), "SMARTSELLER_DATA="+folder, "SMARTSELLER_CONTROL_FILE="+controlFile(folder))
 	cmd.Stderr = os.Stderr
 	// A group of its own: Ctrl-C is for us, who pass it on once.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
@@ -113,6 +116,10 @@ func serve(ctx context.Context, server *pgserver.Server, d databases, folder, pr
 	}
 	return err
 }
+
+// controlFile keeps the DSN of the control database, for commands that work on that
+// itself. Without it they would make another one.
+func controlFile(folder string) string { return filepath.Join(folder, "control.dsn") }
 
 // relay passes on what the program says until it says no more, and calls ready
 // with the URL that it serves on.

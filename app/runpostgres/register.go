@@ -28,11 +28,14 @@ func register(ctx context.Context, d databases, folder, program, url string) err
 		}
 	}
 	_, err = fmt.Printf(`  beside files-1 and files-2 there are a shared Postgres, "shared", and a dedicated one, "dedicated":
-    export SMARTSELLER_DATA='%s' SMARTSELLER_URL=%s
+    export SMARTSELLER_DATA=%s SMARTSELLER_CONTROL_FILE=%s SMARTSELLER_URL=%s
     %s move start demo shared
-`, strings.ReplaceAll(folder, "'", `'\''`), url, program)
+`, quoted(folder), quoted(controlFile(folder)), url, program)
 	return err
 }
+
+// quoted is a word of a shell.
+func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
 
 // add registers a backend. One that is registered just so is no error.
 func add(ctx context.Context, url, token string, backend map[string]string) error {
