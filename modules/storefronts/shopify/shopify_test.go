@@ -186,6 +186,7 @@ func TestMalformed(t *testing.T) {
 		"price of a tenth of a cent": {"products.csv", productHead + "kite,Kite,,,,,,Red,,,,,,0.001,,\n", 2, "Variant Price", "amount"},
 		"price in words":             {"products.csv", productHead + "kite,Kite,,,,,,Red,,,,,,free,,\n", 2, "Variant Price", "amount"},
 		"price that overflows":       {"products.csv", productHead + "kite,Kite,,,,,,Red,,,,,,99999999999999999999,,\n", 2, "Variant Price", "amount"},
+		"price whose sums would":     {"products.csv", productHead + "kite,Kite,,,,,,Red,,,,,,100000000000.00,,\n", 2, "Variant Price", "amount"},
 		"stock of a half":            {"products.csv", productHead + "kite,Kite,,,,,,Red,,,,shopify,0.5,1,,\n", 2, "Variant Inventory Qty", "whole"},
 		"weight in words":            {"products.csv", productHead + "kite,Kite,,,,,,Red,,,heavy,,,1,,\n", 2, "Variant Grams", "weight"},
 		"a line without its order":   {"orders.csv", orderHead + orderRow + "#1009,a@example.com,,,,,,,,,,1,String,2.5,,,,\n", 3, "Name", "follow"},
