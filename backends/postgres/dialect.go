@@ -27,6 +27,13 @@ type Pools struct {
 // and the mover's handful per table.
 const statements = 256
 
+// How long a server may take for an answer before it counts as out of reach. It ends
+// an application's statement itself after five seconds; a mover's may read a whole table.
+const (
+	appPatience   = 15 * time.Second
+	moverPatience = 60 * time.Second
+)
+
 // OpenPools opens both. They connect at first use. pooled says that the
 // application's DSN goes through a transaction pooler; the owner's is direct.
 func OpenPools(appDSN, ownerDSN string, pooled bool, connections int) (*Pools, error) {
@@ -34,11 +41,11 @@ func OpenPools(appDSN, ownerDSN string, pooled bool, connections int) (*Pools, e
 	if pooled {
 		kept = 0
 	}
-	app, err := database.OpenEntered(appDSN, kept)
+	app, err := database.OpenEntered(appDSN, kept, appPatience)
 	if err != nil {
 		return nil, fmt.Errorf("the application's DSN: %w", err)
 	}
-	owner, err := database.OpenEntered(ownerDSN, statements)
+	owner, err := database.OpenEntered(ownerDSN, statements, moverPatience)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the owner's DSN: %w", err), app.Close())
 	}

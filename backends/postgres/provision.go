@@ -17,7 +17,7 @@ import (
 
 // Open opens a plain pool for administration: schema, roles, databases.
 func Open(dsn string) (*sql.DB, error) {
-	db, err := database.OpenPostgres(dsn)
+	db, err := database.OpenPostgres(dsn, 0) // an index on a large table takes its time
 	if err != nil {
 		return nil, err
 	}

@@ -111,12 +111,15 @@ func openSQLite(path string) (*DB, error) {
 	return &DB{write: writer, read: reader, path: path}, nil
 }
 
+// patience bounds the wait for an answer: its statements are short, locks included.
+const patience = 15 * time.Second
+
 func openPostgres(dsn string) (*DB, error) {
-	opened, err := database.OpenPostgres(dsn)
+	plain, err := database.OpenPostgres(dsn, patience)
 	if err != nil {
 		return nil, err
 	}
-	pool := sqlx.NewDb(opened, "postgres")
+	pool := sqlx.NewDb(plain, "postgres")
 	pool.SetMaxOpenConns(16)
 	pool.SetMaxIdleConns(8)
 	pool.SetConnMaxIdleTime(time.Minute)

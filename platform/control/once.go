@@ -84,7 +84,7 @@ func (db *DB) lockAdvisory(ctx context.Context, name string) (release func() err
 	// A server may be set to end transactions that idle: this one must.
 	_, err = tx.ExecContext(ctx, `SET LOCAL idle_in_transaction_session_timeout = 0`)
 	if err == nil {
-		_, err = tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, "smartseller/"+name)
+		err = awaitAdvisory(ctx, tx, "smartseller/"+name)
 	}
 	if err != nil {
 		return nil, errors.Join(err, tx.Rollback())
@@ -97,6 +97,25 @@ func (db *DB) lockAdvisory(ctx context.Context, name string) (release func() err
 	}, nil
 }
 
+// look is how often a lock is asked for.
+const look = 20 * time.Millisecond
+
+// awaitAdvisory asks again and again, since a server's answer is not waited for as long as
+// another process may hold the lock.
+func awaitAdvisory(ctx context.Context, tx *sql.Tx, name string) error {
+	for {
+		var got bool
+		if err := tx.QueryRowContext(ctx, `SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))`, name).Scan(&got); err != nil || got {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(look):
+		}
+	}
+}
+
 // lockFile locks one byte per name, whether or not the file is that long. It asks again
 // and again, since waiting in the kernel knows no deadline.
 func (db *DB) lockFile(ctx context.Context, name string) (release func() error, err error) {
@@ -107,7 +126,6 @@ func (db *DB) lockFile(ctx context.Context, name string) (release func() error, 
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(name)) // never fails
 	lock := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: int64(h.Sum32()), Len: 1}
-	const look = 20 * time.Millisecond
 	for {
 		// The open file's lock, unlike the process's, does not end with another descriptor.
 		err := unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock)

@@ -16,7 +16,7 @@ const poolerRounds = 32
 // the server. Through such a one, statements must not be prepared, and the
 // state of a session is anybody's.
 func Pooled(ctx context.Context, dsn string) (pooled bool, err error) {
-	pool, err := OpenPostgres(dsn)
+	pool, err := OpenPostgres(dsn, 0)
 	if err != nil {
 		return false, err
 	}

@@ -8,8 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-
-	"github.com/lib/pq"
+	"time"
 )
 
 // Entry is the text that begins a transaction, in one round trip: BEGIN and
@@ -40,34 +39,13 @@ var (
 // confirmed is closed instead. It connects at first use. statements bounds the
 // prepared statements that each connection keeps; through a transaction pooler it
 // must be 0: there another session may hold the connection's next statement.
-func OpenEntered(dsn string, statements int) (*sql.DB, error) {
-	inner, err := newConnector(dsn)
+// patience is OpenPostgres's.
+func OpenEntered(dsn string, statements int, patience time.Duration) (*sql.DB, error) {
+	inner, err := newConnector(dsn, patience)
 	if err != nil {
 		return nil, err
 	}
 	return sql.OpenDB(connector{inner, statements}), nil
-}
-
-// OpenPostgres opens an ordinary pool. It connects at first use.
-func OpenPostgres(dsn string) (*sql.DB, error) {
-	inner, err := newConnector(dsn)
-	if err != nil {
-		return nil, err
-	}
-	return sql.OpenDB(inner), nil
-}
-
-func newConnector(dsn string) (*pq.Connector, error) {
-	dsn, err := PostgresDSN(dsn)
-	if err != nil {
-		return nil, err
-	}
-	c, err := pq.NewConnector(dsn)
-	if err != nil {
-		return nil, errors.New("the DSN is not understood")
-	}
-	c.Dialer(newDialer())
-	return c, nil
 }
 
 // PostgresDSN completes a postgres:// URL: binary_parameters, without which a

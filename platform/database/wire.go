@@ -1,0 +1,102 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net"
+	"net/url"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/lib/pq"
+)
+
+// answerTimeout is the DSN's parameter for how many seconds a server may take for an
+// answer. It is ours: lib/pq would hand it to the server.
+const answerTimeout = "answer_timeout"
+
+// OpenPostgres opens an ordinary pool. It connects at first use. patience is how long a
+// server may take for an answer, unless the DSN says answer_timeout (seconds); 0: as
+// long as its machine, or a proxy before it, can be reached.
+func OpenPostgres(dsn string, patience time.Duration) (*sql.DB, error) {
+	c, err := newConnector(dsn, patience)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(c), nil
+}
+
+func newConnector(dsn string, patience time.Duration) (*pq.Connector, error) {
+	dsn, err := PostgresDSN(dsn)
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return nil, errors.New("the DSN is not understood")
+	}
+	q := u.Query()
+	if seconds := q.Get(answerTimeout); seconds != "" {
+		n, err := strconv.ParseUint(seconds, 10, 16)
+		if err != nil {
+			return nil, errors.New("the DSN's answer_timeout must be a number of seconds")
+		}
+		patience = time.Duration(n) * time.Second
+	}
+	q.Del(answerTimeout)
+	u.RawQuery = q.Encode()
+	c, err := pq.NewConnector(u.String())
+	if err != nil {
+		return nil, errors.New("the DSN is not understood")
+	}
+	c.Dialer(patientDialer{newDialer(), patience})
+	return c, nil
+}
+
+// patientDialer makes connections that are waited for so long and no longer. The kernel
+// notices a machine that is gone; that a proxy's server is gone, or a server stands
+// still, is noticed by nobody else.
+type patientDialer struct {
+	*dialer
+	patience time.Duration
+}
+
+func (d patientDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := d.dialer.DialContext(ctx, network, address)
+	if err != nil || d.patience == 0 {
+		return c, err
+	}
+	return &wire{Conn: c, patience: d.patience}, nil
+}
+
+// wire is a connection on which each read and each write is waited for with patience.
+type wire struct {
+	net.Conn
+	patience time.Duration
+	governed atomic.Bool // somebody else has set a deadline: lib/pq, while it connects
+}
+
+func (w *wire) SetDeadline(t time.Time) error {
+	w.governed.Store(!t.IsZero())
+	return w.Conn.SetDeadline(t)
+}
+
+func (w *wire) Read(b []byte) (int, error) {
+	if !w.governed.Load() {
+		if err := w.SetReadDeadline(time.Now().Add(w.patience)); err != nil {
+			return 0, err
+		}
+	}
+	return w.Conn.Read(b)
+}
+
+func (w *wire) Write(b []byte) (int, error) {
+	if !w.governed.Load() {
+		if err := w.SetWriteDeadline(time.Now().Add(w.patience)); err != nil {
+			return 0, err
+		}
+	}
+	return w.Conn.Write(b)
+}

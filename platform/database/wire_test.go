@@ -1,0 +1,82 @@
+package database_test
+
+import (
+	"context"
+	"database/sql"
+	"net"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/platform/database"
+	"smartseller/platform/pgserver/badwire"
+	"smartseller/platform/pgserver/pgtest"
+)
+
+// with adds a parameter to a DSN.
+func with(t *testing.T, dsn, name, value string) string {
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	q := u.Query()
+	q.Set(name, value)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// TestSilentServer: who asks through a wire that has fallen silent is not kept for ever,
+// whether or not its context ends, and gets a new connection afterwards.
+func TestSilentServer(t *testing.T) {
+	t.Parallel()
+	direct := pgtest.Database(t)
+	for name, open := range map[string]func(dsn string) (*sql.DB, error){
+		"plain":   func(dsn string) (*sql.DB, error) { return database.OpenPostgres(dsn, time.Hour) },
+		"entered": func(dsn string) (*sql.DB, error) { return database.OpenEntered(dsn, 8, time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := badwire.New(t, direct)
+			pool, err := open(with(t, w.DSN(direct), "answer_timeout", "1"))
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, pool.Close()) })
+			ask := func() error {
+				tx, err := pool.BeginTx(database.WithEntry(context.Background(), &database.Entry{Text: "BEGIN"}), nil)
+				if err != nil {
+					return err
+				}
+				_, err = tx.Exec(`SELECT pg_sleep(0)`)
+				_ = tx.Rollback()
+				return err
+			}
+			require.NoError(t, ask())
+			w.Silence()
+			err = ask()
+			var silent net.Error
+			require.ErrorAs(t, err, &silent)
+			require.True(t, silent.Timeout())
+			w.Speak()
+			require.Eventually(t, func() bool { return ask() == nil }, 20*time.Second, time.Millisecond)
+		})
+	}
+}
+
+// TestSlowAnswer: a server that works longer than its client's patience is not waited for.
+func TestSlowAnswer(t *testing.T) {
+	t.Parallel()
+	direct := pgtest.Database(t)
+	patient, err := database.OpenPostgres(direct, 0)
+	require.NoError(t, err)
+	impatient, err := database.OpenPostgres(direct, 100*time.Millisecond)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, patient.Close())
+		require.NoError(t, impatient.Close())
+	})
+	_, err = patient.Exec(`SELECT pg_sleep(0.3)`)
+	require.NoError(t, err)
+	_, err = impatient.Exec(`SELECT pg_sleep(30)`)
+	require.Error(t, err)
+	_, err = database.OpenPostgres(with(t, direct, "answer_timeout", "soon"), 0)
+	require.ErrorContains(t, err, "answer_timeout")
+}
