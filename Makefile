@@ -1,6 +1,6 @@
 # Two commands to know: `make run` serves, `make test` tests. `make help` lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help run run-postgres demo-move build test lint bench model
+.PHONY: help run run-postgres demo-move build test crash-matrix lint bench model
 
 help: ## list what make can do here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -25,6 +25,12 @@ build: ## build bin/smartseller
 
 test: ## install what is missing, run every test, leave nothing behind
 	@.ci/test
+
+COURSE = .
+crash-matrix: ## kill the server at every point of a move, for hours, and print how each move ended; COURSE="shared to files" for one pair
+	@. .ci/need.sh && need_compiler && need_postgres
+	@go build -o bin/withpostgres ./platform/pgserver/withpostgres
+	@exec bin/withpostgres go test ./e2e -count 1 -timeout 48h -v -run '^TestCrashes$$/$(COURSE)' -crash-matrix
 
 lint: ## check format, vet, module file and golangci-lint's list
 	@.ci/lint

@@ -103,20 +103,21 @@ func subset() (courses []course) {
 		}})
 }
 
-// matrix is everything: each death alone, once to the end and once undone, between
-// each ordered pair of kinds, by one instance that is started again and by two, of
-// which one dies or stands still.
+// matrix is everything: each death alone, and some at any moment, once to the end and
+// once undone, between each ordered pair of kinds, by one instance that is started again
+// and by two, of which one dies or stands still.
 func matrix() (courses []course) {
 	for _, from := range kinds {
 		for _, to := range kinds {
 			one, two := course{from: from, to: to}, course{from: from, to: to, pair: true}
-			for _, d := range slices.Concat(onTheWay, slices.Concat(atTheEnd...), []death{newFile}) {
+			lots := slices.Repeat([]death{{point: anyMoment, asked: "cutover at once"}}, 5)
+			for _, d := range slices.Concat(onTheWay, slices.Concat(atTheEnd...), []death{newFile}, lots) {
 				if d.point == newFile.point && to != "files" {
 					continue
 				}
 				one.trips = append(one.trips, each(d)...)
 				two.trips = append(two.trips, each(d)...)
-				if d.stopped = true; d.point == "K9" && (from == "files" || to == "files") {
+				if d.stopped = true; (d.point == "K9" || d.point == anyMoment) && (from == "files" || to == "files") {
 					continue // whoever stands still with a file locked has it locked
 				}
 				two.trips = append(two.trips, each(d)...)

@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -21,7 +23,8 @@ import (
 	"smartseller/platform/pgserver/pgtest"
 )
 
-// death is a point at which the server that runs a move dies, by its own hand.
+// death is a point at which the server that runs a move dies, by its own hand; anyMoment
+// is none, and the hand another one.
 type death struct {
 	point string
 	// asked is what must be asked of the move so that it gets there: cutover, pause
@@ -31,6 +34,12 @@ type death struct {
 	// the move over.
 	stopped bool
 }
+
+// anyMoment is one of the first moments of a move, which goes right through.
+const (
+	anyMoment    = "any moment"
+	firstMoments = 3 * time.Second
+)
 
 // trip is one move of the storefront: the deaths on its way, in order, and how it is
 // to end, unless what was asked decides that: at the other place or, undone, where it was.
@@ -75,8 +84,12 @@ type journey struct {
 func (c course) run(t *testing.T, report func(passage)) {
 	j := &journey{course: c, t: t, home: c.from + "-1", away: c.to + "-2"}
 	j.begin()
-	for _, r := range c.trips {
-		report(j.make(r))
+	for i, r := range c.trips {
+		seen := passage{from: j.home, to: j.away, pair: j.pair, trip: r, ended: fmt.Sprintf("FAILED, and %d trips were not made", len(c.trips)-i-1)}
+		func() {
+			defer func() { report(seen) }() // also of a trip that fails, which ends the test
+			j.make(r, &seen)
+		}()
 	}
 }
 
@@ -121,8 +134,7 @@ func (j *journey) survivor() *program {
 }
 
 // make makes one trip and checks it.
-func (j *journey) make(r trip) passage {
-	seen := passage{from: j.home, to: j.away, pair: j.pair, trip: r}
+func (j *journey) make(r trip, seen *passage) {
 	began := time.Now()
 	var source, target backends.Place
 	j.first.inspect(j.t, func(a *audit) {
@@ -141,16 +153,15 @@ func (j *journey) make(r trip) passage {
 	if move == "" {
 		move = j.start()
 	}
-	seen.ended = j.end(move, r)
+	ended := j.end(move, r)
 	left, gone := source, target
-	if seen.ended == "completed" {
+	if ended == "completed" {
 		left, gone = target, source
 		j.home, j.away = j.away, j.home
 	}
 	j.check(left, gone)
-	seen.load, seen.took = j.load.Since(began), time.Since(began)
+	seen.ended, seen.load, seen.took = ended, j.load.Since(began), time.Since(began)
 	j.load.Start(context.Background())
-	return seen
 }
 
 // die takes the move to a death and returns the move's id, with the server dead.
@@ -167,12 +178,18 @@ func (j *journey) die(d death, move string, early bool) string {
 	if move != "" {
 		generation = j.generation(move)
 	}
-	j.first.arm(j.t, map[bool]string{true: "stop "}[d.stopped]+d.point)
+	if d.point != anyMoment {
+		j.first.arm(j.t, map[bool]string{true: "stop "}[d.stopped]+d.point)
+	}
 	j.revive()
 	if move == "" {
 		move = j.start()
 	}
 	j.ask(move, d.asked)
+	if d.point == anyMoment {
+		<-time.After(rand.N(firstMoments)) // not waited for: drawn by lot
+		j.signal(j.first, map[bool]syscall.Signal{true: syscall.SIGSTOP, false: syscall.SIGKILL}[d.stopped])
+	}
 	if d.stopped {
 		j.stand(move, generation, early)
 		return move
@@ -257,6 +274,8 @@ func (j *journey) ask(move, what string) {
 			send(j.first, "resume")
 			j.claimed(move, generation)
 		})
+	case "cutover at once":
+		send(p, "cutover")
 	case "cutover": // may have been asked before
 		p.waitFor(j.t, move, "verifying", "cutting_over", "watching")
 		send(p, what)
