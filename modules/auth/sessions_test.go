@@ -86,6 +86,8 @@ func (d *doorway) in(slug, token string) error {
 var (
 	rotatedAt   = backends.Write(sessionsTable, `UPDATE sessions SET rotated_at = rotated_at - $2 WHERE storefront_id = $1`)
 	idleUntil   = backends.Write(sessionsTable, `UPDATE sessions SET idle_expires_at = $2 WHERE storefront_id = $1`)
+	endedAt     = backends.Write(sessionsTable, `UPDATE sessions SET expires_at = $3 WHERE storefront_id = $1 AND id = $2`)
+	listIDs     = backends.Read(`SELECT id FROM sessions WHERE storefront_id = $1 ORDER BY id`)
 	raiseCred   = backends.Write(customers.Tables()[0], `UPDATE customers SET cred = cred + 1 WHERE storefront_id = $1`)
 	setStatus   = backends.Write(customers.Tables()[0], `UPDATE customers SET status = $2 WHERE storefront_id = $1`)
 	setHash     = backends.Write(customers.Tables()[0], `UPDATE customers SET password_hash = $2 WHERE storefront_id = $1`)
@@ -279,4 +281,26 @@ func TestOnlyThePrefixOfAnAddressIsKept(t *testing.T) {
 	} {
 		require.Equal(t, prefix, Client{Address: address}.prefix(), address)
 	}
+}
+
+// TestEndedSessionsAreForgotten, and those that have just ended are not.
+func TestEndedSessionsAreForgotten(t *testing.T) {
+	t.Parallel()
+	d := newDoorway(t)
+	const ended, ending, last = "0190a000-0000-7000-8000-000000000001", "0190a000-0000-7000-8000-000000000002", "0190a000-0000-7000-8000-000000000100"
+	begin := func(id string) {
+		require.NoError(t, d.store.Update(context.Background(), d.toys, func(_ context.Context, tx backends.Tx) error {
+			return insertSession(tx, &session{ID: id, Customer: "c", Key: []byte{}})
+		}))
+	}
+	begin(ended)
+	begin(ending)
+	d.change(endedAt, ended, time.Now().Add(-2*time.Hour).UnixMicro())
+	d.change(endedAt, ending, time.Now().Add(-time.Minute).UnixMicro())
+	begin(last)
+	var left []string
+	require.NoError(t, d.store.View(context.Background(), d.toys, func(_ context.Context, tx backends.Tx) error {
+		return tx.Select(&left, listIDs)
+	}))
+	require.Equal(t, []string{ending, last}, left)
 }
