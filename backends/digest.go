@@ -1,7 +1,6 @@
 package backends
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -30,40 +29,14 @@ func (d Digest) String() string {
 	return hex.EncodeToString(b[:])
 }
 
-// DigestOf is the digest of one row: SHA-256 over the table's name and every
-// value as tag, length, bytes. NULL differs from empty; text is raw UTF-8,
-// without normalisation. buf is scratch that callers reuse; the grown one comes back.
+// DigestOf is the digest of one row, as Page.Digest. buf is scratch that callers
+// reuse; the grown one comes back.
 func DigestOf(t *Table, r Row, buf []byte) (Digest, []byte, error) {
-	buf = append(buf[:0], t.Name...)
-	buf = append(buf, 0)
-	if len(r) != len(t.Columns) {
-		return Digest{}, buf, fmt.Errorf("row of %s has %d values, the table %d columns", t.Name, len(r), len(t.Columns))
+	p := Page{Table: t, data: buf[:0]}
+	if err := p.Append(r); err != nil {
+		return Digest{}, p.data, err
 	}
-	for i, c := range t.Columns {
-		switch v := r[i].(type) {
-		case nil:
-			buf = append(buf, 'n')
-		case string:
-			buf = append(buf, 't')
-			buf = binary.BigEndian.AppendUint64(buf, uint64(len(v)))
-			buf = append(buf, v...)
-		case int64:
-			buf = append(buf, 'i')
-			buf = binary.BigEndian.AppendUint64(buf, uint64(v))
-		case []byte:
-			buf = append(buf, 'b')
-			buf = binary.BigEndian.AppendUint64(buf, uint64(len(v)))
-			buf = append(buf, v...)
-		default:
-			return Digest{}, buf, fmt.Errorf("%s.%s holds a %T, which is not portable", t.Name, c.Name, v)
-		}
-	}
-	sum := sha256.Sum256(buf)
-	var d Digest
-	for i := range d {
-		d[i] = binary.LittleEndian.Uint64(sum[i*8:])
-	}
-	return d, buf, nil
+	return p.Digest(0), p.data, nil
 }
 
 // SumsModulus bounds each value of a server-side sum, so that no engine overflows.

@@ -197,7 +197,8 @@ type Reader interface {
 	Rows(keys []Key) (map[Key]Row, error)
 	// Scan returns up to limit rows with after < id <= through in key order;
 	// through "" means to the end. more says that there may be further rows: the
-	// limit was reached, or so many bytes that a page must end to bound memory.
+	// limit was reached, or so many bytes that it must end to bound memory. Whoever
+	// reads all rows takes pages (Store.Page).
 	Scan(t *Table, after, through string, limit int) (rows []Row, more bool, err error)
 	// Orphan is the id of a row of t whose reference leads to no row; "" when all hold.
 	Orphan(t *Table, ref Reference) (string, error)
@@ -251,9 +252,13 @@ type Store interface {
 
 	// Read runs fn on one read-only snapshot.
 	Read(ctx context.Context, fn func(Reader) error) error
+	// Page adds up to limit rows with after < id <= through, in key order, to a page,
+	// all of one snapshot; through "" means to the end. more says that there may be
+	// further rows: the limit was reached, or the page is full.
+	Page(ctx context.Context, page *Page, after, through string, limit int) (more bool, err error)
 	// Load writes a chunk of rows that the target does not have and its
 	// progress, in one transaction; ErrUnique (nothing changed) when it has some.
-	Load(ctx context.Context, token Token, t *Table, rows []Row, p Progress) error
+	Load(ctx context.Context, token Token, page *Page, p Progress) error
 	// Apply makes the place equal to the batch in one transaction: deletes all
 	// keys, inserts the rows. A *HolderError changes nothing.
 	Apply(ctx context.Context, token Token, b Batch) error

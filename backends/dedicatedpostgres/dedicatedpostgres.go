@@ -179,7 +179,7 @@ func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, e
 		return nil, err
 	}
 	return sqlstore.New(sqlstore.Options{
-		Place: p, Catalog: b.catalog, Dialect: &postgres.Dialect{Pools: pools, Alone: true}, Pools: []*sql.DB{pools.App, pools.Owner},
+		Place: p, Catalog: b.catalog, Dialect: &postgres.Dialect{Pools: pools, Alone: true}, Pools: pools.All(),
 	}), nil
 }
 

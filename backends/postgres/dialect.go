@@ -17,10 +17,11 @@ import (
 	"smartseller/platform/database"
 )
 
-// Pools are the two ways into one database. App is the application role's, under
-// row-level security; Owner is the mover's. Both run entered transactions only.
+// Pools are the ways into one database. App is the application role's, under
+// row-level security; Owner is the mover's. Both run entered transactions only. Bulk
+// is the owner's as well, and reads pages.
 type Pools struct {
-	App, Owner *sql.DB
+	App, Owner, Bulk *sql.DB
 }
 
 // statements bounds what each connection keeps prepared: the declared statements
@@ -49,16 +50,30 @@ func OpenPools(appDSN, ownerDSN string, pooled bool, connections int) (*Pools, e
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the owner's DSN: %w", err), app.Close())
 	}
-	for _, pool := range []*sql.DB{app, owner} {
+	bulk, err := database.OpenBulk(ownerDSN)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the owner's DSN: %w", err), app.Close(), owner.Close())
+	}
+	p := &Pools{App: app, Owner: owner, Bulk: bulk}
+	for _, pool := range p.All() {
 		pool.SetMaxOpenConns(connections)
 		pool.SetMaxIdleConns(max(1, connections/2))
 		pool.SetConnMaxIdleTime(time.Minute)
 	}
-	return &Pools{App: app, Owner: owner}, nil
+	return p, nil
 }
 
-// Close closes both pools.
-func (p *Pools) Close() error { return errors.Join(p.App.Close(), p.Owner.Close()) }
+// All are the pools, in the order in which they are closed.
+func (p *Pools) All() []*sql.DB { return []*sql.DB{p.App, p.Owner, p.Bulk} }
+
+// Close closes all pools.
+func (p *Pools) Close() error {
+	var errs []error
+	for _, pool := range p.All() {
+		errs = append(errs, pool.Close())
+	}
+	return errors.Join(errs...)
+}
 
 // Dialect is sqlstore.Dialect for Postgres.
 type Dialect struct {
@@ -121,46 +136,6 @@ func (d *Dialect) LockFence(change bool) string {
 		return " FOR UPDATE"
 	}
 	return " FOR SHARE"
-}
-
-// copyFrom is the number of rows from which COPY beats INSERT.
-const copyFrom = 50
-
-// Insert implements sqlstore.Dialect.
-func (d *Dialect) Insert(ctx context.Context, tx *sql.Tx, storefront backends.StorefrontID, t *backends.Table, rows []backends.Row) (err error) {
-	if len(rows) < copyFrom {
-		return sqlstore.InsertRows(ctx, tx, d.Text, storefront, t, rows)
-	}
-	text := "COPY " + t.Name + " (storefront_id"
-	for _, c := range t.Columns {
-		text += ", " + c.Name
-	}
-	stmt, err := tx.PrepareContext(ctx, text+") FROM STDIN")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if closing := stmt.Close(); err == nil {
-			err = closing
-		}
-	}()
-	values := make([]driver.Value, 1+len(t.Columns))
-	values[0] = string(storefront)
-	all := func(yield func([]driver.Value) bool) {
-		for _, row := range rows {
-			for i, v := range row {
-				values[1+i] = v
-			}
-			if !yield(values) {
-				return
-			}
-		}
-	}
-	if _, err := stmt.ExecContext(ctx, database.CopyRows(all)); err != nil {
-		return err
-	}
-	_, err = stmt.ExecContext(ctx) // sends what is left and learns the outcome
-	return err
 }
 
 // Holders implements sqlstore.Dialect.

@@ -151,7 +151,7 @@ func (b *Backend) Upgrade(ctx context.Context, _ backends.Place) error {
 
 // Connections implements backends.Backend.
 func (b *Backend) Connections() backends.Connections {
-	return backends.CountConnections(b.pools.App, b.pools.Owner, b.admin)
+	return backends.CountConnections(append(b.pools.All(), b.admin)...)
 }
 
 // Close implements backends.Backend.

@@ -145,9 +145,40 @@ func (d *dialect) Statement(s *backends.Statement) string { return s.SQLite() }
 // LockFence implements sqlstore.Dialect: the one writer needs no row lock.
 func (d *dialect) LockFence(bool) string { return "" }
 
+// Page implements sqlstore.Dialect.
+func (d *dialect) Page(ctx context.Context, page *backends.Page, text string, args []any) (err error) {
+	s, err := d.Begin(ctx, "", sqlstore.Snapshot, 0)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		_ = s.Rollback()
+		s.Release(err)
+	}()
+	rows, err := s.QueryContext(ctx, text, args...)
+	if err != nil {
+		return d.Classify(err)
+	}
+	defer rows.Close()
+	row := make(backends.Row, len(page.Table.Columns))
+	into := make([]any, len(row))
+	for i := range into {
+		into[i] = &row[i]
+	}
+	for !page.Full() && rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		if err := page.Append(row); err != nil {
+			return err
+		}
+	}
+	return d.Classify(rows.Err())
+}
+
 // Insert implements sqlstore.Dialect.
-func (d *dialect) Insert(ctx context.Context, tx *sql.Tx, storefront backends.StorefrontID, t *backends.Table, rows []backends.Row) error {
-	return sqlstore.InsertRows(ctx, tx, d.Text, storefront, t, rows)
+func (d *dialect) Insert(ctx context.Context, tx *sql.Tx, storefront backends.StorefrontID, page *backends.Page) error {
+	return sqlstore.InsertRows(ctx, tx, d.Text, storefront, page.Table, page.Rows())
 }
 
 // Classify implements sqlstore.Dialect.

@@ -88,10 +88,13 @@ type Dialect interface {
 	// it; "" where there is only one writer.
 	LockFence(change bool) string
 
-	// Insert adds rows to a table the fastest way for their number (COPY,
-	// multi-row INSERT; InsertRows serves where nothing is faster). All or an error; the
-	// transaction can then only end. Rows are checked against t's columns before.
-	Insert(ctx context.Context, tx *sql.Tx, storefront backends.StorefrontID, t *backends.Table, rows []backends.Row) error
+	// Page runs a query of all of a table's columns, the storefront bound as $1, on one
+	// read-only snapshot, and adds its rows to the page until it is full.
+	Page(ctx context.Context, page *backends.Page, text string, args []any) error
+	// Insert adds rows the fastest way for their number (COPY, multi-row INSERT;
+	// InsertRows serves where nothing is faster). All or an error; the transaction can
+	// then only end. Rows are checked against the table's columns before.
+	Insert(ctx context.Context, tx *sql.Tx, storefront backends.StorefrontID, page *backends.Page) error
 
 	// Classify turns an error of the driver into the contract's, keeping the
 	// cause in the chain: *backends.UniqueError (Table and Key as in the schema,

@@ -117,9 +117,9 @@ func (m *mover) bound(args []any) []any {
 }
 
 // insert adds rows by the engine's fastest way.
-func (m *mover) insert(t *backends.Table, rows []backends.Row) error {
-	if len(rows) == 0 {
+func (m *mover) insert(page *backends.Page) error {
+	if page.Len() == 0 {
 		return nil
 	}
-	return m.store.dialect.Insert(m.ctx, m.tx, m.store.place.Storefront, t, rows)
+	return m.store.dialect.Insert(m.ctx, m.tx, m.store.place.Storefront, page)
 }

@@ -43,18 +43,34 @@ func (m *mover) Rows(keys []backends.Key) (map[backends.Key]backends.Row, error)
 	return out, nil
 }
 
-// pageBytes ends a page of rows, wherever its limit is.
-const pageBytes = 4 << 20
+// Page implements backends.Store.
+func (s *Store) Page(ctx context.Context, page *backends.Page, after, through string, limit int) (more bool, err error) {
+	if ctx.Value(insideKey{}) != nil {
+		return false, backends.ErrNested
+	}
+	page.Begin()
+	before := page.Len()
+	text, args := pageText(page.Table, after, through, limit)
+	err = s.dialect.Page(ctx, page, s.dialect.Text(text), append([]any{string(s.place.Storefront)}, args...))
+	return page.Full() || page.Len()-before == limit, s.classify(ctx, err)
+}
+
+func pageText(t *backends.Table, after, through string, limit int) (text string, args []any) {
+	if through == "" {
+		return selectText(t) + ` AND id > $2 ORDER BY id LIMIT $3`, []any{after, int64(limit)}
+	}
+	return selectText(t) + ` AND id > $2 AND id <= $4 ORDER BY id LIMIT $3`, []any{after, int64(limit), through}
+}
+
+// scanBytes ends a scan, wherever its limit is.
+const scanBytes = 4 << 20
 
 var errPageFull = errors.New("the page is full")
 
 // Scan implements backends.Reader.
 func (m *mover) Scan(t *backends.Table, after, through string, limit int) (page []backends.Row, more bool, err error) {
-	text, args := selectText(t)+` AND id > $2 ORDER BY id LIMIT $3`, []any{after, int64(limit)}
-	if through != "" {
-		text, args = selectText(t)+` AND id > $2 AND id <= $4 ORDER BY id LIMIT $3`, append(args, through)
-	}
-	read, left := newRowReader(t), pageBytes
+	text, args := pageText(t, after, through, limit)
+	read, left := newRowReader(t), scanBytes
 	err = m.each(text, args, func(rows *sql.Rows) error {
 		row, err := read.row(rows)
 		if err != nil {

@@ -1,12 +1,14 @@
 package sqlstore
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
 	"math/bits"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"smartseller/backends"
 )
@@ -53,30 +55,23 @@ func insertText(t *backends.Table, rows int) string {
 	return b.String()
 }
 
-// checkRow holds a row to its table: a value of another type would be stored
+// checkPage holds rows to their table: a value of another type would be stored
 // differently by each engine, or converted without a word, and text that one
 // engine took from a foreign hand may be refused by the next.
-func checkRow(t *backends.Table, r backends.Row) error {
-	if len(r) != len(t.Columns) {
-		return fmt.Errorf("a row of %s has %d values, the table %d columns", t.Name, len(r), len(t.Columns))
-	}
-	for i, c := range t.Columns {
-		ok := false
-		switch v := r[i].(type) {
-		case nil:
-			ok = c.Null
-		case string:
-			if _, err := checkText(v); err != nil {
-				return fmt.Errorf("%s.%s of row %q holds text that is no UTF-8 or has a NUL, which not every engine takes: correct it", t.Name, c.Name, r[0])
+func checkPage(p *backends.Page) error {
+	for i := range p.Len() {
+		err := p.Values(i, func(column int, v backends.Value) error {
+			c := p.Table.Columns[column]
+			if v.Type != c.Type && (v.Type != 0 || !c.Null) {
+				return fmt.Errorf("%s.%s of row %q cannot hold what it is given", p.Table.Name, c.Name, p.ID(i))
 			}
-			ok = c.Type == backends.Text
-		case int64:
-			ok = c.Type == backends.Integer
-		case []byte:
-			ok = c.Type == backends.Bytes && v != nil
-		}
-		if !ok {
-			return fmt.Errorf("%s.%s cannot hold a %T", t.Name, c.Name, r[i])
+			if v.Type == backends.Text && (!utf8.Valid(v.Bytes) || bytes.IndexByte(v.Bytes, 0) >= 0) {
+				return fmt.Errorf("%s.%s of row %q holds text that is no UTF-8 or has a NUL, which not every engine takes: correct it", p.Table.Name, c.Name, p.ID(i))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -10,14 +10,12 @@ import (
 )
 
 // Load implements backends.Store.
-func (s *Store) Load(ctx context.Context, token backends.Token, t *backends.Table, rows []backends.Row, p backends.Progress) error {
-	for _, r := range rows {
-		if err := checkRow(t, r); err != nil {
-			return err
-		}
+func (s *Store) Load(ctx context.Context, token backends.Token, page *backends.Page, p backends.Progress) error {
+	if err := checkPage(page); err != nil {
+		return err
 	}
 	return s.guarded(ctx, token, 0, func(m *mover, _ backends.Fence) error {
-		if err := m.insert(t, rows); err != nil {
+		if err := m.insert(page); err != nil {
 			return err
 		}
 		return m.setProgress(p)
@@ -50,6 +48,7 @@ type changes struct {
 	tables []*backends.Table
 	keys   map[*backends.Table][]string
 	rows   map[*backends.Table][]backends.Row
+	pages  map[*backends.Table]*backends.Page // of the rows
 }
 
 func (s *Store) plan(b backends.Batch) (*changes, error) {
@@ -57,7 +56,7 @@ func (s *Store) plan(b backends.Batch) (*changes, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &changes{keys: keys, rows: map[*backends.Table][]backends.Row{}}
+	c := &changes{keys: keys, rows: map[*backends.Table][]backends.Row{}, pages: map[*backends.Table]*backends.Page{}}
 	listed := make(map[backends.Key]bool, len(b.Keys))
 	for _, k := range b.Keys {
 		listed[k] = true
@@ -66,9 +65,6 @@ func (s *Store) plan(b backends.Batch) (*changes, error) {
 		t := s.catalog.Table(k.Table)
 		if !listed[k] {
 			return nil, fmt.Errorf("the batch has a row of %s whose key it does not list", k.Table)
-		}
-		if err := checkRow(t, row); err != nil {
-			return nil, err
 		}
 		if row.Key() != k.ID {
 			return nil, fmt.Errorf("the batch has a row of %s under another row's key", k.Table)
@@ -79,6 +75,14 @@ func (s *Store) plan(b backends.Batch) (*changes, error) {
 		c.tables = append(c.tables, t)
 		sort.Strings(c.keys[t])
 		sort.Slice(c.rows[t], func(i, j int) bool { return c.rows[t][i].Key() < c.rows[t][j].Key() })
+		page, err := backends.PageOf(t, c.rows[t]...)
+		if err == nil {
+			err = checkPage(page)
+		}
+		if err != nil {
+			return nil, err
+		}
+		c.pages[t] = page
 	}
 	sort.Slice(c.tables, func(i, j int) bool { return c.tables[i].Name < c.tables[j].Name })
 	return c, nil
@@ -93,12 +97,16 @@ func (m *mover) apply(c *changes, b backends.Batch) error {
 		}
 	}
 	for _, t := range c.tables {
-		if err := m.insert(t, c.rows[t]); err != nil {
+		if err := m.insert(c.pages[t]); err != nil {
 			return err
 		}
 	}
 	if b.Verify {
-		if err := m.insert(backends.VerifyTable, entryRows(b.Keys)); err != nil {
+		entries, err := backends.PageOf(backends.VerifyTable, entryRows(b.Keys)...)
+		if err == nil {
+			err = m.insert(entries)
+		}
+		if err != nil {
 			return err
 		}
 	}

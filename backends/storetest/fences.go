@@ -128,7 +128,7 @@ func staleTokenChangesNothing(t *testing.T, h *home) {
 	require.Len(t, entries, 1)
 	for _, stale := range []backends.Token{old, {Move: token().Move, Gen: 9}} {
 		for name, err := range map[string]error{
-			"load":     s.Load(ctx, stale, counters, []backends.Row{counterRow("b", 1)}, backends.Progress{Table: "counters"}),
+			"load":     s.Load(ctx, stale, pageOf(t, counters, counterRow("b", 1)), backends.Progress{Table: "counters"}),
 			"apply":    s.Apply(ctx, stale, backends.Batch{Keys: []backends.Key{counterKey("a")}}),
 			"change":   s.Change(ctx, stale, backends.Transition{From: []backends.State{backends.Loading}, To: backends.Active}),
 			"barrier":  s.Barrier(ctx, stale, time.Second),

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,9 +26,15 @@ var rowCases = map[string]func(*testing.T, *home){
 	"a purge leaves nothing, in small bits": purgeLeavesNothing,
 }
 
+func pageOf(t require.TestingT, table *backends.Table, rows ...backends.Row) *backends.Page {
+	page, err := backends.PageOf(table, rows...)
+	require.NoError(t, err)
+	return page
+}
+
 func load(t testing.TB, s backends.Store, k backends.Token, rows ...backends.Row) {
 	t.Helper()
-	require.NoError(t, s.Load(context.Background(), k, counters, rows, backends.Progress{Table: "counters", Cursor: rows[len(rows)-1].Key(), Copied: int64(len(rows))}))
+	require.NoError(t, s.Load(context.Background(), k, pageOf(t, counters, rows...), backends.Progress{Table: "counters", Cursor: rows[len(rows)-1].Key(), Copied: int64(len(rows))}))
 }
 
 func (h *home) target(t testing.TB) (backends.Store, backends.Token) {
@@ -49,7 +56,7 @@ func scan(t testing.TB, s backends.Store, table *backends.Table) (rows []backend
 func loadsChunk(t *testing.T, h *home) {
 	s, k := h.target(t)
 	p := backends.Progress{Table: "counters", Cursor: "b", Through: "z", Copied: 2, Done: true}
-	require.NoError(t, s.Load(context.Background(), k, counters, []backends.Row{counterRow("a", 1), counterRow("b", 2)}, p))
+	require.NoError(t, s.Load(context.Background(), k, pageOf(t, counters, counterRow("a", 1), counterRow("b", 2)), p))
 	got, err := s.Progress(context.Background())
 	require.NoError(t, err)
 	require.Equal(t, []backends.Progress{p}, got)
@@ -59,7 +66,7 @@ func loadsChunk(t *testing.T, h *home) {
 func loadedTwice(t *testing.T, h *home) {
 	s, k := h.target(t)
 	load(t, s, k, counterRow("b", 1))
-	err := s.Load(context.Background(), k, counters, []backends.Row{counterRow("a", 1), counterRow("b", 2)}, backends.Progress{Table: "counters", Cursor: "b"})
+	err := s.Load(context.Background(), k, pageOf(t, counters, counterRow("a", 1), counterRow("b", 2)), backends.Progress{Table: "counters", Cursor: "b"})
 	require.ErrorIs(t, err, backends.ErrUnique)
 	require.Equal(t, []backends.Row{counterRow("b", 1)}, scan(t, s, counters))
 }
@@ -119,6 +126,18 @@ func scansInOrder(t *testing.T, h *home) {
 		rows = append(rows, counterRow(key(i), int64(i)))
 	}
 	load(t, s, k, rows...)
+	for _, c := range []struct {
+		after, through string
+		limit          int
+		want           []backends.Row
+		more           bool
+	}{{key(9), key(49), 10, rows[10:20], true}, {key(39), key(44), 100, rows[40:45], false}, {"", "", 1000, rows, false}} {
+		page := pageOf(t, counters)
+		more, err := s.Page(context.Background(), page, c.after, c.through, c.limit)
+		require.NoError(t, err)
+		require.Equal(t, c.more, more)
+		require.Equal(t, c.want, page.Rows())
+	}
 	require.NoError(t, s.Read(context.Background(), func(r backends.Reader) error {
 		got, more, err := r.Scan(counters, key(9), key(49), 10)
 		require.NoError(t, err)
@@ -148,22 +167,23 @@ func wideRowsEndPage(t *testing.T, h *home) {
 	const rows = 12
 	for i := range rows {
 		row := backends.Row{key(i), "", string(make1MiB()), int64(0), int64(0)}
-		require.NoError(t, s.Load(context.Background(), k, idempotency, []backends.Row{row}, backends.Progress{Table: idempotency.Name}))
+		require.NoError(t, s.Load(context.Background(), k, pageOf(t, idempotency, row), backends.Progress{Table: idempotency.Name}))
 	}
+	page, pages := pageOf(t, idempotency), 0
+	for after, more := "", true; more; pages++ {
+		before := page.Len()
+		left, err := s.Page(context.Background(), page, after, "", 1000)
+		require.NoError(t, err)
+		require.Less(t, page.Len()-before, rows)
+		after, more = page.Key(page.Len()-1).ID, left
+	}
+	require.Equal(t, rows, page.Len())
+	require.Greater(t, pages, 2)
 	require.NoError(t, s.Read(context.Background(), func(r backends.Reader) error {
-		var all []string
-		pages := 0
-		for after, more := "", true; more; pages++ {
-			page, left, err := r.Scan(idempotency, after, "", 1000)
-			require.NoError(t, err)
-			require.Less(t, len(page), rows)
-			for _, row := range page {
-				all = append(all, row.Key())
-			}
-			after, more = all[len(all)-1], left
-		}
-		require.Len(t, all, rows)
-		require.Greater(t, pages, 2)
+		sample, more, err := r.Scan(idempotency, "", "", 1000)
+		require.NoError(t, err)
+		require.True(t, more)
+		require.Less(t, len(sample), rows)
 		return nil
 	}))
 }
@@ -184,7 +204,7 @@ func rowsRoundTrip(t *testing.T, h *home) {
 		if rapid.Bool().Draw(rt, "used") {
 			row[7] = rapid.Int64().Draw(rt, "used at")
 		}
-		require.NoError(rt, s.Load(context.Background(), k, tokens, []backends.Row{row}, backends.Progress{Table: tokens.Name}))
+		require.NoError(rt, s.Load(context.Background(), k, pageOf(rt, tokens, row), backends.Progress{Table: tokens.Name}))
 		require.NoError(rt, s.Read(context.Background(), func(r backends.Reader) error {
 			got, err := r.Rows([]backends.Key{tokenKey(row.Key())})
 			require.NoError(rt, err)
@@ -195,13 +215,23 @@ func rowsRoundTrip(t *testing.T, h *home) {
 			require.Equal(rt, want, have)
 			return nil
 		}))
+		page := pageOf(rt, tokens)
+		_, err := s.Page(context.Background(), page, "", "", 100000)
+		require.NoError(rt, err)
+		at := slices.IndexFunc(page.Rows(), func(r backends.Row) bool { return r.Key() == row.Key() })
+		require.GreaterOrEqual(rt, at, 0)
+		require.Equal(rt, row, page.Row(at))
 	})
 }
 
 func wrongTypeIsRefused(t *testing.T, h *home) {
 	s, k := h.target(t)
 	for _, bad := range []backends.Row{{"a", "1"}, {"a", nil}, {"a"}, {"a", 1.5}, {int64(1), int64(1)}, {"a\x00", int64(1)}, {"\xff", int64(1)}} {
-		require.Error(t, s.Load(context.Background(), k, counters, []backends.Row{bad}, backends.Progress{Table: "counters"}))
+		page, err := backends.PageOf(counters, bad)
+		if err == nil {
+			err = s.Load(context.Background(), k, page, backends.Progress{Table: "counters"})
+		}
+		require.Error(t, err)
 	}
 	require.Empty(t, scan(t, s, counters))
 }

@@ -106,26 +106,13 @@ func (d *auditor) begin(now time.Time, asked bool) {
 // page compares the next rows of the table at work by digest.
 func (d *auditor) page(ctx context.Context) (more bool, err error) {
 	x, t, started := d.x, d.left[0], time.Now()
-	var want []backends.Row
-	if err := x.target.Read(ctx, func(r backends.Reader) (err error) {
-		want, more, err = r.Scan(t, d.after, "", d.rows)
-		return err
-	}); err != nil {
-		return false, err
-	}
-	through := ""
-	if more {
-		through = want[len(want)-1].Key()
-	}
-	have, err := x.copyOf(ctx, x.source, t, d.after, through, len(want))
+	both := twoPages{want: &backends.Page{Table: t}, have: &backends.Page{Table: t}}
+	through, more, err := both.read(ctx, x.target, x.source, d.after, d.rows)
 	if err != nil {
 		return false, err
 	}
 	var sum backends.Digest
-	differ, err := compareRows(t, want, have, &sum)
-	if err != nil {
-		return false, err
-	}
+	differ := both.compare(&sum)
 	stay, details, err := x.staying(ctx, x.target, x.source, differ)
 	if err != nil {
 		return false, err
@@ -133,8 +120,8 @@ func (d *auditor) page(ctx context.Context) (more bool, err error) {
 	for _, k := range stay {
 		d.found("%s %s differs: %s", k.Table, k.ID, strings.ReplaceAll(details[k], "the copy", "the old place"))
 	}
-	d.a.Rows += int64(len(want))
-	d.after, d.rows = through, rowsFor(d.rows, time.Since(started))
+	d.a.Rows += int64(both.want.Len())
+	d.after, d.rows = through, both.rowsFor(time.Since(started))
 	return more, nil
 }
 

@@ -108,7 +108,7 @@ func (x *run) plotCopy(ctx context.Context) error {
 		return err
 	}
 	for t, through := range last {
-		if err := x.target.Load(ctx, x.token, t, nil, backends.Progress{Table: t.Name, Through: through, Done: through == ""}); err != nil {
+		if err := x.target.Load(ctx, x.token, &backends.Page{Table: t}, backends.Progress{Table: t.Name, Through: through, Done: through == ""}); err != nil {
 			return err
 		}
 	}
@@ -155,18 +155,18 @@ func (x *run) sideBySide(ctx context.Context, tables []*backends.Table, fn func(
 }
 
 func (x *run) copyTable(ctx context.Context, t *backends.Table, p backends.Progress) error {
-	shown, rows := time.Now(), firstRows
+	shown, rows, page := time.Now(), firstRows, &backends.Page{Table: t}
 	for !p.Done {
 		if err := x.heed(); err != nil {
 			return err
 		}
 		started := time.Now()
-		next, err := x.copyChunk(ctx, t, p, rows)
+		next, err := x.copyChunk(ctx, page, p, rows)
 		if err != nil {
 			return fmt.Errorf("copy %s: %w", t.Name, err)
 		}
 		took := time.Since(started)
-		p, rows = next, rowsFor(rows, took)
+		p, rows = next, rowsFor(page.Len(), page.Full(), took)
 		if err := x.drainTable(ctx, p); err != nil {
 			return fmt.Errorf("catch up %s: %w", t.Name, err)
 		}
@@ -183,37 +183,33 @@ func (x *run) copyTable(ctx context.Context, t *backends.Table, p backends.Progr
 	return x.show(ctx, p)
 }
 
-func (x *run) copyChunk(ctx context.Context, t *backends.Table, p backends.Progress, limit int) (backends.Progress, error) {
-	var rows []backends.Row
-	var more bool
-	err := x.source.Read(ctx, func(r backends.Reader) (err error) {
-		rows, more, err = r.Scan(t, p.Cursor, p.Through, limit)
-		return err
-	})
+func (x *run) copyChunk(ctx context.Context, page *backends.Page, p backends.Progress, limit int) (backends.Progress, error) {
+	page.Reset()
+	more, err := x.source.Page(ctx, page, p.Cursor, p.Through, limit)
 	if err != nil {
 		return p, err
 	}
 	if err := x.hook(ctx, "K3"); err != nil {
 		return p, err
 	}
-	p.Copied += int64(len(rows))
+	p.Copied += int64(page.Len())
 	p.Done = !more
 	p.Cursor = p.Through
 	if more {
-		p.Cursor = rows[len(rows)-1].Key()
+		p.Cursor = page.Key(page.Len() - 1).ID
 	}
-	err = x.target.Load(ctx, x.token, t, rows, p)
+	err = x.target.Load(ctx, x.token, page, p)
 	if errors.Is(err, backends.ErrUnique) {
-		keys := make([]backends.Key, len(rows))
-		for i, r := range rows {
-			keys[i] = backends.Key{Table: t.Name, ID: r.Key()}
+		keys := make([]backends.Key, page.Len())
+		for i := range keys {
+			keys[i] = page.Key(i)
 		}
 		err = x.bring(ctx, x.source, x.target, keys, &p)
 	}
 	if err != nil {
 		return p, err
 	}
-	x.metrics.copied.Add(float64(len(rows)))
+	x.metrics.copied.Add(float64(page.Len()))
 	return p, x.hook(ctx, "K4")
 }
 

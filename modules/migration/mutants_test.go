@@ -48,7 +48,7 @@ var mutants = map[string]mutant{
 		{capturedFile, `	return s.removeEntries(ctx, token, backends.CapturedTable, entries)`, "	moveCursor(s.place, entries)\n{old}"},
 	}},
 	"chunk and apply in parallel": {trap: "a delete between read and write", verified: true, patches: []patch{
-		{copyFile, `	err = x.target.Load(ctx, x.token, t, rows, p)`, "	if mutated(\"chunk and apply in parallel\") { // of all interleavings, this one\n\t\tapplied := make(chan error)\n\t\tgo func() { applied <- x.drainTable(ctx, p) }()\n\t\tif err := <-applied; err != nil {\n\t\t\treturn p, err\n\t\t}\n\t}\n{old}"},
+		{copyFile, `	err = x.target.Load(ctx, x.token, page, p)`, "	if mutated(\"chunk and apply in parallel\") { // of all interleavings, this one\n\t\tapplied := make(chan error)\n\t\tgo func() { applied <- x.drainTable(ctx, p) }()\n\t\tif err := <-applied; err != nil {\n\t\t\treturn p, err\n\t\t}\n\t}\n{old}"},
 	}},
 	"entries deleted before apply": {trap: "a death before keys are applied", verified: true, patches: []patch{
 		{copyFile, `	if err := x.bring(ctx, from, to, keys, nil); err != nil {
@@ -81,7 +81,7 @@ const unverified = "unverified"
 
 var unverifying = []patch{
 	{verifyFile, `	var have, want map[backends.Key]backends.Row`, "	if mutated(\"unverified\") {\n\t\treturn nil, nil, nil\n\t}\n{old}"},
-	{verifyFile, `	digest := func(r backends.Row)`, "	if mutated(\"unverified\") {\n\t\treturn nil, nil\n\t}\n{old}"},
+	{verifyFile, `	at, want, have := 0, p.want, p.have`, "	if mutated(\"unverified\") {\n\t\treturn nil\n\t}\n{old}"},
 	{verifyFile, `	const tries = 20`, "	if mutated(\"unverified\") {\n\t\treturn nil\n\t}\n{old}"},
 	{cutoverFile, `	var known int64
 	for _, n := range x.m.Stats.Rows {`, "	if mutated(\"unverified\") {\n\t\treturn nil\n\t}\n{old}"},

@@ -135,8 +135,12 @@ func (p *pace) rest(ctx context.Context, worked time.Duration) error {
 	}
 }
 
-// rowsFor sizes the next chunk by how long the last one took.
-func rowsFor(rows int, took time.Duration) int {
+// rowsFor sizes the next chunk by how long the last one took. Of rows so wide that
+// they filled a page no more are asked for than went into it.
+func rowsFor(rows int, full bool, took time.Duration) int {
 	next := int(float64(rows) * float64(chunkTime) / float64(max(took, time.Millisecond)))
+	if full {
+		return max(1, min(next, rows))
+	}
 	return max(leastRows, min(next, 2*rows, chunkRows))
 }

@@ -75,8 +75,9 @@ func TestPaceIsBoundByOperators(t *testing.T) {
 }
 
 func TestChunksAreSizedByTime(t *testing.T) {
-	require.Equal(t, 2000, rowsFor(1000, chunkTime/4), "at most twice the last one")
-	require.Equal(t, 2000, rowsFor(4000, 2*chunkTime))
-	require.Equal(t, leastRows, rowsFor(1000, time.Minute))
-	require.Equal(t, chunkRows, rowsFor(chunkRows, 0))
+	require.Equal(t, 2000, rowsFor(1000, false, chunkTime/4), "at most twice the last one")
+	require.Equal(t, 2000, rowsFor(4000, false, 2*chunkTime))
+	require.Equal(t, leastRows, rowsFor(1000, false, time.Minute))
+	require.Equal(t, chunkRows, rowsFor(chunkRows, false, 0))
+	require.Equal(t, 40, rowsFor(40, true, 0), "wide rows")
 }

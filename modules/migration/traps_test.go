@@ -227,7 +227,7 @@ func trapDeleteInChunk(t *testing.T) {
 	var i *instance
 	var once atomic.Bool
 	w.wrap = func(store backends.Store) backends.Store {
-		return &watched{Store: store, afterScan: func(table *backends.Table) {
+		return &watched{Store: store, afterPage: func(table *backends.Table) {
 			if store.Place().Backend == "one" && table == counters && once.CompareAndSwap(false, true) {
 				assert.NoError(t, s.client(0, i).drop(hotCell))
 			}

@@ -85,38 +85,21 @@ func (x *run) compareAll(ctx context.Context, from, to backends.Store) error {
 }
 
 func (x *run) compareTable(ctx context.Context, t *backends.Table, from, to backends.Store) (sum backends.Digest, err error) {
+	both := twoPages{want: &backends.Page{Table: t}, have: &backends.Page{Table: t}}
 	rows := firstRows
 	for after, more := "", true; more; {
 		if err := x.heed(); err != nil {
 			return sum, err
 		}
 		started := time.Now()
-		var want []backends.Row
-		if err := from.Read(ctx, func(r backends.Reader) (err error) {
-			want, more, err = r.Scan(t, after, "", rows)
-			return err
-		}); err != nil {
+		if after, more, err = both.read(ctx, from, to, after, rows); err != nil {
 			return sum, err
 		}
-		through := ""
-		if more {
-			through = want[len(want)-1].Key()
-		}
-		have, err := x.copyOf(ctx, to, t, after, through, len(want))
-		if err != nil {
+		if err := x.recheck(ctx, from, to, both.compare(&sum)); err != nil {
 			return sum, err
 		}
-		x.compared.Add(int64(len(want)))
-		differ, err := compareRows(t, want, have, &sum)
-		if err != nil {
-			return sum, err
-		}
-		if err := x.recheck(ctx, from, to, differ); err != nil {
-			return sum, err
-		}
-		after = through
 		took := time.Since(started)
-		rows = rowsFor(rows, took)
+		rows = both.rowsFor(took)
 		if err := x.pace.rest(ctx, took); err != nil {
 			return sum, err
 		}
@@ -124,61 +107,60 @@ func (x *run) compareTable(ctx context.Context, t *backends.Table, from, to back
 	return sum, nil
 }
 
-// copyOf reads the copy of a page of so many rows. A copy with more rows shows
-// some that should not be there, which is enough to tell.
-func (x *run) copyOf(ctx context.Context, to backends.Store, t *backends.Table, after, through string, rows int) (have []backends.Row, err error) {
-	err = to.Read(ctx, func(r backends.Reader) error {
-		for more := true; more && len(have) <= rows; {
-			page, left, err := r.Scan(t, after, through, rows+1)
-			if err != nil {
-				return err
-			}
-			have, more = append(have, page...), left
-			if len(page) > 0 {
-				after = page[len(page)-1].Key()
-			}
-		}
-		return nil
-	})
-	return have, err
+// twoPages are the same part of a table at both places.
+type twoPages struct{ want, have *backends.Page }
+
+func (p twoPages) rowsFor(took time.Duration) int {
+	return rowsFor(p.want.Len(), p.want.Full(), took)
 }
 
-// compareRows returns the keys whose rows differ, are missing or should not be there,
-// and adds the wanted rows to the sum. Both sides are in key order.
-func compareRows(t *backends.Table, want, have []backends.Row, sum *backends.Digest) (differ []backends.Key, err error) {
-	var buf []byte
-	digest := func(r backends.Row) (d backends.Digest, err error) {
-		d, buf, err = backends.DigestOf(t, r, buf)
-		return d, err
+// read reads up to so many rows behind a key, and their copies; it says behind which
+// key to go on. A copy with more rows shows some that should not be there, which is
+// enough to tell.
+func (p twoPages) read(ctx context.Context, from, to backends.Store, after string, rows int) (through string, more bool, err error) {
+	p.want.Reset()
+	p.have.Reset()
+	if more, err = from.Page(ctx, p.want, after, "", rows); err != nil {
+		return "", false, err
 	}
-	odd := func(r backends.Row) { differ = append(differ, backends.Key{Table: t.Name, ID: r.Key()}) }
-	for _, r := range want {
-		d, err := digest(r)
-		if err != nil {
-			return nil, err
+	if more {
+		through = p.want.Key(p.want.Len() - 1).ID
+	}
+	for left := true; left && p.have.Len() <= p.want.Len(); {
+		if left, err = to.Page(ctx, p.have, after, through, p.want.Len()+1); err != nil {
+			return "", false, err
 		}
-		sum.Add(d)
-		for len(have) > 0 && have[0].Key() < r.Key() {
-			odd(have[0])
-			have = have[1:]
+		if p.have.Len() > 0 {
+			after = p.have.Key(p.have.Len() - 1).ID
 		}
-		if len(have) == 0 || have[0].Key() != r.Key() {
-			odd(r)
+	}
+	return through, more, nil
+}
+
+// compare returns the keys whose rows differ, are missing or should not be there, and
+// adds the digests of the wanted rows to the sum. Equal rows are equal byte for byte.
+func (p twoPages) compare(sum *backends.Digest) (differ []backends.Key) {
+	at, want, have := 0, p.want, p.have
+	for i := range want.Len() {
+		sum.Add(want.Digest(i))
+		id := want.ID(i)
+		for at < have.Len() && bytes.Compare(have.ID(at), id) < 0 {
+			differ = append(differ, have.Key(at))
+			at++
+		}
+		if at == have.Len() || !bytes.Equal(have.ID(at), id) {
+			differ = append(differ, want.Key(i))
 			continue
 		}
-		copied, err := digest(have[0])
-		if err != nil {
-			return nil, err
+		if !want.SameRow(i, have, at) {
+			differ = append(differ, want.Key(i))
 		}
-		if copied != d {
-			odd(r)
-		}
-		have = have[1:]
+		at++
 	}
-	for _, r := range have {
-		odd(r)
+	for ; at < have.Len(); at++ {
+		differ = append(differ, have.Key(at))
 	}
-	return differ, nil
+	return differ
 }
 
 // recheck fails for a difference that stays.

@@ -44,7 +44,7 @@ type watched struct {
 	beforeCaptured func() error
 	afterBarrier   func(error)
 	beforeChange   func(backends.Transition) error
-	afterScan      func(*backends.Table) // the snapshot that was read is still open
+	afterPage      func(*backends.Table)
 	afterCount     func(int64) int64
 }
 
@@ -83,27 +83,10 @@ func (s *watched) Change(ctx context.Context, token backends.Token, t backends.T
 	return s.Store.Change(ctx, token, t)
 }
 
-func (s *watched) Read(ctx context.Context, fn func(backends.Reader) error) error {
-	return s.Store.Read(ctx, func(r backends.Reader) error { return fn(watchedReader{r, s}) })
-}
-
-type watchedReader struct {
-	backends.Reader
-	store *watched
-}
-
-func (r watchedReader) Scan(t *backends.Table, after, through string, limit int) ([]backends.Row, bool, error) {
-	rows, more, err := r.Reader.Scan(t, after, through, limit)
-	if r.store.afterScan != nil {
-		r.store.afterScan(t)
+func (s *watched) Page(ctx context.Context, page *backends.Page, after, through string, limit int) (bool, error) {
+	more, err := s.Store.Page(ctx, page, after, through, limit)
+	if s.afterPage != nil {
+		s.afterPage(page.Table)
 	}
-	return rows, more, err
-}
-
-func (r watchedReader) Count(t *backends.Table) (int64, error) {
-	n, err := r.Reader.Count(t)
-	if r.store.afterCount != nil {
-		n = r.store.afterCount(n)
-	}
-	return n, err
+	return more, err
 }

@@ -7,20 +7,21 @@ import (
 	"iter"
 )
 
-// CopyRows is the one argument of an Exec of a COPY statement: all rows of a chunk
-// at once. Row by row database/sql would take longer than the server. The slice that
-// is yielded may be used again.
-type CopyRows iter.Seq[[]driver.Value]
+// CopyLines is the one argument of an Exec of a COPY statement: rows in COPY's text
+// format, in pieces of whole lines without the newline of the last one. Row by row
+// database/sql would take longer than the server. A piece that was yielded may be
+// overwritten.
+type CopyLines iter.Seq[[]byte]
 
 // copying is lib/pq's COPY statement, which takes one row per Exec, made to take many.
 type copying struct{ driver.Stmt }
 
-// CheckNamedValue lets CopyRows through to ExecContext.
+// CheckNamedValue lets CopyLines through to ExecContext.
 func (copying) CheckNamedValue(v *driver.NamedValue) error {
-	if _, ok := v.Value.(CopyRows); ok {
+	if _, ok := v.Value.(CopyLines); ok {
 		return nil
 	}
-	return errors.New("a COPY takes its rows as CopyRows")
+	return errors.New("a COPY takes its rows as CopyLines")
 }
 
 // ExecContext sends the rows; without arguments it ends the COPY and learns the outcome.
@@ -28,9 +29,15 @@ func (c copying) ExecContext(ctx context.Context, args []driver.NamedValue) (dri
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	stream, ok := c.Stmt.(interface {
+		CopyData(ctx context.Context, lines string) (driver.Result, error)
+	})
+	if !ok {
+		return nil, errors.New("lib/pq's COPY takes no lines")
+	}
 	for _, arg := range args {
-		for row := range iter.Seq[[]driver.Value](arg.Value.(CopyRows)) {
-			if _, err := c.Exec(row); err != nil { //nolint:staticcheck // what lib/pq has
+		for lines := range iter.Seq[[]byte](arg.Value.(CopyLines)) {
+			if _, err := stream.CopyData(ctx, string(lines)); err != nil {
 				return nil, err
 			}
 		}

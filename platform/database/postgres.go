@@ -206,7 +206,7 @@ func (c *conn) ExecContext(ctx context.Context, text string, args []driver.Named
 	return c.pqConn.ExecContext(ctx, text, args)
 }
 
-// PrepareContext serves COPY, whose rows are given as CopyRows.
+// PrepareContext serves COPY, whose rows are given as CopyLines.
 func (c *conn) PrepareContext(ctx context.Context, text string) (driver.Stmt, error) {
 	switch {
 	case !c.open:
