@@ -5,12 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
 	"github.com/lib/pq"
 
 	"smartseller/backends"
+	"smartseller/platform/database"
 	"smartseller/platform/ids"
 )
 
@@ -118,7 +120,15 @@ func CheckIsolation(ctx context.Context, admin *sql.DB, pools *Pools, catalog *b
 		names = append(names, t.Name)
 		looks = append(looks, "SELECT "+pq.QuoteLiteral(t.Name)+" WHERE EXISTS (SELECT 1 FROM "+pq.QuoteIdentifier(t.Name)+")")
 	}
-	schema, err := Schema(ctx, admin)
+	elsewhere, err := apart(ctx, admin, pools.App)
+	if err == nil && elsewhere {
+		f.Problem, f.Fix = "the application's DSN leads to another database than the owner's", "name the same database in both"
+		return f
+	}
+	var schema database.Schema
+	if err == nil {
+		schema, err = Schema(ctx, admin)
+	}
 	if err == nil && schema.Version == 0 {
 		f.Found = "there is no schema yet: the first storefront brings it"
 		return f
@@ -155,6 +165,21 @@ func CheckIsolation(ctx context.Context, admin *sql.DB, pools *Pools, catalog *b
 		f.Found = fmt.Sprintf("%d tables show the application none of them", len(names))
 	}
 	return f
+}
+
+// apart says that two pools lead to different databases: each has advisory locks of its own.
+func apart(ctx context.Context, owner, app *sql.DB) (bool, error) {
+	tx, err := owner.BeginTx(ctx, nil)
+	if err != nil {
+		return false, classify(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	key := rand.Int64()
+	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, key); err != nil {
+		return false, classify(err)
+	}
+	free, err := glimpse(ctx, app, "BEGIN", fmt.Sprintf("SELECT 'free' WHERE pg_try_advisory_xact_lock(%d)", key))
+	return len(free) > 0, classify(err)
 }
 
 // unguarded are the tables that have no row-level security, or a policy that lets

@@ -81,11 +81,11 @@ func Schema(ctx context.Context, owner *sql.DB) (database.Schema, error) {
 }
 
 // CheckRole refuses an application role that row-level security does not hold:
-// one that is a superuser, has BYPASSRLS, or owns a tenant table, also through a
-// role that it is a member of.
+// one that is a superuser, has BYPASSRLS, or owns a tenant table or will, when the
+// owner's role makes them, also through a role that it is a member of.
 func CheckRole(ctx context.Context, owner *sql.DB, role string) error {
-	var bypass bool
-	err := owner.QueryRowContext(ctx, `SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = $1`, role).Scan(&bypass)
+	var bypass, owns bool
+	err := owner.QueryRowContext(ctx, `SELECT rolsuper OR rolbypassrls, pg_has_role(oid, current_user, 'MEMBER') FROM pg_roles WHERE rolname = $1`, role).Scan(&bypass, &owns)
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("the application's role %s does not exist", role)
 	}
@@ -94,6 +94,9 @@ func CheckRole(ctx context.Context, owner *sql.DB, role string) error {
 	}
 	if bypass {
 		return fmt.Errorf("the application's role %s is a superuser or has BYPASSRLS: row-level security would not hold it", role)
+	}
+	if owns {
+		return fmt.Errorf("the application's role %s is, or is a member of, the role that owns the tables: row-level security would not hold it", role)
 	}
 	var owned sql.NullString
 	if err := owner.QueryRowContext(ctx, `SELECT min(relname) FROM pg_class

@@ -2,11 +2,14 @@ package sharedpostgres_test
 
 import (
 	"context"
+	"net/url"
 	"testing"
 
+	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
+	"smartseller/backends/postgres"
 	"smartseller/backends/storetest"
 	"smartseller/platform/pgserver/pgtest"
 )
@@ -91,4 +94,45 @@ func TestLaterTablesAreGuarded(t *testing.T) {
 	require.NoError(t, admin.QueryRow(`SELECT c.relrowsecurity AND count(p.oid) = 1 FROM pg_class c JOIN pg_policy p ON p.polrelid = c.oid
 		WHERE c.oid = 'later'::regclass GROUP BY c.relrowsecurity`).Scan(&guarded))
 	require.True(t, guarded)
+}
+
+// TestWrongRolesAreFoundBeforeThereIsATable: an empty database shows nothing of what its
+// tables will be open to.
+func TestWrongRolesAreFoundBeforeThereIsATable(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	quoted := func(dsn string) string {
+		role, err := postgres.Role(dsn)
+		require.NoError(t, err)
+		return pq.QuoteIdentifier(role)
+	}
+	within := func(server, database string) string { // the one DSN's role, in the other's database
+		to, err := url.Parse(server)
+		require.NoError(t, err)
+		at, err := url.Parse(database)
+		require.NoError(t, err)
+		to.Path = at.Path
+		return to.String()
+	}
+	admin := pgtest.Database(t)
+	owner, member := pgtest.Role(t, admin, ""), pgtest.Role(t, admin, "")
+	server := open(t, admin)
+	_, err := server.Exec("GRANT " + quoted(owner) + " TO " + quoted(member) + "; GRANT CREATE ON SCHEMA public TO " + quoted(owner))
+	require.NoError(t, err)
+	for name, c := range map[string]struct{ app, check, problem string }{
+		"the owner":           {owner, "row-level security", "the role that owns the tables"},
+		"a member of it":      {member, "row-level security", "the role that owns the tables"},
+		"in another database": {within(pgtest.Role(t, admin, ""), pgtest.Database(t)), "rows of other storefronts", "another database than the owner's"},
+		"one as it should be": {app: pgtest.Role(t, admin, "")},
+	} {
+		b := openBackend(t, storetest.Catalog(t), backends.Config{Name: "shared", Kind: backends.SharedPostgres, DSN: c.app, AdminDSN: owner})
+		if c.check == "" {
+			require.Empty(t, hindering(b), name)
+			continue
+		}
+		require.Contains(t, hindering(b)[c.check], c.problem, name)
+		if c.check == "row-level security" {
+			require.ErrorContains(t, b.Create(ctx, backends.Place{}), c.problem, name)
+		}
+	}
 }
