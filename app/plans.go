@@ -85,7 +85,7 @@ func (c *planCreate) Run(ctx context.Context, out io.Writer) error {
 	}
 	body["automatic"], body["reason"] = c.Automatic, c.Reason
 	var said json.RawMessage
-	if err := c.call(ctx, http.MethodPost, plansPath, body, &said); err != nil {
+	if err := c.callPatiently(ctx, plansPath, body, &said); err != nil {
 		return err
 	}
 	return answer(c.output, out, said, func(p planState) string {

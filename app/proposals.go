@@ -59,7 +59,7 @@ func (c *planPropose) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	var said json.RawMessage
-	if err := c.call(ctx, http.MethodPost, "/api/admin/plan-proposals", map[string]any{"policy": policy}, &said); err != nil {
+	if err := c.callPatiently(ctx, "/api/admin/plan-proposals", map[string]any{"policy": policy}, &said); err != nil {
 		return err
 	}
 	return answer(c.output, out, said, proposals.String)

@@ -27,13 +27,18 @@ func (c *planSimulate) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	body["plan_id"], body["synthetic"], body["seed"], body["instances"] = c.Plan, c.Synthetic, c.Seed, c.Instances
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
 	var said json.RawMessage
-	if err := c.callLong(ctx, http.MethodPost, "/api/admin/plan-simulations", body, &said); err != nil {
+	if err := c.callPatiently(ctx, "/api/admin/plan-simulations", body, &said); err != nil {
 		return err
 	}
 	return answer(c.output, out, said, forecast.String)
+}
+
+// callPatiently posts what has to look at the whole fleet.
+func (r *remote) callPatiently(ctx context.Context, path string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	return r.callLong(ctx, http.MethodPost, path, in, out)
 }
 
 // backendLoad is what a backend carries at one time.

@@ -98,16 +98,15 @@ var errNotNow = errors.New("not any more")
 
 // Step does what is due now, if this instance has the lease.
 func (s *Scheduler) Step(ctx context.Context) error {
-	held, err := holdAs(ctx, s.db, schedulerName, s.instance, s.lease)
-	if err != nil || !held {
-		return err
-	}
 	var plans []*Plan
-	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
 		plans, err = readOpenPlans(tx)
 		return err
 	})
-	if err != nil {
+	if err != nil || len(plans) == 0 {
+		return err
+	}
+	if held, err := holdAs(ctx, s.db, schedulerName, s.instance, s.lease); err != nil || !held {
 		return err
 	}
 	var failed error // of one plan, which stops no other

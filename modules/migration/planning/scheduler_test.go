@@ -284,8 +284,10 @@ func TestWithoutTheLeaseNothingBegins(t *testing.T) {
 	ctx := context.Background()
 	w := newWorld(t, controltest.Open(t))
 	one, two := w.scheduler(t, "one"), w.scheduler(t, "two")
-	require.NoError(t, one.Step(ctx))
-	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 1), Automatic: true})
+	moves := w.fleet(t, 2)
+	w.ask(t, w.plan(t, planning.NewPlan{Moves: moves[:1]}), planning.Cancel)
+	require.NoError(t, one.Step(ctx)) // there is something to do: it takes the lease
+	p := w.plan(t, planning.NewPlan{Moves: moves[1:], Automatic: true})
 	require.NoError(t, two.Step(ctx))
 	p, err := w.service.Plan(ctx, p.ID)
 	require.NoError(t, err)
@@ -300,9 +302,9 @@ func TestWithoutTheLeaseNothingBegins(t *testing.T) {
 	p, err = w.service.Plan(ctx, p.ID)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, p.Moves[planning.Moving])
-	moves, err := w.moves.List(ctx, "", "", 10)
+	begun, err := w.moves.List(ctx, "", "", 10)
 	require.NoError(t, err)
-	require.Len(t, moves, 1, "begun once")
+	require.Len(t, begun, 1, "begun once")
 }
 
 func TestWhatCannotBePlannedIsNamed(t *testing.T) {

@@ -79,7 +79,9 @@ func p95(counts [len(backends.TrafficBounds) + 1]int64) int64 {
 // readStatistics reads what is known of up to limit storefronts, by id, after one.
 func readStatistics(tx control.Tx, after string, limit int64) ([]*Statistics, error) {
 	var rows []statisticsRow
-	err := tx.Select(&rows, `SELECT `+statisticsColumns+` WHERE s.id > $2`+statisticsGroup+` ORDER BY s.id LIMIT $3`,
+	// The page is chosen before hours are summed up: otherwise each page would sum up all.
+	err := tx.Select(&rows, `SELECT `+statisticsColumns+` WHERE s.id IN (SELECT storefront_id FROM placements WHERE storefront_id > $2 ORDER BY storefront_id LIMIT $3)`+
+		statisticsGroup+` ORDER BY s.id`,
 		tx.Now()/hourMicros-24, after, limit)
 	if err != nil || len(rows) == 0 {
 		return nil, err
