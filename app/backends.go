@@ -9,7 +9,10 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
+
+	"smartseller/platform/fault"
 )
 
 type backendCommand struct {
@@ -112,13 +115,23 @@ type checkBackend struct {
 	Name string `arg:"" help:"The backend's name."`
 }
 
-// Run prints what was found.
+// Run prints what was found. What hinders the backend's use is an error, a warning is not.
 func (c *checkBackend) Run(ctx context.Context, out io.Writer) error {
 	var said json.RawMessage
 	if err := c.call(ctx, http.MethodGet, backendsPath+"/"+url.PathEscape(c.Name)+"/check", nil, &said); err != nil {
 		return err
 	}
-	return answer(c.output, out, said, func(v struct{ Findings []finding }) string { return findingsText(v.Findings) })
+	if err := answer(c.output, out, said, func(v struct{ Findings []finding }) string { return findingsText(v.Findings) }); err != nil {
+		return err
+	}
+	var v struct{ Findings []finding }
+	if err := json.Unmarshal(said, &v); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(v.Findings, func(f finding) bool { return f.Problem != "" && !f.Warning }) {
+		return fault.New(fault.Conflict, "not_well", "Backend %s cannot be used as it is: do what is said there.", c.Name)
+	}
+	return nil
 }
 
 type removeBackend struct {

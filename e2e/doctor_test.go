@@ -53,6 +53,10 @@ func TestDoctor(t *testing.T) {
 			}
 		}
 	}
+	require.NotContains(t, p.must(t, "backend", "check", "files-1"), "PROBLEM")
+	out, code = p.command(t, "backend", "check", "shared")
+	require.Equal(t, 73, code, out)
+	require.Contains(t, out, "PROBLEM  row-level security")
 	out, code = p.command(t, "doctor", "--json")
 	require.Equal(t, 73, code)
 	require.NoError(t, json.NewDecoder(strings.NewReader(out)).Decode(&found))
