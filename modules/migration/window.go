@@ -141,8 +141,12 @@ func (x *run) awaitCutover(ctx context.Context) error {
 func explainCutover(m *Move, now int64) []Wait {
 	var out []Wait
 	if m.Phase == Verifying && m.Options.ManualCutover && m.Intent != WantCutover {
+		detail := fmt.Sprintf("verified %s ago; it stays in step until a cutover is asked for", span(now-m.Stats.VerifiedAt))
+		if m.Reason != "" { // who started it may mean to ask: a plan does, at a quiet moment
+			detail += "; it was started for: " + m.Reason
+		}
 		out = append(out, Wait{
-			For: "operator", Detail: fmt.Sprintf("verified %s ago; it stays in step until a cutover is asked for", span(now-m.Stats.VerifiedAt)),
+			For: "operator", Detail: detail,
 			Todo: fmt.Sprintf("let it cut over: smartseller move cutover %s", m.ID),
 		})
 	}

@@ -161,6 +161,24 @@ func TestAWaveWaitsForTheCanary(t *testing.T) {
 	w.until(t, p, func(p *planning.Plan, _ []planning.PlanMove) bool { return p.Moves[planning.Moved] == 3 }, s)
 }
 
+// TestACanaryThatIsRolledBackStopsThePlan before the next wave.
+func TestACanaryThatIsRolledBackStopsThePlan(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, controltest.Open(t))
+	w.run(t)
+	w.hour.Store(int64(time.Since(noon).Hours()))
+	s := w.scheduler(t, "one")
+	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 2), Options: planning.PlanOptions{SoakSeconds: 86400}, Automatic: true})
+	moves := w.until(t, p, moveIs(1, planning.Moved), s)
+	require.Eventually(t, func() bool {
+		_, err := w.moves.Ask(ctx, moves[0].Move, migration.WantRollback)
+		return err == nil // it is being watched
+	}, patience, glance)
+	moves = w.until(t, p, state(planning.Stopped), s)
+	require.Equal(t, []string{"the move was rolled back by an operator", ""}, []string{moves[0].Cause, moves[1].Move})
+}
+
 // TestCutoversHeedWindowAndBlackout: what waits says for what, and a seller's "not now"
 // holds up nobody else.
 func TestCutoversHeedWindowAndBlackout(t *testing.T) {
