@@ -156,30 +156,28 @@ func (p *Page) ID(i int) []byte {
 // Key is the key of a row.
 func (p *Page) Key(i int) Key { return Key{Table: p.Table.Name, ID: string(p.ID(i))} }
 
-// Row is a row as values.
-func (p *Page) Row(i int) Row {
-	row := make(Row, 0, len(p.Table.Columns))
-	_ = p.Values(i, func(_ int, v Value) error { // fn gives none
-		switch v.Type {
-		case Text:
-			row = append(row, string(v.Bytes))
-		case Integer:
-			row = append(row, v.Integer)
-		case Bytes:
-			row = append(row, bytes.Clone(v.Bytes))
-		default:
-			row = append(row, nil)
-		}
-		return nil
-	})
-	return row
-}
-
-// Rows are all rows as values.
+// Rows are all rows as values. Texts are cut out of one copy of the page.
 func (p *Page) Rows() []Row {
-	rows := make([]Row, p.Len())
+	rows, values := make([]Row, p.Len()), make([]any, 0, p.Len()*len(p.Table.Columns))
+	whole := string(p.data)
 	for i := range rows {
-		rows[i] = p.Row(i)
+		began := len(values)
+		for rest := p.row(i); len(rest) > 0; {
+			var v Value
+			v, rest = next(rest)
+			switch v.Type {
+			case Text:
+				end := p.ends[i] - len(rest)
+				values = append(values, whole[end-len(v.Bytes):end])
+			case Integer:
+				values = append(values, v.Integer)
+			case Bytes:
+				values = append(values, bytes.Clone(v.Bytes))
+			default:
+				values = append(values, nil)
+			}
+		}
+		rows[i] = values[began:len(values):len(values)]
 	}
 	return rows
 }

@@ -39,7 +39,10 @@ func (x *run) orphan(ctx context.Context, t *backends.Table, ref backends.Refere
 		if err != nil || key == "" || round > patience {
 			return key, err
 		}
-		if _, err := x.drainOnce(ctx, from, to); err != nil {
+		x.draining.Lock()
+		_, err = x.drainOnce(ctx, from, to)
+		x.draining.Unlock()
+		if err != nil {
 			return "", err
 		}
 	}
@@ -79,6 +82,8 @@ func (x *run) judged(gate string, err error) error {
 }
 
 func (x *run) gate(name, result string) {
+	x.saving.Lock()
+	defer x.saving.Unlock()
 	if x.m.Stats.Gates == nil {
 		x.m.Stats.Gates = map[string]string{}
 	}
