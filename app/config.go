@@ -33,7 +33,8 @@ type Settings struct {
 	installation
 	Listen    address `setting:"" default:"127.0.0.1:8080" help:"Address to serve on, HOST:PORT."`
 	MaxStores count   `setting:"" default:"500" help:"How many storefronts of one backend are kept open."`
-	MoveLease lease   `setting:"" default:"10s" help:"How long a move whose instance died waits for another one, unless the storefront is sealed; 1s or more."`
+	MoveLease lease   `setting:"" default:"10s" help:"How long a move, or an upgrade of all storefronts, whose instance died waits for another one, unless the storefront is sealed; 1s or more."`
+	OldSchema string  `setting:"" default:"upgrade" enum:"upgrade,refuse" help:"What is done with a storefront whose database is behind this program when a request comes: upgrade it, or refuse until schema upgrade was run."`
 	ImportMiB count   `name:"import-mib" setting:"" default:"1024" help:"How much one import may upload, in MiB; its files lie in the data folder while they are read."`
 	LogLevel  string  `setting:"" default:"info" enum:"debug,info,warn,error" help:"Least severe level that is logged: debug, info, warn or error."`
 }

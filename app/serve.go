@@ -145,6 +145,9 @@ func sameMasterKey(ctx context.Context, d *backends.Directory) error {
 
 func newStores(lc fx.Lifecycle, s Settings, d *backends.Directory) *backends.Stores {
 	stores := backends.NewStores(d, int(s.MaxStores))
+	if s.OldSchema == "refuse" {
+		stores.RefuseBehind()
+	}
 	lc.Append(fx.Hook{OnStop: func(context.Context) error { return stores.Close() }})
 	return stores
 }

@@ -187,7 +187,7 @@ func (r *Router) attempt(ctx context.Context, storefront StorefrontID, try func(
 	if err != nil {
 		return p, err
 	}
-	store, release, err := r.stores.Acquire(ctx, p.Place)
+	store, release, err := r.stores.AcquireFit(ctx, p.Place)
 	if err != nil {
 		return p, err
 	}

@@ -284,6 +284,8 @@ type Store interface {
 	// Prepare warms the place before a cutover: pools, statements, and on SQLite
 	// integrity check and WAL truncation.
 	Prepare(ctx context.Context) error
+	// Schema says how the place's schema stands to this program's. It changes nothing.
+	Schema(ctx context.Context) (database.Schema, error)
 	// Connections counts those of the pools that belong to this place alone.
 	Connections() Connections
 	Close() error

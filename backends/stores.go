@@ -13,9 +13,12 @@ import (
 // Stores keeps opened stores for reuse and bounds how many of one backend are
 // open: the least recently used that nobody holds gives way. Safe for concurrent use.
 type Stores struct {
-	directory *Directory
-	limit     int
-	patience  time.Duration
+	directory    *Directory
+	limit        int
+	patience     time.Duration
+	refuseBehind bool
+	life         context.Context // ends at Close
+	end          context.CancelFunc
 
 	mu       sync.Mutex
 	open     map[Place]*held
@@ -26,20 +29,23 @@ type Stores struct {
 
 // shelf is what is open of one backend.
 type shelf struct {
+	of      Backend    // that fitness is about
+	fitness *fitness   // of a database that places share
 	size    int        // places taken: stores that are open, being opened or being closed
 	idle    *list.List // *held that nobody uses, most recent first
 	waiting *list.List // chan struct{}: each is closed when it is given a place
 }
 
 type held struct {
-	place Place
-	shelf *shelf
-	ready chan struct{} // closed when store and err are set
-	store Store
-	err   error
-	users int
-	idle  *list.Element // its position in the idle list; nil while in use
-	drop  bool          // close as soon as nobody uses it
+	place   Place
+	shelf   *shelf
+	ready   chan struct{} // closed when store, fitness and err are set
+	store   Store
+	fitness *fitness
+	err     error
+	users   int
+	idle    *list.Element // its position in the idle list; nil while in use
+	drop    bool          // close as soon as nobody uses it
 }
 
 // ErrCrowded says that as many storefronts of one backend as may be open at once
@@ -52,8 +58,9 @@ const crowdPatience = 2 * time.Second
 
 // NewStores makes the pool; maxOpen bounds the open stores of each backend.
 func NewStores(directory *Directory, maxOpen int) *Stores {
+	life, end := context.WithCancel(context.Background())
 	return &Stores{
-		directory: directory, limit: maxOpen, patience: crowdPatience,
+		directory: directory, limit: maxOpen, patience: crowdPatience, life: life, end: end,
 		open: map[Place]*held{}, shelves: map[string]*shelf{},
 	}
 }
@@ -64,21 +71,26 @@ var errStoresClosed = errors.New("the stores are closed: the program is ending")
 // calls release when done, exactly once, and not Close. ErrCrowded when every
 // store that may be open stays in use.
 func (s *Stores) Acquire(ctx context.Context, p Place) (store Store, release func(), err error) {
+	store, release, _, err = s.acquire(ctx, p)
+	return store, release, err
+}
+
+func (s *Stores) acquire(ctx context.Context, p Place) (store Store, release func(), fit *fitness, err error) {
 	h := s.hold(ctx, p)
 	if h == nil {
-		return nil, nil, errStoresClosed
+		return nil, nil, nil, errStoresClosed
 	}
 	select {
 	case <-h.ready:
 	case <-ctx.Done():
 		s.release(h)
-		return nil, nil, context.Cause(ctx)
+		return nil, nil, nil, context.Cause(ctx)
 	}
 	if h.err != nil {
 		s.release(h)
-		return nil, nil, h.err
+		return nil, nil, nil, h.err
 	}
-	return h.store, sync.OnceFunc(func() { s.release(h) }), nil
+	return h.store, sync.OnceFunc(func() { s.release(h) }), h.fitness, nil
 }
 
 // hold counts the caller among a place's users, and has it opened for the first.
@@ -113,27 +125,29 @@ func (s *Stores) shelf(backend string) *shelf {
 
 // fill opens the store, and is one of the users until others may have it.
 func (s *Stores) fill(ctx context.Context, h *held) {
-	store, err := s.openPlace(ctx, h)
+	store, of, err := s.openPlace(ctx, h)
 	s.mu.Lock()
 	h.store, h.err = store, err
+	if err == nil {
+		h.fitness = h.shelf.fitnessOf(of)
+	}
 	close(h.ready)
 	s.leave(h)
 }
 
-func (s *Stores) openPlace(ctx context.Context, h *held) (Store, error) {
+func (s *Stores) openPlace(ctx context.Context, h *held) (store Store, of Backend, err error) {
 	if err := s.take(h.shelf); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	b, err := s.directory.Backend(ctx, h.place.Backend)
-	var store Store
+	of, err = s.directory.Backend(ctx, h.place.Backend)
 	if err == nil {
-		store, err = b.Open(ctx, h.place)
+		store, err = of.Open(ctx, h.place)
 	}
 	if err != nil {
 		s.giveBack(h.shelf)
-		return nil, err
+		return nil, nil, err
 	}
-	return store, nil
+	return store, of, nil
 }
 
 // take gets a place on the shelf: a free one, that of the least recently used
@@ -293,6 +307,7 @@ func (s *Stores) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
+	s.end()
 	s.openings.Wait()
 
 	s.mu.Lock()

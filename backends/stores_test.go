@@ -71,7 +71,7 @@ func (w *world) manyStorefronts(t *testing.T, n int) (made []backends.Storefront
 	db, err := database.OpenSQLite(ctx, w.file(pattern), database.SQLiteOptions{})
 	require.NoError(t, err)
 	var others []string
-	rows, err := db.Writer.QueryContext(ctx, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('fence', 'counters', 'sqlite_sequence')`)
+	rows, err := db.Writer.QueryContext(ctx, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('fence', 'counters', 'goose_db_version', 'sqlite_sequence')`)
 	require.NoError(t, err)
 	defer rows.Close()
 	for rows.Next() {

@@ -9,6 +9,7 @@ import (
 	"embed"
 	"io/fs"
 	"regexp"
+	"sync"
 	"testing/fstest"
 )
 
@@ -36,10 +37,16 @@ func Control(e Engine) (fs.FS, error) { return render(e, "control") }
 // Tenant returns the tenant schema's migrations for an engine.
 func Tenant(e Engine) (fs.FS, error) {
 	if e == Postgres {
-		return render(e, "tenant", "tenant-postgres")
+		return postgresTenant()
 	}
-	return render(e, "tenant")
+	return sqliteTenant()
 }
+
+// Every opening of a place holds its schema against them: they are rendered once.
+var (
+	postgresTenant = sync.OnceValues(func() (fs.FS, error) { return render(Postgres, "tenant", "tenant-postgres") })
+	sqliteTenant   = sync.OnceValues(func() (fs.FS, error) { return render(SQLite, "tenant") })
+)
 
 var (
 	text     = regexp.MustCompile(`\bTEXT\b`)

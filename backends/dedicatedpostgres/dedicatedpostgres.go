@@ -126,20 +126,6 @@ func (b *Backend) classify(err error) error { return (&postgres.Dialect{}).Class
 
 // Upgrade implements backends.Backend.
 func (b *Backend) Upgrade(ctx context.Context, p backends.Place) error {
-	return b.inside(ctx, p, func(owner *sql.DB, h home) error { return postgres.Migrate(ctx, owner, h.name, b.catalog) })
-}
-
-// Schema implements backends.Backend.
-func (b *Backend) Schema(ctx context.Context, p backends.Place) (schema database.Schema, err error) {
-	err = b.inside(ctx, p, func(owner *sql.DB, _ home) error {
-		schema, err = postgres.Schema(ctx, owner)
-		return err
-	})
-	return schema, err
-}
-
-// inside runs fn as the administrator in a place's own database.
-func (b *Backend) inside(ctx context.Context, p backends.Place, fn func(owner *sql.DB, h home) error) error {
 	h, err := b.home(p)
 	if err != nil {
 		return err
@@ -147,11 +133,24 @@ func (b *Backend) inside(ctx context.Context, p backends.Place, fn func(owner *s
 	if err := b.exists(ctx, h); err != nil {
 		return err
 	}
+	return postgres.Migrate(ctx, h.adminDSN, h.name, b.catalog)
+}
+
+// Schema implements backends.Backend.
+func (b *Backend) Schema(ctx context.Context, p backends.Place) (database.Schema, error) {
+	h, err := b.home(p)
+	if err != nil {
+		return database.Schema{}, err
+	}
+	if err := b.exists(ctx, h); err != nil {
+		return database.Schema{}, err
+	}
 	owner, err := postgres.Open(h.adminDSN)
 	if err != nil {
-		return err
+		return database.Schema{}, err
 	}
-	return errors.Join(fn(owner, h), owner.Close())
+	schema, err := postgres.Schema(ctx, owner)
+	return schema, errors.Join(err, owner.Close())
 }
 
 func (b *Backend) exists(ctx context.Context, h home) error {

@@ -7,11 +7,7 @@ import (
 	"fmt"
 	"net/url"
 
-	"github.com/lib/pq"
-	"github.com/pressly/goose/v3"
-
 	"smartseller/backends"
-	"smartseller/migrations"
 	"smartseller/platform/database"
 )
 
@@ -23,61 +19,6 @@ func Open(dsn string) (*sql.DB, error) {
 	}
 	db.SetMaxOpenConns(4)
 	return db, nil
-}
-
-// Migrate brings the tenant schema up to date, guards its tables and grants the
-// application's role what it needs and no more. Safe when several instances do it at once.
-func Migrate(ctx context.Context, owner *sql.DB, role string, catalog *backends.Catalog) error {
-	files, err := migrations.Tenant(migrations.Postgres)
-	if err != nil {
-		return err
-	}
-	if err := database.Migrate(ctx, owner, goose.DialectPostgres, files); err != nil {
-		return classify(err)
-	}
-	tx, err := owner.BeginTx(ctx, nil)
-	if err != nil {
-		return classify(err)
-	}
-	defer func() { _ = tx.Rollback() }()
-	// Two instances that grant at once would meet "tuple concurrently updated".
-	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('smartseller grants', 0))`); err != nil {
-		return classify(err)
-	}
-	if _, err := tx.ExecContext(ctx, migrations.Guard); err != nil {
-		return fmt.Errorf("guard the tables: %w", err)
-	}
-	for _, t := range catalog.Tables() {
-		if _, err := tx.ExecContext(ctx, "GRANT "+grants(t)+" ON "+pq.QuoteIdentifier(t.Name)+" TO "+pq.QuoteIdentifier(role)); err != nil {
-			return fmt.Errorf("grant on %s: %w", t.Name, err)
-		}
-	}
-	return classify(tx.Commit())
-}
-
-// grants: the application reads the fence and adds captured keys; what else is
-// local belongs to the mover.
-func grants(t *backends.Table) string {
-	switch {
-	case t == backends.FenceTable:
-		return "SELECT"
-	case t == backends.CapturedTable: // RETURNING and policies read what is inserted
-		return "SELECT, INSERT"
-	case t.Class == backends.Local:
-		return "REFERENCES"
-	default:
-		return "SELECT, INSERT, UPDATE, DELETE"
-	}
-}
-
-// Schema says how the tenant schema stands to this program's migrations.
-func Schema(ctx context.Context, owner *sql.DB) (database.Schema, error) {
-	files, err := migrations.Tenant(migrations.Postgres)
-	if err != nil {
-		return database.Schema{}, err
-	}
-	schema, err := database.ReadSchema(ctx, owner, goose.DialectPostgres, files)
-	return schema, classify(err)
 }
 
 // CheckRole refuses an application role that row-level security does not hold:

@@ -58,8 +58,9 @@ func (b *Backend) Name() string { return b.cfg.Name }
 // Kind implements backends.Backend.
 func (b *Backend) Kind() backends.Kind { return backends.SharedPostgres }
 
-// prepare migrates the database and checks the application's role, once. A role
-// that row-level security does not hold is refused for good.
+// prepare checks the application's role and makes the schema, once. A role that
+// row-level security does not hold is refused for good. A schema that is there, and
+// behind, is left as it is: upgrading it touches every storefront's place.
 func (b *Backend) prepare(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -69,7 +70,14 @@ func (b *Backend) prepare(ctx context.Context) error {
 	if err := postgres.CheckRole(ctx, b.admin, b.role); err != nil {
 		return err
 	}
-	if err := postgres.Migrate(ctx, b.admin, b.role, b.catalog); err != nil {
+	schema, err := postgres.Schema(ctx, b.admin)
+	if err != nil {
+		return err
+	}
+	if schema.Version > 0 && schema.Pending > 0 {
+		return nil
+	}
+	if err := b.Upgrade(ctx, backends.Place{}); err != nil {
 		return err
 	}
 	b.ready = true
@@ -146,7 +154,7 @@ func (b *Backend) Schema(ctx context.Context, _ backends.Place) (database.Schema
 
 // Upgrade implements backends.Backend.
 func (b *Backend) Upgrade(ctx context.Context, _ backends.Place) error {
-	return postgres.Migrate(ctx, b.admin, b.role, b.catalog)
+	return postgres.Migrate(ctx, b.cfg.AdminDSN, b.role, b.catalog)
 }
 
 // Connections implements backends.Backend.

@@ -274,6 +274,11 @@ func (d *dialect) Size(context.Context, backends.StorefrontID, []*backends.Table
 	return size, nil
 }
 
+// Schema implements sqlstore.Dialect.
+func (d *dialect) Schema(ctx context.Context, through database.Queryer) (database.Schema, error) {
+	return schemaOf(ctx, through)
+}
+
 // Warm implements sqlstore.Dialect.
 func (d *dialect) Warm(ctx context.Context) error {
 	var verdict string

@@ -289,11 +289,15 @@ func (b *Backend) Schema(ctx context.Context, p backends.Place) (schema database
 		return schema, absent(err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	return schemaOf(ctx, db.Reader)
+}
+
+func schemaOf(ctx context.Context, through database.Queryer) (database.Schema, error) {
 	files, err := migrations.Tenant(migrations.SQLite)
 	if err != nil {
-		return schema, err
+		return database.Schema{}, err
 	}
-	return database.ReadSchema(ctx, db.Reader, goose.DialectSQLite3, files)
+	return database.ReadSchema(ctx, through, goose.DialectSQLite3, files)
 }
 
 // Upgrade implements backends.Backend.

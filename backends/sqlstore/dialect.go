@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"smartseller/backends"
+	"smartseller/platform/database"
 	"smartseller/platform/fault"
 )
 
@@ -115,6 +116,9 @@ type Dialect interface {
 	// Size estimates the bytes of a storefront's rows in these tables, or of the
 	// whole place where it belongs to the storefront alone.
 	Size(ctx context.Context, storefront backends.StorefrontID, tables []*backends.Table) (int64, error)
+	// Schema says how the tenant schema, read through one of the mover's transactions,
+	// stands to this program's migrations.
+	Schema(ctx context.Context, through database.Queryer) (database.Schema, error)
 	// Warm opens connections and does what makes the first transactions fast;
 	// on SQLite integrity check and WAL truncation too.
 	Warm(ctx context.Context) error

@@ -9,11 +9,24 @@ import (
 	"strings"
 
 	"smartseller/backends"
+	"smartseller/platform/database"
 )
 
 // Read implements backends.Store. fn runs once: it may have handed on what it read.
 func (s *Store) Read(ctx context.Context, fn func(backends.Reader) error) error {
 	return s.snapshot(ctx, func(m *mover) error { return fn(m) })
+}
+
+// Schema implements backends.Store.
+func (s *Store) Schema(ctx context.Context) (schema database.Schema, err error) {
+	err = s.retry(ctx, func() (error, bool) {
+		err := s.snapshot(ctx, func(m *mover) (err error) {
+			schema, err = s.dialect.Schema(ctx, m.tx)
+			return err
+		})
+		return err, Retryable(err)
+	})
+	return schema, err
 }
 
 var _ backends.Reader = (*mover)(nil)

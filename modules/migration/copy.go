@@ -53,7 +53,7 @@ func (x *run) makeTarget(ctx context.Context) error {
 	if err := x.passPreflight(ctx, b); err != nil {
 		return err
 	}
-	if err := errors.Join(b.Create(ctx, x.m.Target), b.Upgrade(ctx, x.m.Target)); err != nil {
+	if err := b.Create(ctx, x.m.Target); err != nil {
 		return err
 	}
 	err = x.acquire(ctx, x.m.Target, &x.target)

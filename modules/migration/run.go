@@ -316,7 +316,11 @@ func (x *run) acquire(ctx context.Context, p backends.Place, into *backends.Stor
 	if err != nil {
 		return err
 	}
-	if err := s.Takeover(ctx, x.token); err != nil {
+	err = s.Takeover(ctx, x.token)
+	if err == nil {
+		err = x.fit(ctx, s)
+	}
+	if err != nil {
 		release()
 		if errors.Is(err, backends.ErrUnreachable) {
 			x.stores.Drop(p) // it may be broken for good, though the place is not

@@ -3,8 +3,6 @@ package storefronts
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -144,40 +142,13 @@ func problemOf(err error) string {
 	return "the schema cannot be read; see the server's log"
 }
 
-// settled are the phases of an open move in which neither place is being made equal to
-// the other, or where the old one is upgraded first.
-var settled = []string{"planned", "watching"}
-
 // UpgradeSchema brings the place of a storefront, given by id or slug, to the newest
-// tenant schema; with it, those of all storefronts that share it. While the rollback
-// window is open, the old place goes first, since it takes the new one's rows. A
-// conflict names a move that is in the way.
+// tenant schema; with it, those of all storefronts that share it, and before it the old
+// place of an open rollback window. See backends.Directory.Upgrade.
 func (s *Service) UpgradeSchema(ctx context.Context, ref string) (PlaceSchema, error) {
 	shop, err := s.Find(ctx, ref)
 	if err != nil {
 		return PlaceSchema{}, err
-	}
-	b, err := s.directory.Backend(ctx, shop.Backend)
-	if err != nil {
-		return PlaceSchema{}, err
-	}
-	open, err := s.directory.Involved(ctx, shop.Backend)
-	if err != nil {
-		return PlaceSchema{}, err
-	}
-	for _, m := range open {
-		if b.Kind() != backends.SharedPostgres && m.From.Storefront != shop.ID {
-			continue
-		}
-		if !slices.Contains(settled, m.Phase) {
-			return PlaceSchema{}, fault.New(fault.Conflict, "place_moving",
-				"Move %s is %s and both of its places must keep their schema: wait for it, or cancel it, then upgrade again.", m.Move, m.Phase)
-		}
-		if m.Phase == "watching" && m.Into.Backend == shop.Backend {
-			if err := s.upgradePlace(ctx, m.From); err != nil {
-				return PlaceSchema{}, fmt.Errorf("the old place, on %s: %w", m.From.Backend, err)
-			}
-		}
 	}
 	if err := s.upgradePlace(ctx, shop.Place()); err != nil {
 		return PlaceSchema{}, err
@@ -186,12 +157,13 @@ func (s *Service) UpgradeSchema(ctx context.Context, ref string) (PlaceSchema, e
 }
 
 func (s *Service) upgradePlace(ctx context.Context, p backends.Place) error {
-	b, err := s.directory.Backend(ctx, p.Backend)
-	if err != nil {
-		return err
-	}
-	err = b.Upgrade(ctx, p)
+	err := s.directory.Upgrade(ctx, p, "")
+	var failed *database.MigrationError
 	switch {
+	case errors.As(err, &failed):
+		return fault.New(fault.Unavailable, "migration_failed", "On %s %s. The place is as it was before that one: remove the cause, then upgrade again.", p.Backend, failed).Because(err)
+	case errors.Is(err, backends.ErrLockBusy):
+		return fault.New(fault.Unavailable, "place_busy", "Transactions on %s kept its tables locked (%s): end them, or upgrade again when they have ended.", p.Backend, err).Because(err)
 	case errors.Is(err, backends.ErrUnreachable):
 		return backends.ErrDown.Because(err)
 	case errors.Is(err, backends.ErrNoPlace):

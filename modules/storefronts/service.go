@@ -68,8 +68,11 @@ func (s *Service) found(ctx context.Context, at backends.Placement) error {
 	if err := b.Create(ctx, at.Place); err != nil {
 		return backends.ErrDown.Because(err)
 	}
-	store, release, err := s.stores.Acquire(ctx, at.Place)
+	store, release, err := s.stores.AcquireFit(ctx, at.Place)
 	if err != nil {
+		if said := new(fault.Error); errors.As(err, &said) {
+			return err
+		}
 		return backends.ErrDown.Because(err)
 	}
 	defer release()

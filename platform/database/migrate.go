@@ -3,32 +3,32 @@ package database
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
 	"time"
 
+	"github.com/lib/pq"
+	"github.com/mattn/go-sqlite3"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 )
 
-// Migrate brings a database to the newest version of a set of migrations. Safe
-// when several processes start at once: on Postgres a lock table lets one work
-// and the others wait; on SQLite, whose writers exclude each other, the one that
-// lost the race sees the winner's version when it looks again.
+// Migrate brings a database to the newest version of a set of migrations, each in
+// a transaction of its own: what fails or is killed halfway leaves those before it.
+// Safe when several processes do it at once: on Postgres a lock that ends with its
+// process lets one work and the others wait (the pool must have two connections); on
+// SQLite, whose writers exclude each other, the one that lost the race sees the
+// winner's version when it looks again. A *MigrationError names what failed.
 func Migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, migrations fs.FS) error {
-	provider, err := newProvider(db, dialect, migrations, dialect == goose.DialectPostgres)
-	if err != nil {
-		return err
+	if dialect == goose.DialectPostgres {
+		return locked(ctx, db, func() error { return MigrateAlone(ctx, db, dialect, migrations) })
 	}
 	const tries = 20
 	for try := 1; ; try++ {
-		_, err = provider.Up(ctx)
-		if err == nil {
-			return nil
-		}
-		if dialect != goose.DialectSQLite3 || try == tries || !lostRace(err) {
-			return fmt.Errorf("migrate the schema: %w", err)
+		err := MigrateAlone(ctx, db, dialect, migrations)
+		if err == nil || try == tries || !lostRace(err) {
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -41,39 +41,70 @@ func Migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, migrations 
 // MigrateAlone is Migrate for a caller who keeps all others out: it leaves nothing
 // locked when the process is killed.
 func MigrateAlone(ctx context.Context, db *sql.DB, dialect goose.Dialect, migrations fs.FS) error {
-	provider, err := newProvider(db, dialect, migrations, false)
+	// The overlay of one engine has numbers of its own, above those of what all
+	// engines share: a later shared migration comes after it.
+	provider, err := goose.NewProvider(dialect, db, migrations, goose.WithDisableGlobalRegistry(true), goose.WithAllowOutofOrder(true))
 	if err != nil {
-		return err
+		return fmt.Errorf("read the migrations: %w", err)
 	}
-	if _, err := provider.Up(ctx); err != nil {
+	_, err = provider.Up(ctx)
+	var partial *goose.PartialError
+	if errors.As(err, &partial) && partial.Failed != nil {
+		return &MigrationError{Version: partial.Failed.Source.Version, cause: partial.Err}
+	}
+	if err != nil {
 		return fmt.Errorf("migrate the schema: %w", err)
 	}
 	return nil
 }
 
-func newProvider(db *sql.DB, dialect goose.Dialect, migrations fs.FS, locking bool) (*goose.Provider, error) {
-	// The overlay of one engine has numbers of its own, above those of what all
-	// engines share: a later shared migration comes after it.
-	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithAllowOutofOrder(true)}
-	if locking {
-		locker, err := lock.NewPostgresTableLocker(lock.WithTableLockTimeout(100*time.Millisecond, 600))
-		if err != nil {
-			return nil, err
-		}
-		options = append(options, goose.WithLocker(locker))
+// MigrationError says which migration failed, and why, in the database's words alone:
+// its text never shows the statement.
+type MigrationError struct {
+	Version int64
+	cause   error
+}
+
+func (e *MigrationError) Error() string {
+	why := "see the server's log"
+	var p *pq.Error
+	var s sqlite3.Error
+	switch {
+	case errors.As(e.cause, &p):
+		why = p.Message
+	case errors.As(e.cause, &s):
+		why = s.Error()
 	}
-	provider, err := goose.NewProvider(dialect, db, migrations, options...)
+	return fmt.Sprintf("migration %d failed and changed nothing: %s", e.Version, why)
+}
+
+func (e *MigrationError) Unwrap() error { return e.cause }
+
+// locked runs fn while no other process migrates the same database. The lock is a
+// transaction's: it ends with the process that holds it, however that ends.
+func locked(ctx context.Context, db *sql.DB, fn func() error) error {
+	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
-		return nil, fmt.Errorf("read the migrations: %w", err)
+		return err
 	}
-	return provider, nil
+	defer func() { _ = tx.Rollback() }()
+	_, err = tx.ExecContext(ctx, `SET LOCAL idle_in_transaction_session_timeout = 0`)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, `SET LOCAL lock_timeout = 0`)
+	}
+	if err == nil {
+		_, err = tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('smartseller schema', 0))`)
+	}
+	if err != nil {
+		return fmt.Errorf("lock out others who migrate: %w", err)
+	}
+	return fn()
 }
 
 // lostRace says that another process made the same change at the same time.
 func lostRace(err error) bool {
-	text := err.Error()
 	for _, sign := range []string{"already exists", "database is locked", "UNIQUE constraint failed: goose_db_version"} {
-		if strings.Contains(text, sign) {
+		if strings.Contains(err.Error(), sign) {
 			return true
 		}
 	}

@@ -20,9 +20,15 @@ type Schema struct {
 	Unknown int   // migrations that this program does not have: a newer one made them
 }
 
+// Queryer is what a schema is read through: a pool or a transaction.
+type Queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
 // ReadSchema looks and changes nothing.
-func ReadSchema(ctx context.Context, db *sql.DB, dialect goose.Dialect, migrations fs.FS) (Schema, error) {
-	provider, err := newProvider(db, dialect, migrations, false)
+func ReadSchema(ctx context.Context, db Queryer, dialect goose.Dialect, migrations fs.FS) (Schema, error) {
+	files, err := fs.Glob(migrations, "*.sql")
 	if err != nil {
 		return Schema{}, err
 	}
@@ -31,21 +37,25 @@ func ReadSchema(ctx context.Context, db *sql.DB, dialect goose.Dialect, migratio
 		return Schema{}, fmt.Errorf("read the schema version: %w", err)
 	}
 	var s Schema
-	for _, known := range provider.ListSources() {
-		s.Newest = known.Version
-		if !applied[known.Version] {
+	for _, file := range files { // in the order of their names, which begin with their numbers
+		version, err := goose.NumericComponent(file)
+		if err != nil {
+			return Schema{}, err
+		}
+		s.Newest = version
+		if !applied[version] {
 			s.Pending++
 		} else if s.Pending == 0 {
-			s.Version = known.Version
+			s.Version = version
 		}
-		delete(applied, known.Version)
+		delete(applied, version)
 	}
 	s.Unknown = len(applied)
 	return s, nil
 }
 
 // appliedMigrations reads goose's table, which goose itself would make if it is absent.
-func appliedMigrations(ctx context.Context, db *sql.DB, dialect goose.Dialect) (applied map[int64]bool, err error) {
+func appliedMigrations(ctx context.Context, db Queryer, dialect goose.Dialect) (applied map[int64]bool, err error) {
 	exists := `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'goose_db_version'`
 	if dialect == goose.DialectPostgres {
 		exists = `SELECT count(*) FROM pg_class WHERE oid = to_regclass('goose_db_version')`

@@ -1,0 +1,164 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/lib/pq"
+	"github.com/pressly/goose/v3"
+
+	"smartseller/backends"
+	"smartseller/migrations"
+	"smartseller/platform/database"
+)
+
+// A migration that waits for a table's lock holds up all who come after it: it waits a
+// moment, lets them pass, and tries again.
+const (
+	schemaLockWait  = 500 * time.Millisecond
+	schemaLockTries = 40
+	schemaLockPause = 250 * time.Millisecond // at most
+)
+
+// Migrate brings the tenant schema of the owner's database up to date and grants the
+// application's role what it needs and no more. Safe when several instances do it at
+// once, and while others read and write.
+func Migrate(ctx context.Context, ownerDSN, role string, catalog *backends.Catalog) error {
+	owner, err := openImpatient(ownerDSN)
+	if err != nil {
+		return err
+	}
+	return errors.Join(migrate(ctx, owner, role, catalog), owner.Close())
+}
+
+// openImpatient opens a pool whose statements wait for locks no longer than
+// schemaLockWait.
+func openImpatient(dsn string) (*sql.DB, error) {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return nil, errors.New("the owner's DSN is not a URL")
+	}
+	q := u.Query()
+	q.Set("lock_timeout", fmt.Sprint(schemaLockWait.Milliseconds()))
+	u.RawQuery = q.Encode()
+	return Open(u.String())
+}
+
+func migrate(ctx context.Context, owner *sql.DB, role string, catalog *backends.Catalog) error {
+	files, err := migrations.Tenant(migrations.Postgres)
+	if err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		err := database.Migrate(ctx, owner, goose.DialectPostgres, files)
+		if err == nil {
+			err = guardAll(ctx, owner, role, catalog)
+		}
+		if !lockTimeout(err) {
+			return classifyMigration(err)
+		}
+		if try == schemaLockTries {
+			return fmt.Errorf("%w: %s", backends.ErrLockBusy, strings.Join(longTransactions(ctx, owner), "; "))
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(rand.N(schemaLockPause)):
+		}
+	}
+}
+
+func lockTimeout(err error) bool {
+	var p *pq.Error
+	return errors.As(err, &p) && p.Code == "55P03"
+}
+
+// classifyMigration keeps the migration's name in front.
+func classifyMigration(err error) error {
+	var failed *database.MigrationError
+	if errors.As(err, &failed) && !errors.Is(classify(failed.Unwrap()), backends.ErrUnreachable) {
+		return err
+	}
+	return classify(err)
+}
+
+// longTransactions describes whoever may hold the locks that a migration did not get.
+func longTransactions(ctx context.Context, owner *sql.DB) (out []string) {
+	rows, err := owner.QueryContext(ctx, `SELECT pid, state, extract(epoch FROM clock_timestamp() - xact_start)::bigint
+		FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+		AND xact_start < clock_timestamp() - interval '1 second' ORDER BY xact_start LIMIT 3`)
+	if err != nil {
+		return []string{"who holds the tables cannot be told"}
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var pid, age int64
+		var state sql.NullString
+		if rows.Scan(&pid, &state, &age) == nil {
+			out = append(out, fmt.Sprintf("database process %d, %s, %d s in its transaction", pid, state.String, age))
+		}
+	}
+	if rows.Err() != nil || len(out) == 0 {
+		out = append(out, "many short transactions held the tables in turn")
+	}
+	return out
+}
+
+// guardAll puts every table under row-level security and grants the application's role
+// what it needs. Its errors are the driver's.
+func guardAll(ctx context.Context, owner *sql.DB, role string, catalog *backends.Catalog) error {
+	tx, err := owner.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	// Two instances that grant at once would meet "tuple concurrently updated".
+	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('smartseller grants', 0))`); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, migrations.Guard); err != nil {
+		return fmt.Errorf("guard the tables: %w", err)
+	}
+	for _, t := range catalog.Tables() {
+		if _, err := tx.ExecContext(ctx, "GRANT "+grants(t)+" ON "+pq.QuoteIdentifier(t.Name)+" TO "+pq.QuoteIdentifier(role)); err != nil {
+			return fmt.Errorf("grant on %s: %w", t.Name, err)
+		}
+	}
+	return tx.Commit()
+}
+
+// grants: the application reads the fence and adds captured keys; what else is
+// local belongs to the mover.
+func grants(t *backends.Table) string {
+	switch {
+	case t == backends.FenceTable:
+		return "SELECT"
+	case t == backends.CapturedTable: // RETURNING and policies read what is inserted
+		return "SELECT, INSERT"
+	case t.Class == backends.Local:
+		return "REFERENCES"
+	default:
+		return "SELECT, INSERT, UPDATE, DELETE"
+	}
+}
+
+// Schema says how the tenant schema stands to this program's migrations.
+func Schema(ctx context.Context, owner database.Queryer) (database.Schema, error) {
+	files, err := migrations.Tenant(migrations.Postgres)
+	if err != nil {
+		return database.Schema{}, err
+	}
+	schema, err := database.ReadSchema(ctx, owner, goose.DialectPostgres, files)
+	return schema, classify(err)
+}
+
+// Schema implements sqlstore.Dialect.
+func (d *Dialect) Schema(ctx context.Context, through database.Queryer) (database.Schema, error) {
+	return Schema(ctx, through)
+}

@@ -1,0 +1,60 @@
+package sharedpostgres_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/backends/storetest"
+	"smartseller/migrations"
+	"smartseller/platform/database"
+	"smartseller/platform/ids"
+)
+
+// TestUpgradeWaitsForNobodysTurn: a transaction that holds a table keeps an upgrade
+// waiting, but whoever comes after gets by, and opening the place upgrades nothing.
+func TestUpgradeWaitsForNobodysTurn(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	cfg := config(t, false)
+	admin := open(t, cfg.AdminDSN)
+	files, err := migrations.Tenant(migrations.Postgres)
+	require.NoError(t, err)
+	require.NoError(t, database.Migrate(ctx, admin, goose.DialectPostgres, storetest.Older(t, files)))
+	b := openBackend(t, storetest.Catalog(t), cfg)
+	p := backends.Place{Backend: "shared", Storefront: backends.StorefrontID(ids.New()), Epoch: 1}
+	s, err := b.Open(ctx, p)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	schema, err := b.Schema(ctx, p)
+	require.NoError(t, err)
+	require.Equal(t, 1, schema.Pending)
+
+	holder, err := admin.BeginTx(ctx, nil)
+	require.NoError(t, err)
+	_, err = holder.ExecContext(ctx, `LOCK TABLE customers IN ACCESS SHARE MODE`)
+	require.NoError(t, err)
+	upgraded := make(chan error, 1)
+	go func() { upgraded <- b.Upgrade(ctx, p) }()
+	require.Eventually(t, func() bool {
+		var waiting int
+		require.NoError(t, admin.QueryRowContext(ctx, `SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'customers'::regclass`).Scan(&waiting))
+		return waiting > 0
+	}, time.Minute, time.Millisecond)
+	var n int
+	require.NoError(t, admin.QueryRowContext(ctx, `SELECT count(*) FROM customers`).Scan(&n), "it comes after the upgrade, and before the holder ends")
+	require.Empty(t, upgraded)
+	require.NoError(t, holder.Rollback())
+	require.NoError(t, <-upgraded)
+	schema, err = b.Schema(ctx, p)
+	require.NoError(t, err)
+	require.Zero(t, schema.Pending)
+	s, err = b.Open(ctx, p)
+	require.NoError(t, err)
+	require.NoError(t, s.Found(ctx, 1))
+	require.NoError(t, s.Close())
+}

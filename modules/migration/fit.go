@@ -1,0 +1,29 @@
+package migration
+
+import (
+	"context"
+
+	"smartseller/backends"
+)
+
+// fit sees that a place has this program's schema, which the move reads and writes by.
+// Before the commit point the places were made equal by the schema that they had: a
+// move that an older program began ends, and can be started again. After it the place
+// is upgraded. What a newer program has upgraded is left to that one: this one
+// would drop what it does not know.
+func (x *run) fit(ctx context.Context, s backends.Store) error {
+	schema, err := s.Schema(ctx)
+	if err != nil {
+		return err
+	}
+	before := x.m.Cut != Committed && (x.m.Phase == Copying || x.m.Phase == CatchingUp || x.m.Phase == Verifying || x.m.Phase == CuttingOver)
+	switch {
+	case schema.Unknown > 0 && (before || x.m.Phase == Preparing):
+		return &mismatchError{"the place on " + s.Place().Backend + " was upgraded by a newer program than this one; nothing was cut over: start the move again when every server is that new"}
+	case schema.Unknown > 0:
+		return errLost
+	case schema.Pending > 0 && before:
+		return &mismatchError{"an older program began the move, and the place on " + s.Place().Backend + " must be upgraded before this one can go on; nothing was cut over: start the move again"}
+	}
+	return x.stores.Fit(ctx, s.Place(), x.m.ID)
+}

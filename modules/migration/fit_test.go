@@ -1,0 +1,99 @@
+package migration
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/platform/database"
+)
+
+// execute runs a statement in a storefront's file on backend one.
+func (w *world) execute(t *testing.T, id backends.StorefrontID, text string) {
+	t.Helper()
+	ctx := context.Background()
+	db, err := database.OpenSQLite(ctx, filepath.Join(w.folder, "one", string(id), "1.db"), database.SQLiteOptions{})
+	require.NoError(t, err)
+	_, err = db.Writer.ExecContext(ctx, text)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+}
+
+const (
+	forgetNewest = `DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)`
+	addNewer     = `INSERT INTO goose_db_version (version_id, is_applied) VALUES (90, 1)`
+)
+
+// TestMoveMeetsAnotherSchema: whoever takes over a move that another version of the
+// program began, and whose places are not as it knows them, ends it before the commit
+// point and lets the storefront serve on.
+func TestMoveMeetsAnotherSchema(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ change, mend, cause string }{
+		"an older program began it": {forgetNewest, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (4, 1)`, "must be upgraded before this one can go on"},
+		"a newer program was there": {addNewer, `DELETE FROM goose_db_version WHERE version_id = 90`, "upgraded by a newer program"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := context.Background()
+			w := newWorld(t)
+			i := w.instance(t, nil)
+			storefront := i.storefront(t, 3)
+			i.runner.Stop()
+			two, err := i.directory.Backend(ctx, "two")
+			require.NoError(t, err)
+			require.NoError(t, two.Ping(ctx))
+			m, err := i.service.Start(ctx, Request{Storefront: storefront, Target: "two"})
+			require.NoError(t, err)
+			first := claimed(t, i, m.ID)
+			require.NoError(t, first.enter(ctx, Preparing))
+			require.NoError(t, first.step(ctx))
+			require.Equal(t, Copying, first.m.Phase)
+
+			w.execute(t, storefront, c.change)
+			next := claimed(t, i, m.ID)
+			err = next.step(ctx)
+			require.ErrorContains(t, err, c.cause)
+			require.True(t, next.hopeless(err, time.Now()))
+			require.NoError(t, next.fail(ctx, err))
+			require.Equal(t, Cancelling, next.m.Phase)
+			w.execute(t, storefront, c.mend) // what an upgrade, or a newer program, would do
+			require.NoError(t, next.step(ctx))
+			require.Equal(t, Failed, next.m.Phase)
+			require.Contains(t, next.m.Cause, c.cause)
+			i.requireAt(t, storefront, "one", 1)
+			i.runner.Start()
+			m, err = i.service.Start(ctx, Request{Storefront: storefront, Target: "two"})
+			require.NoError(t, err)
+			i.waitFor(t, m.ID, Watching)
+		})
+	}
+}
+
+// TestNewerPlaceIsLeftToANewerProgram: this one would undo a move without what it does
+// not know.
+func TestNewerPlaceIsLeftToANewerProgram(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t)
+	i := w.instance(t, nil)
+	storefront := i.storefront(t, 3)
+	i.runner.Stop()
+	two, err := i.directory.Backend(ctx, "two")
+	require.NoError(t, err)
+	require.NoError(t, two.Ping(ctx))
+	m, err := i.service.Start(ctx, Request{Storefront: storefront, Target: "two"})
+	require.NoError(t, err)
+	x := claimed(t, i, m.ID)
+	require.NoError(t, x.enter(ctx, Preparing))
+	require.NoError(t, x.enter(ctx, Cancelling))
+	w.execute(t, storefront, addNewer)
+	require.ErrorIs(t, x.step(ctx), errLost)
+	w.execute(t, storefront, `DELETE FROM goose_db_version WHERE version_id = 90`)
+	require.NoError(t, x.step(ctx))
+	require.Equal(t, Cancelled, x.m.Phase)
+}
