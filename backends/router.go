@@ -106,22 +106,21 @@ func (r *Router) Placement(ctx context.Context, storefront StorefrontID) (Placem
 	return r.refresh(ctx, storefront)
 }
 
-// Invalidate makes the next request look the placement up.
-func (r *Router) Invalidate(storefront StorefrontID) {
-	r.mu.Lock()
-	delete(r.cached, storefront)
-	r.mu.Unlock()
-}
-
 func (r *Router) refresh(ctx context.Context, storefront StorefrontID) (Placement, error) {
 	p, err := r.directory.Placement(ctx, storefront)
 	if err != nil {
 		return Placement{}, err
 	}
+	return r.Learn(storefront, p), nil
+}
+
+// Learn says where a storefront is, to whoever has that from the control database, and
+// returns what is believed now.
+func (r *Router) Learn(storefront StorefrontID, p Placement) Placement {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if old, ok := r.cached[storefront]; ok && old.Epoch > p.Epoch {
-		return old, nil // another request has seen a newer one
+		return old // another request has seen a newer one
 	}
 	if len(r.cached) >= r.options.MaxCached {
 		for victim := range r.cached { // any: an entry costs one look-up to bring back
@@ -130,19 +129,13 @@ func (r *Router) refresh(ctx context.Context, storefront StorefrontID) (Placemen
 		}
 	}
 	r.cached[storefront] = p
-	return p, nil
+	return p
 }
 
 // enter tries the believed place and, while a fence refuses, waits and looks
 // again until the budget is spent. What fn itself returns ends it at once.
 func (r *Router) enter(ctx context.Context, storefront StorefrontID, try func(Store, int64) error) error {
-	tried, err := r.attempt(ctx, storefront, try)
-	if errors.Is(err, ErrUnreachable) {
-		// Another instance may have moved the storefront and erased the place.
-		if now, lookup := r.refresh(ctx, storefront); lookup == nil && now != tried {
-			tried, err = r.attempt(ctx, storefront, try)
-		}
-	}
+	tried, err := r.visit(ctx, storefront, try)
 	if !follow(err) {
 		return surface(err)
 	}
@@ -175,10 +168,22 @@ func (r *Router) enter(ctx context.Context, storefront StorefrontID, try func(St
 				return err
 			}
 		}
-		if tried, err = r.attempt(ctx, storefront, try); !follow(err) {
+		if tried, err = r.visit(ctx, storefront, try); !follow(err) {
 			return surface(err)
 		}
 	}
+}
+
+// visit is an attempt, and another one if that finds a place out of reach that the
+// storefront has left: somebody may have moved it and erased the place.
+func (r *Router) visit(ctx context.Context, storefront StorefrontID, try func(Store, int64) error) (Placement, error) {
+	tried, err := r.attempt(ctx, storefront, try)
+	if errors.Is(err, ErrUnreachable) {
+		if now, lookup := r.refresh(ctx, storefront); lookup == nil && now != tried {
+			return r.attempt(ctx, storefront, try)
+		}
+	}
+	return tried, err
 }
 
 // attempt tries the place that the router believes in, and says which.

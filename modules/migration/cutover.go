@@ -301,7 +301,8 @@ func (x *run) openNew(ctx context.Context, c crossing) error {
 	if err != nil {
 		return err
 	}
-	x.router.Invalidate(x.m.Storefront)
+	// Not merely forgotten: the control database may be away meanwhile.
+	x.router.Learn(x.m.Storefront, backends.Placement{Place: c.toPlace, Epoch: c.epoch + 1})
 	return x.hook(ctx, "K15")
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -23,7 +24,12 @@ import (
 	"smartseller/platform/pgserver/pgtest"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) {
+	if file := os.Getenv(holderVariable); file != "" {
+		holdFile(file)
+	}
+	pgtest.Main(m)
+}
 
 var (
 	counters = &backends.Table{Name: "counters", Columns: []backends.Column{backends.T("id"), backends.I("value")}}
@@ -51,6 +57,7 @@ type world struct {
 	// Of the instances that are made next: the way to the backends, and what is put
 	// around their stores.
 	reach func(backends.Config) backends.Config
+	ear   *ear // hears what they warn of
 	wrap  func(backends.Store) backends.Store
 	clock func() time.Time // that windows go by
 	audit time.Duration    // how often both places are compared in the rollback window
@@ -132,7 +139,7 @@ func (w *world) instance(t *testing.T, hook func(context.Context, string) error,
 	i.router = backends.NewRouter(i.directory, i.stores, backends.RouterOptions{ParkBudget: 10 * time.Second})
 	i.runner = NewRunner(RunnerOptions{
 		DB: i.db, Directory: i.directory, Stores: i.stores, Router: i.router, Keys: w.keys, Gates: gates,
-		Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Lease: time.Second, Clock: w.clock, AuditEvery: w.audit, Hook: hook,
+		Log: slog.New(w.listen(slog.NewTextHandler(t.Output(), nil))), Lease: time.Second, Clock: w.clock, AuditEvery: w.audit, Hook: hook,
 	})
 	i.service = NewService(i.db, i.directory, i.stores, i.runner)
 	i.runner.Start()
