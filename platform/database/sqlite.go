@@ -84,6 +84,7 @@ func sqliteDSN(path string, o SQLiteOptions, params url.Values) string {
 	params.Set("mode", mode)
 	params.Set("_synchronous", "FULL")
 	params.Set("_foreign_keys", "0")
+	params.Set("_mutex", "no") // database/sql uses a connection from one goroutine at a time
 	params.Set("_busy_timeout", strconv.FormatInt(max(0, busy.Milliseconds()), 10))
 	params.Set("_stmt_cache_size", strconv.Itoa(orDefault(o.Statements, 128)))
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + params.Encode()
