@@ -6,8 +6,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"smartseller/platform/pgserver/pgtest"
 )
 
 // plan is what `plan show --json` prints first.
@@ -64,6 +67,43 @@ func TestAPlanOutlivesRestarts(t *testing.T) {
 	require.Contains(t, p.must(t, "plan", "list"), "3 done")
 	require.Contains(t, p.must(t, "plan", "simulate", "toys=files-1"), "from 3 moves")
 	require.Contains(t, p.must(t, "plan", "propose", "--policy", "policy.yaml"), "0 moves proposed")
+}
+
+// TestAnotherInstanceCarriesThePlanOn when the one that works dies, over one control
+// database; the dead one comes back and does no harm.
+func TestAnotherInstanceCarriesThePlanOn(t *testing.T) {
+	t.Parallel()
+	settings := []string{"SMARTSELLER_MOVE_LEASE=2s", "SMARTSELLER_CONTROL=" + pgtest.Database(t)}
+	first := install(t, settings...)
+	second := prepare(t, settings...)
+	second.folder = first.folder
+	second.serve(t)
+	moves := []string{"demo=files-2"}
+	for _, slug := range []string{"toys", "books", "tools"} {
+		first.must(t, "storefront", "create", slug, "files-1")
+		moves = append(moves, slug+"=files-2")
+	}
+	args := append([]string{"plan", "create", "--automatic", "--at-once", "--per-backend", "2", "--window", "1"}, moves...)
+	first.arm(t, "K7")
+	second.arm(t, "K7")
+	id := strings.Fields(first.must(t, args...))[0]
+	dead, alive := first, second
+	select {
+	case <-first.ended:
+	case <-second.ended:
+		dead, alive = second, first
+	case <-time.After(patience):
+		require.Fail(t, "nobody got there")
+	}
+	alive.arm(t, "")
+	dead.arm(t, "")
+	require.False(t, alive.dead(), "it was disarmed in time")
+	alive.untilPlan(t, id, func(one plan) bool { return one.Moves["done"]+one.Moves["moved"] > 0 })
+	dead.serve(t)
+	alive.untilPlan(t, id, func(one plan) bool { return one.State == "completed" })
+	require.Equal(t, map[string]int{"done": 4}, dead.planOf(t, id).Moves)
+	require.Equal(t, 4, strings.Count(alive.must(t, "storefront", "list"), "files-2 (epoch 2)"))
+	require.Equal(t, 4, strings.Count(alive.must(t, "move", "list"), "completed"))
 }
 
 func TestPlanErrors(t *testing.T) {

@@ -236,7 +236,7 @@ func (e *evaluation) rebalance(fleet []*Shop, placed map[backends.StorefrontID]b
 			if share, measure = e.fill(full, nil); share <= e.LowWater() {
 				break
 			}
-			e.relieve(s, fmt.Sprintf("%s carries %.0f %% of its %s, more than %.0f %%", full, 100*share, measure, 100*e.LowWater()))
+			e.relieve(s, fmt.Sprintf("%s carries %.0f %% of its %s and is relieved down to %.0f %%", full, 100*share, measure, 100*e.LowWater()))
 		}
 		if share, measure = e.fill(full, nil); share > e.Above {
 			e.verdict.Unplaced = append(e.verdict.Unplaced, Unplaced{

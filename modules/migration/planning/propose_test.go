@@ -85,7 +85,7 @@ func TestAFullBackendIsRelievedDownToTheLowWaterMark(t *testing.T) {
 	}
 	v := planning.Evaluate(fleet(0), vocabulary.Backends, p, noon)
 	require.Equal(t, []string{"a -> shared-2 (rebalance)"}, proposed(v), "51 of 100 are under 60 %")
-	require.Equal(t, "shared-1 carries 81 % of its customers, more than 60 %", v.Proposals[0].Reason)
+	require.Equal(t, "shared-1 carries 81 % of its customers and is relieved down to 60 %", v.Proposals[0].Reason)
 	v = planning.Evaluate(fleet(40), vocabulary.Backends, p, noon)
 	require.Equal(t, []string{"c -> shared-2 (rebalance)"}, proposed(v), "what comes stays under 60 % as well")
 	require.Empty(t, v.Unplaced)
