@@ -53,8 +53,8 @@ func yamlError(err error) error {
 	return policyError(1, "", "is not well-formed YAML")
 }
 
-// keys hands each value of a mapping to the reader of its key; "*" reads those of any
-// other key. where is the mapping's own key.
+// keys hands each value of a mapping to the reader of its key, and refuses keys that have
+// none. where is the mapping's own key.
 func keys(n *yaml.Node, where string, readers map[string]func(*yaml.Node) error) error {
 	if n.Kind != yaml.MappingNode {
 		return policyError(n.Line, where, "must hold keys and values")
