@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"smartseller/backends"
 	"smartseller/platform/pgserver"
 	"smartseller/platform/pgserver/badwire"
 )
@@ -26,6 +28,8 @@ type outage struct {
 	serves bool
 	asked  Intent // of a move that is watching, so that it gets to the point
 	ends   Phase  // of the move, when the outage is over
+	cause  string // of a move that failed; "": that something cannot be reached
+	rows   int    // of the storefront; 0: 600
 }
 
 // victim is one of the three servers that a move needs.
@@ -121,7 +125,7 @@ func (v victim) run(t *testing.T, seen *faultTable) {
 	} {
 		for _, o := range f.outages {
 			t.Run(f.name+" at "+o.point, func(t *testing.T) {
-				row := v.suffer(t, w, i, at, o, f.begin, f.end)
+				row := v.suffer(t, w, i, at, o, func(backends.StorefrontID) { f.begin() }, f.end)
 				row.fault = v.name + "'s server " + f.name
 				seen.add(row)
 			})
@@ -130,8 +134,8 @@ func (v victim) run(t *testing.T, seen *faultTable) {
 }
 
 // suffer makes one move with an outage on its way.
-func (v victim) suffer(t *testing.T, w *world, i *instance, at *stage, o outage, begin, end func()) faultRow {
-	id := i.storefrontOn(t, v.from, 600)
+func (v victim) suffer(t *testing.T, w *world, i *instance, at *stage, o outage, begin func(backends.StorefrontID), end func()) faultRow {
+	id := i.storefrontOn(t, v.from, cmp.Or(o.rows, 600))
 	s := scene{startLoad(id, i.router), t}
 	s.tolerant = !o.serves && v.name != "control database"
 	if o.asked == NoIntent {
@@ -150,7 +154,7 @@ func (v victim) suffer(t *testing.T, w *world, i *instance, at *stage, o outage,
 	}
 	noticed := w.ear.next(of)
 	began := time.Now()
-	begin()
+	begin(id)
 	close(at.goOn)
 	<-noticed
 	row := faultRow{point: o.point, meanwhile: "waits"}
@@ -165,7 +169,7 @@ func (v victim) suffer(t *testing.T, w *world, i *instance, at *stage, o outage,
 	m = i.waitFor(t, m.ID, o.ends)
 	row.ended, row.cause = m.Phase, m.Cause
 	if m.Phase == Failed {
-		require.Contains(t, m.Cause, "cannot be reached")
+		require.Contains(t, m.Cause, cmp.Or(o.cause, "cannot be reached"))
 		require.NotEmpty(t, m.Advice)
 	}
 	s.outweigh()

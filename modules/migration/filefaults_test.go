@@ -1,10 +1,17 @@
 package migration
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
 	"smartseller/platform/database"
 )
 
@@ -23,4 +30,62 @@ func holdFile(path string) {
 	_, _ = os.Stdout.WriteString("held\n")
 	_, _ = io.ReadAll(os.Stdin)
 	os.Exit(0)
+}
+
+// holder starts such a process and waits until it has the lock.
+func holder(t *testing.T, path string) (letGo func()) {
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), holderVariable+"="+path)
+	in, err := c.StdinPipe()
+	require.NoError(t, err)
+	out, err := c.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, c.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "held\n", line)
+	return func() {
+		require.NoError(t, in.Close())
+		require.NoError(t, c.Wait())
+	}
+}
+
+func (w *world) file(backend string, id backends.StorefrontID, epoch string) string {
+	return filepath.Join(w.folder, backend, string(id), epoch+".db")
+}
+
+// TestFilesGoBad: the file of a place is locked by another process until the mover has
+// noticed, or is gone for good.
+func TestFilesGoBad(t *testing.T) {
+	t.Parallel()
+	var seen faultTable
+	t.Cleanup(func() { t.Log(seen.String()) })
+	for name, f := range map[string]struct {
+		outage
+		begin func(t *testing.T, w *world, id backends.StorefrontID) (end func())
+	}{
+		"source's file locked by a process": {outage{point: "K3", ends: Watching}, func(t *testing.T, w *world, id backends.StorefrontID) func() {
+			return holder(t, w.file("one", id, "1"))
+		}},
+		"target's file locked by a process": {outage{point: "K4", ends: Watching, serves: true}, func(t *testing.T, w *world, id backends.StorefrontID) func() {
+			return holder(t, w.file("two", id, "2"))
+		}},
+		"target's file removed": {outage{point: "K4", ends: Failed, serves: true, cause: "the place does not exist"}, func(t *testing.T, w *world, id backends.StorefrontID) func() {
+			require.NoError(t, os.Remove(w.file("two", id, "2")))
+			return func() {}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.ear = &ear{}
+			at := &stage{}
+			i := w.instance(t, at.hook)
+			var end func()
+			row := victim{name: name, from: "one", to: "two"}.suffer(t, w, i, at, f.outage,
+				func(id backends.StorefrontID) { end = f.begin(t, w, id) }, func() { end() })
+			row.fault = name
+			seen.add(row)
+		})
+	}
 }

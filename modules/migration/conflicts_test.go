@@ -1,0 +1,63 @@
+package migration
+
+import (
+	"database/sql"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestWriterIdlesAtTheSeal: a writer that is idle in its transaction for ten seconds when
+// its storefront is to be sealed ends it in peace, and nobody else waits for that.
+func TestWriterIdlesAtTheSeal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).ownDatabase(t)
+	i := w.instance(t, nil)
+	s := scene{startLoad(i.storefrontOn(t, "own", 50), i.router), t}
+	m := s.ready(i, "two")
+	letGo := i.lingering(t, s.storefront)
+	ask(t, i, m.ID, WantCutover)
+	<-time.After(10 * time.Second)
+	letGo()
+	i.waitFor(t, m.ID, Watching)
+	s.check(t, i.router)
+	require.Less(t, s.longest, 5*time.Second, "others waited for the writer")
+	t.Log("longest request:", s.longest)
+}
+
+// TestSerializationFailures: every fifth statement that changes a cell at the database
+// meets a conflict with somebody else, the mover's as well, from and to it.
+func TestSerializationFailures(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).ownDatabase(t)
+	i := w.instance(t, nil)
+	s := scene{startLoad(i.storefrontOn(t, "own", 600), i.router), t}
+	db, err := sql.Open("postgres", w.own.admin)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	for _, text := range []string{
+		`CREATE SEQUENCE conflicts`,
+		`GRANT USAGE ON SEQUENCE conflicts TO PUBLIC`,
+		`CREATE FUNCTION conflict() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF random() < 0.2 THEN
+				PERFORM nextval('conflicts');
+				RAISE EXCEPTION 'somebody else was faster' USING ERRCODE = '40001';
+			END IF;
+			RETURN NULL;
+		END $$`,
+		`CREATE TRIGGER conflict BEFORE INSERT OR UPDATE OR DELETE ON counters FOR EACH STATEMENT EXECUTE FUNCTION conflict()`,
+	} {
+		_, err := db.Exec(text)
+		require.NoError(t, err)
+	}
+	m := startTo(t, i, s.storefront, "two", Options{})
+	i.waitFor(t, m.ID, Watching)
+	s.writes()
+	ask(t, i, m.ID, WantRollback) // over what was applied to the database meanwhile
+	i.waitFor(t, m.ID, RolledBack)
+	s.check(t, i.router)
+	var met int
+	require.NoError(t, db.QueryRow(`SELECT last_value FROM conflicts`).Scan(&met))
+	require.Greater(t, met, 5)
+}
