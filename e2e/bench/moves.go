@@ -92,6 +92,23 @@ func (m shown) phases() string {
 	return strings.Join(out, ", ")
 }
 
+const mostMemory = 256 // MiB
+
+// peakMemory is the most that the program has taken since it began, in MiB.
+func (w *world) peakMemory() (float64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.process.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	for _, line := range strings.Split(string(status), "\n") {
+		var kib float64
+		if _, err := fmt.Sscanf(line, "VmHWM: %f kB", &kib); err == nil {
+			return kib / 1024, nil
+		}
+	}
+	return 0, errors.New("the system does not say how much memory a process took")
+}
+
 // measureMoves moves the reference storefront around all kinds of backend, each hop
 // beside its peer.
 func measureMoves(ctx context.Context, w *world, r *report) error {
@@ -136,6 +153,14 @@ func measureMoves(ctx context.Context, w *world, r *report) error {
 	}
 	r.seconds("shared -> sqlite", toFile, "prepared inserts into SQLite", load, 1.5)
 	fromFile, _, err := w.move(ctx, "reference", "shared")
+	if err != nil {
+		return err
+	}
 	r.seconds("sqlite -> shared", fromFile, "prepared inserts into SQLite", load, 1.5)
-	return errors.Join(err, p.close(ctx))
+	peak, err := w.peakMemory()
+	if err != nil {
+		return err
+	}
+	r.add(figure{Name: "memory of the program, at its peak", Ours: peak, Peer: mostMemory, Unit: "MiB", Target: 1, PeerIs: "what it may take at any size"})
+	return p.close(ctx)
 }
