@@ -202,6 +202,9 @@ type Reader interface {
 	Scan(t *Table, after, through string, limit int) (rows []Row, more bool, err error)
 	// Orphan is the id of a row of t whose reference leads to no row; "" when all hold.
 	Orphan(t *Table, ref Reference) (string, error)
+	// Stranger is the id of a row of t that belongs to another storefront, in a place
+	// that belongs to this one alone; "" when there is none, and where places are shared.
+	Stranger(t *Table) (string, error)
 	// LastKey is the greatest id, "" when the table has no row.
 	LastKey(t *Table) (string, error)
 	// Count counts rows on the server.

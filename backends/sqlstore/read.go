@@ -125,6 +125,18 @@ func (m *mover) Orphan(t *backends.Table, ref backends.Reference) (string, error
 	return id, m.failed(err)
 }
 
+// Stranger implements backends.Reader. Below and above the storefront's id is where
+// the key's index leads at once.
+func (m *mover) Stranger(t *backends.Table) (string, error) {
+	if len(m.store.pools) == 0 { // places share the database
+		return "", nil
+	}
+	var id string
+	_, err := m.one(`SELECT COALESCE((SELECT id FROM `+t.Name+` WHERE storefront_id < $1 LIMIT 1),
+		(SELECT id FROM `+t.Name+` WHERE storefront_id > $1 LIMIT 1), '')`, nil, &id)
+	return id, m.failed(err)
+}
+
 // LastKey implements backends.Reader.
 func (m *mover) LastKey(t *backends.Table) (string, error) {
 	var key string

@@ -189,7 +189,17 @@ func (d *auditor) found(format string, args ...any) {
 
 // end writes the result into the move's story, and raises the alarm if there is reason.
 func (d *auditor) end(ctx context.Context) error {
-	x, done := d.x, d.a
+	x := d.x
+	for _, s := range []backends.Store{x.target, x.source} {
+		table, id, err := x.stranger(ctx, s)
+		if err != nil {
+			return err
+		}
+		if id != "" {
+			d.found("%s %s on %s belongs to another storefront", table, id, s.Place().Backend)
+		}
+	}
+	done := d.a
 	d.a = Audit{}
 	done.Took = time.Since(d.began).Microseconds()
 	result := "equal"

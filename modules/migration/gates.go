@@ -48,10 +48,38 @@ func (x *run) orphan(ctx context.Context, t *backends.Table, ref backends.Refere
 	}
 }
 
+// checkStrangers asks a target that belongs to the storefront alone for rows of another one.
+func (x *run) checkStrangers(ctx context.Context, to backends.Store) error {
+	table, id, err := x.stranger(ctx, to)
+	if err == nil && id != "" {
+		err = x.refuse(strangersGate, fmt.Sprintf("%s %s at the target belongs to another storefront", table, id), "look who writes there beside this move")
+	}
+	if err == nil {
+		x.gate(strangersGate, "none")
+	}
+	return err
+}
+
+// stranger is a row of another storefront in a place that belongs to one alone; "": there is none.
+func (x *run) stranger(ctx context.Context, s backends.Store) (table, id string, err error) {
+	err = s.Read(ctx, func(r backends.Reader) error {
+		for _, t := range x.directory.Catalog().Moving() {
+			found, err := r.Stranger(t)
+			if err != nil || found != "" {
+				table, id = t.Name, found
+				return err
+			}
+		}
+		return nil
+	})
+	return table, id, err
+}
+
 // The names of gates that stand in the report and are spoken of in several places.
 const (
 	verificationGate = "verification"
 	referencesGate   = "references"
+	strangersGate    = "rows of other storefronts"
 )
 
 // gateError is a gate that failed: what it found, and what to do.

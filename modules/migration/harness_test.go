@@ -60,7 +60,9 @@ type world struct {
 	ear   *ear // hears what they warn of
 	wrap  func(backends.Store) backends.Store
 	clock func() time.Time // that windows go by
-	audit time.Duration    // how often both places are compared in the rollback window
+	// tables are what moves, if it is not what the other tests need.
+	tables []*backends.Table
+	audit  time.Duration // how often both places are compared in the rollback window
 }
 
 // instance is one process of the platform, as far as moves need one.
@@ -122,7 +124,11 @@ func (w *world) configs() []backends.Config {
 
 func (w *world) instance(t *testing.T, hook func(context.Context, string) error, gates ...Gate) *instance {
 	ctx := context.Background()
-	catalog, err := backends.NewCatalog(append(Tables(), counters, tokens)...)
+	tables := append(Tables(), counters, tokens)
+	if w.tables != nil {
+		tables = w.tables
+	}
+	catalog, err := backends.NewCatalog(tables...)
 	require.NoError(t, err)
 	i := &instance{}
 	i.db, err = control.Open(ctx, w.dsn)

@@ -83,6 +83,9 @@ func (x *run) compareAll(ctx context.Context, from, to backends.Store) error {
 	}
 	x.gate(referencesGate, fmt.Sprintf("%d kinds of references hold", held))
 	x.m.Stats.Digests = digests
+	if err := x.checkStrangers(ctx, to); err != nil {
+		return err
+	}
 	if err := x.compareSums(ctx, unequal, from, to); err != nil {
 		return err
 	}
@@ -101,6 +104,7 @@ func (x *run) compareTable(ctx context.Context, t *backends.Table, from, to back
 		if after, more, err = both.read(ctx, from, to, after, rows); err != nil {
 			return sum, err
 		}
+		x.compared.Add(int64(both.want.Len()))
 		if err := x.recheck(ctx, from, to, both.compare(&sum)); err != nil {
 			return sum, err
 		}
