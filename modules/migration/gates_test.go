@@ -46,7 +46,7 @@ func TestGateOfAModule(t *testing.T) {
 	m = i.waitFor(t, m.ID, Watching)
 	require.Equal(t, "it tastes", m.Stats.Gates["taste"])
 	for gate, found := range map[string]string{
-		"schema": "tables of this program", "performance": "look-ups take", verificationGate: "rows of 3 tables are equal by digest", "server sums": "equal",
+		"schema": "tables of this program", "performance": "look-ups take", verificationGate: "20 rows of 3 tables are equal by digest", "server sums": "equal",
 		referencesGate: "hold", "reverse canary": "arrived", spaceCheck: "free at the target (on the folder's file system)", "window": "none was asked for",
 	} {
 		require.Contains(t, m.Stats.Gates[gate], found, gate)
