@@ -9,6 +9,7 @@ import (
 	"os/user"
 
 	"smartseller/modules/auth"
+	"smartseller/platform/fault"
 )
 
 type adminCommand struct {
@@ -19,18 +20,30 @@ type adminCommand struct {
 type createAdmin struct {
 	installation
 	Email string `arg:"" help:"E-mail address, the name to log in by."`
-	Role  string `default:"platform-admin" enum:"platform-admin,auditor" help:"platform-admin may do everything, auditor may read."`
+	Role  string `default:"platform-admin" enum:"platform-admin,auditor,seller" help:"platform-admin may do everything, auditor may read, seller sees the moves of one storefront."`
+
+	Storefront string `help:"Of a seller: id or slug."`
 }
 
 // Run works on the control database itself.
 func (c *createAdmin) Run(ctx context.Context, out io.Writer) error {
 	return c.withAdmins(ctx, func(admins *auth.Service) error {
-		password, err := admins.Create(ctx, operator(), c.Email, c.Role)
+		password, err := c.create(ctx, admins)
 		if err != nil {
 			return err
 		}
 		return printPassword(out, password)
 	})
+}
+
+func (c *createAdmin) create(ctx context.Context, admins *auth.Service) (password string, err error) {
+	if (c.Role == auth.Seller) != (c.Storefront != "") {
+		return "", fault.New(fault.Invalid, "seller_storefront", "A seller, and nobody else, needs a --storefront.")
+	}
+	if c.Role == auth.Seller {
+		return admins.CreateSeller(ctx, operator(), c.Email, c.Storefront)
+	}
+	return admins.Create(ctx, operator(), c.Email, c.Role)
 }
 
 type resetPassword struct {

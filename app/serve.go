@@ -22,6 +22,7 @@ import (
 	"smartseller/modules/customers"
 	"smartseller/modules/migration"
 	"smartseller/modules/migration/planning"
+	"smartseller/modules/migration/seller"
 	"smartseller/modules/monitoring"
 	"smartseller/modules/storefronts"
 	"smartseller/modules/storefronts/analytics"
@@ -87,7 +88,7 @@ func Wiring(s Settings) fx.Option {
 		}),
 		fx.Provide(newLog, openKeys, openControl, NewCatalog, newDirectory, newStores, newRouter, newServer, importOptions),
 		fx.Provide(fx.Annotate(authenticationGate, fx.ResultTags(`group:"gates"`))),
-		auth.Module, customers.Module, storefronts.Module, products.Module, orders.Module, imports.Module, migration.Module, planning.Module, monitoring.Module,
+		auth.Module, customers.Module, storefronts.Module, products.Module, orders.Module, imports.Module, migration.Module, planning.Module, seller.Module, monitoring.Module,
 		fx.Provide(newFirstStart),
 	)
 }

@@ -74,7 +74,7 @@ type problem struct {
 }
 
 // tokens let a request in, wherever it goes.
-type tokens struct{ admin, customer string }
+type tokens struct{ admin, seller, customer string }
 
 func (p *program) tokens(t *testing.T) tokens {
 	t.Helper()
@@ -82,7 +82,7 @@ func (p *program) tokens(t *testing.T) tokens {
 	require.NoError(t, err)
 	status, in, _ := p.ask(t, "POST", "demo/auth/register", "", credentials())
 	require.Equal(t, http.StatusCreated, status)
-	return tokens{admin: strings.TrimSpace(string(text)), customer: in.Session.Access}
+	return tokens{admin: strings.TrimSpace(string(text)), seller: p.seller(t, "seller@example.com", "demo"), customer: in.Session.Access}
 }
 
 // refused sends what must be refused and returns the problem.
@@ -93,8 +93,10 @@ func (p *program) refused(t *testing.T, who tokens, method, path, kind, body str
 	request.Header.Set("Content-Type", kind)
 	request.Header.Set("If-Match", `"v1"`)
 	request.Header.Set("Authorization", "Bearer "+who.customer)
-	if strings.HasPrefix(path, "/api/admin/") {
-		request.Header.Set("Authorization", "Bearer "+who.admin)
+	for prefix, token := range map[string]string{"/api/admin/": who.admin, "/api/seller/": who.seller} {
+		if strings.HasPrefix(path, prefix) {
+			request.Header.Set("Authorization", "Bearer "+token)
+		}
 	}
 	response, err := p.contract.client().Do(request)
 	require.NoError(t, err)

@@ -32,23 +32,41 @@ type admin struct {
 	MustChange   bool   `db:"must_change"`
 	Role         string `db:"role"`
 	Cred         int64  `db:"cred"`
+	Storefront   string `db:"storefront_id"` // a seller's
 }
 
 // Create makes an admin and returns a password that is good for one login. by says
 // who does it, for the audit.
 func (s *Service) Create(ctx context.Context, by, email, role string) (password string, err error) {
+	if role != PlatformAdmin && role != Auditor {
+		return "", fault.InvalidField("/role", "unknown_role", "must be "+PlatformAdmin+" or "+Auditor+"; a "+Seller+" needs a storefront")
+	}
+	return s.create(ctx, by, email, &admin{Role: role})
+}
+
+// CreateSeller makes an account that sees the moves of one storefront, given by id or
+// slug, and nothing else. Its password is good for one login.
+func (s *Service) CreateSeller(ctx context.Context, by, email, storefront string) (password string, err error) {
+	a := &admin{Role: Seller}
+	if err := s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		a.Storefront, err = storefrontID(tx, storefront)
+		return err
+	}); err != nil {
+		return "", err
+	}
+	return s.create(ctx, by, email, a)
+}
+
+func (s *Service) create(ctx context.Context, by, email string, a *admin) (password string, err error) {
 	key, err := customers.EmailKey(email)
 	if err != nil {
 		return "", err
-	}
-	if role != PlatformAdmin && role != Auditor {
-		return "", fault.InvalidField("/role", "unknown_role", "must be "+PlatformAdmin+" or "+Auditor)
 	}
 	password, hash, err := s.oneTimePassword(ctx)
 	if err != nil {
 		return "", err
 	}
-	a := &admin{ID: ids.New(), Email: email, EmailKey: key, PasswordHash: hash, MustChange: true, Role: role}
+	a.ID, a.Email, a.EmailKey, a.PasswordHash, a.MustChange = ids.New(), email, key, hash, true
 	return password, s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 		if err := insertAdmin(tx, a); err != nil {
 			return err

@@ -137,7 +137,7 @@ type adminLoginOutput struct {
 		Admin     struct {
 			ID    string `json:"id"`
 			Email string `json:"email"`
-			Role  string `json:"role" enum:"platform-admin,auditor"`
+			Role  string `json:"role" enum:"platform-admin,auditor,seller"`
 		} `json:"admin"`
 	}
 }
@@ -170,6 +170,9 @@ type auditOutput struct {
 func adminRoutes(server *httpx.Server, s *Service) {
 	server.Authenticate(httpx.AdminScheme, func(ctx context.Context, c httpx.Credentials) (context.Context, error) {
 		return s.Authenticate(ctx, c.Token, c.Changes)
+	})
+	server.Authenticate(httpx.SellerScheme, func(ctx context.Context, c httpx.Credentials) (context.Context, error) {
+		return s.AuthenticateSeller(ctx, c.Token)
 	})
 	server.Audit(func(ctx context.Context, c httpx.Change) (func(context.Context, string) error, error) {
 		details, err := json.Marshal(c.Details)

@@ -20,6 +20,7 @@ import (
 const (
 	PlatformAdmin = "platform-admin" // may do everything
 	Auditor       = "auditor"        // may read everything
+	Seller        = "seller"         // sees the moves of one storefront, and nothing else
 )
 
 // ErrReadOnly says that an admin is known, and may not change anything.
@@ -27,6 +28,19 @@ var ErrReadOnly = &fault.Error{
 	Kind: fault.Forbidden, Code: "insufficient_scope", Detail: "An auditor may read and change nothing: ask a platform-admin.",
 	Header: map[string]string{"WWW-Authenticate": `Bearer error="insufficient_scope"`},
 }
+
+// ErrSeller and ErrSellersOnly say that an account has nothing to do where it knocked: a
+// seller at the platform's operations, or an admin at a seller's.
+var (
+	ErrSeller = &fault.Error{
+		Kind: fault.Forbidden, Code: "insufficient_scope", Detail: "A seller sees the moves of one storefront, under /api/seller, and nothing else: ask a platform-admin.",
+		Header: map[string]string{"WWW-Authenticate": `Bearer error="insufficient_scope"`},
+	}
+	ErrSellersOnly = &fault.Error{
+		Kind: fault.Forbidden, Code: "insufficient_scope", Detail: "This is the view of a storefront's seller: log in as one; admins see moves under /api/admin.",
+		Header: map[string]string{"WWW-Authenticate": `Bearer error="insufficient_scope"`},
+	}
+)
 
 // Service knows the admins. Safe for concurrent use.
 type Service struct {
@@ -95,10 +109,27 @@ func (s *Service) Authenticate(ctx context.Context, token string, changes bool) 
 		return nil, err
 	case a == nil:
 		return nil, ErrInvalidToken
+	case a.Role == Seller:
+		return nil, ErrSeller
 	case changes && a.Role != PlatformAdmin:
 		return nil, ErrReadOnly
 	}
 	return identity.WithAdmin(ctx, a.ID), nil
+}
+
+// AuthenticateSeller checks a seller's token: ErrInvalidToken when it is no good,
+// ErrSellersOnly when it is an admin's. The context says whose seller asks.
+func (s *Service) AuthenticateSeller(ctx context.Context, token string) (context.Context, error) {
+	a, err := s.adminOf(ctx, token)
+	switch {
+	case err != nil:
+		return nil, err
+	case a == nil:
+		return nil, ErrInvalidToken
+	case a.Role != Seller || a.Storefront == "":
+		return nil, ErrSellersOnly
+	}
+	return identity.WithSeller(identity.WithAdmin(ctx, a.ID), a.Storefront), nil
 }
 
 // adminOf finds whose token this is; nil when it is nobody's.

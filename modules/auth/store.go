@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 
+	"smartseller/backends"
 	"smartseller/platform/control"
 )
 
@@ -14,15 +15,24 @@ func countAdmins(tx control.Tx) (n int64, err error) {
 
 func insertAdmin(tx control.Tx, a *admin) error {
 	a.Cred = 1
-	_, err := tx.Exec(`INSERT INTO admins (id, email, email_key, password_hash, must_change, role, cred, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)`, a.ID, a.Email, a.EmailKey, a.PasswordHash, number(a.MustChange), a.Role, a.Cred, tx.Now())
+	_, err := tx.Exec(`INSERT INTO admins (id, email, email_key, password_hash, must_change, role, cred, storefront_id, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $9, $8, $8)`, a.ID, a.Email, a.EmailKey, a.PasswordHash, number(a.MustChange), a.Role, a.Cred, tx.Now(), a.Storefront)
 	if errors.Is(err, control.ErrUnique) {
 		return ErrAdminTaken.Because(err)
 	}
 	return err
 }
 
-const adminColumns = `a.id, a.email, a.email_key, a.password_hash, a.must_change, a.role, a.cred`
+// storefrontID finds a storefront by id or slug; backends.ErrNoStorefront when there is none.
+func storefrontID(tx control.Tx, ref string) (id string, err error) {
+	err = tx.Get(&id, `SELECT id FROM storefronts WHERE id = $1 OR slug = $1`, ref)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = backends.ErrNoStorefront
+	}
+	return id, err
+}
+
+const adminColumns = `a.id, a.email, a.email_key, a.password_hash, a.must_change, a.role, a.cred, a.storefront_id`
 
 // adminByID, adminByKey, lockAdmin and adminOfToken find an admin; nil when there is none.
 func adminByID(tx control.Tx, id string) (*admin, error) {

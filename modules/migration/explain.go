@@ -33,11 +33,14 @@ const explainPatience = 3 * time.Second
 // places, asked now, the other.
 func (s *Service) Explain(ctx context.Context, id string) (*Explanation, error) {
 	var m *Move
-	var now int64
+	var now, notNow int64
 	var tables []Checkpoint
 	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
 		now, tables = tx.Now(), nil
 		if m, err = readMove(tx, id, false); err != nil {
+			return err
+		}
+		if notNow, err = notBefore(tx, m.Storefront); err != nil {
 			return err
 		}
 		return tx.Select(&tables, `SELECT table_name, copied, total, done FROM move_checkpoints WHERE move_id = $1 ORDER BY table_name`, id)
@@ -50,6 +53,7 @@ func (s *Service) Explain(ctx context.Context, id string) (*Explanation, error) 
 		e.Since = at
 	}
 	if m.EndedAt == nil {
+		e.Waits = append(e.Waits, explainSeller(m, notNow)...)
 		e.Waits = append(e.Waits, s.explainPlaces(ctx, m)...)
 	}
 	return e, nil

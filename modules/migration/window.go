@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"smartseller/backends"
 	"smartseller/platform/control"
 	"smartseller/platform/fault"
 )
@@ -104,27 +105,41 @@ func (s *Service) completeOptions(ctx context.Context, r *Request) error {
 	return err
 }
 
-// mayCutOver says whether nobody's word and no window is waited for.
-func (x *run) mayCutOver() bool {
+// mayCutOver says whether nobody's word and no window is waited for. A seller's "not now"
+// holds until an operator says cutover: a plan, which asks for the seller, has looked.
+func (x *run) mayCutOver(ctx context.Context) (bool, error) {
 	told := !x.m.Options.ManualCutover || x.m.Phase == CuttingOver || x.intent.Load().(Intent) == WantCutover
-	return told && x.m.Options.cutoverWindow().Open(x.clock())
+	if !told || !x.m.Options.cutoverWindow().Open(x.clock()) {
+		return false, nil
+	}
+	if x.m.Phase == CuttingOver || x.intent.Load().(Intent) == WantCutover {
+		return true, nil
+	}
+	var until int64
+	err := x.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
+		until, err = notBefore(tx, x.m.Storefront)
+		return err
+	})
+	return until == 0, err
+}
+
+// notBefore is when the seller's "not now" ends, microseconds UTC; 0 when none is in force.
+func notBefore(tx control.Tx, storefront backends.StorefrontID) (until int64, err error) {
+	err = tx.Get(&until, `SELECT COALESCE(max(ends_at), 0) FROM blackouts WHERE storefront_id = $1 AND begins_at <= $2 AND ends_at > $2`, string(storefront), tx.Now())
+	return until, err
 }
 
 // awaitCutover stays in step, and comparing, until the cutover may come. What has
 // waited may have been touched meanwhile: it is compared once more, in whole.
 func (x *run) awaitCutover(ctx context.Context) error {
 	x.keepVerifying = true
-	for !x.mayCutOver() {
-		for !x.mayCutOver() {
-			if err := x.heed(); err != nil {
-				return err
-			}
-			if err := x.stayInStep(ctx, x.source, x.target); err != nil {
-				return err
-			}
-			if err := pause(ctx, 100*time.Millisecond); err != nil {
-				return err
-			}
+	for {
+		waited, err := x.waitForWord(ctx)
+		if err != nil {
+			return err
+		}
+		if !waited {
+			break
 		}
 		if err := x.judged(verificationGate, x.compareAll(ctx, x.source, x.target)); err != nil {
 			return err
@@ -135,6 +150,36 @@ func (x *run) awaitCutover(ctx context.Context) error {
 		x.gate("window", fmt.Sprintf("open: %s, at %s", w, x.clock().In(w.zone).Format("15:04:05")))
 	}
 	return nil
+}
+
+// waitForWord stays in step until the cutover may come; waited: not at once.
+func (x *run) waitForWord(ctx context.Context) (waited bool, err error) {
+	for ; ; waited = true {
+		may, err := x.mayCutOver(ctx)
+		if may || err != nil {
+			return waited, err
+		}
+		if err := x.heed(); err != nil {
+			return waited, err
+		}
+		if err := x.stayInStep(ctx, x.source, x.target); err != nil {
+			return waited, err
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return waited, err
+		}
+	}
+}
+
+// explainSeller says that the seller asked for no move now.
+func explainSeller(m *Move, until int64) []Wait {
+	if until == 0 || m.Phase != Verifying || m.Stats.VerifiedAt == 0 || m.Intent == WantCutover {
+		return nil
+	}
+	return []Wait{{
+		For: "window", Detail: fmt.Sprintf("verified; the seller asked for no cutover until %s; it stays in step until then", time.UnixMicro(until).UTC().Format(time.RFC3339)),
+		Todo: fmt.Sprintf("nothing, or ask the seller, then let it cut over: smartseller move cutover %s", m.ID),
+	}}
 }
 
 // explainCutover says what a move that is ready waits for before it cuts over.

@@ -27,12 +27,17 @@ import (
 // AdminScheme names the security scheme of admin operations in the OpenAPI document.
 const AdminScheme = "admin"
 
+// SellerScheme names the security scheme of the operations of a storefront's seller.
+const SellerScheme = "seller"
+
 // CustomerScheme names the security scheme of customers' operations.
 const CustomerScheme = "customer"
 
-// Admin marks an operation as an admin's, Customer as a logged-in customer's.
+// Admin marks an operation as an admin's, Seller as that of a storefront's seller,
+// Customer as a logged-in customer's.
 var (
 	Admin    = []map[string][]string{{AdminScheme: {}}}
+	Seller   = []map[string][]string{{SellerScheme: {}}}
 	Customer = []map[string][]string{{CustomerScheme: {}}}
 )
 
@@ -89,6 +94,7 @@ func New(o Options) *Server {
 	config.Formats = onlyJSON()
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		AdminScheme:    {Type: "http", Scheme: "bearer", Description: "A token of an admin, as in data/admin.token"},
+		SellerScheme:   {Type: "http", Scheme: "bearer", Description: "A seller's token, from the admins' login"},
 		CustomerScheme: {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A customer's access token, from register, login or refresh"},
 	}
 	s.api = humaecho.NewV4(s.echo, config)
@@ -254,8 +260,9 @@ func (s *Server) refuse(c huma.Context, p *Problem) {
 
 func isAdmins(op *huma.Operation) bool {
 	return slices.ContainsFunc(op.Security, func(requirement map[string][]string) bool {
-		_, ok := requirement[AdminScheme]
-		return ok
+		_, admin := requirement[AdminScheme]
+		_, seller := requirement[SellerScheme]
+		return admin || seller
 	})
 }
 

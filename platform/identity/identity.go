@@ -16,6 +16,19 @@ func Admin(ctx context.Context) string {
 	return id
 }
 
+type sellerKey struct{}
+
+// WithSeller says that the seller of a storefront asks.
+func WithSeller(ctx context.Context, storefront string) context.Context {
+	return context.WithValue(ctx, sellerKey{}, storefront)
+}
+
+// SellerOf is the id of the storefront whose seller asks; "" for nobody.
+func SellerOf(ctx context.Context) string {
+	id, _ := ctx.Value(sellerKey{}).(string)
+	return id
+}
+
 // Customer is a customer who is logged in at one storefront.
 type Customer struct {
 	Storefront string

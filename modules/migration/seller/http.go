@@ -1,0 +1,130 @@
+package seller
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"smartseller/backends"
+	"smartseller/platform/httpx"
+	"smartseller/platform/identity"
+)
+
+type sellerReceiptBody struct {
+	Reference   string `json:"reference" doc:"By which the operator finds the whole, signed receipt"`
+	Outcome     string `json:"outcome" enum:"done,not_moved"`
+	Rows        int64  `json:"rows" doc:"How many records were moved, and compared one by one"`
+	StallMicros int64  `json:"stall_micros" doc:"The longest that a change waited, microseconds"`
+	StartedAt   int64  `json:"started_at" doc:"Microseconds UTC"`
+	EndedAt     int64  `json:"ended_at" doc:"Microseconds UTC"`
+}
+
+type sellerMoveBody struct {
+	ID        string             `json:"id,omitempty" doc:"None while it is planned and not begun"`
+	State     string             `json:"state" enum:"planned,under_way,paused,moved,done,not_moved" doc:"moved: it serves from the new place, and can go back still; not_moved: given up or taken back"`
+	Phase     string             `json:"phase"`
+	From      string             `json:"from,omitempty" doc:"Kind of database"`
+	To        string             `json:"to,omitempty" doc:"Kind of database"`
+	Copied    int64              `json:"copied_rows"`
+	Total     int64              `json:"total_rows" doc:"0: not known yet, or of no interest any more"`
+	ETA       int64              `json:"ready_at,omitempty" doc:"When it may be ready to change over, as its speed tells; microseconds UTC"`
+	CreatedAt int64              `json:"created_at" doc:"Microseconds UTC"`
+	MovedAt   int64              `json:"moved_at,omitempty" doc:"Microseconds UTC"`
+	EndedAt   int64              `json:"ended_at,omitempty" doc:"Microseconds UTC"`
+	Receipt   *sellerReceiptBody `json:"receipt,omitempty"`
+}
+
+func bodyOf(m Move) sellerMoveBody {
+	b := sellerMoveBody{
+		ID: m.ID, State: string(m.State), Phase: string(m.Phase), From: m.From, To: m.To, Copied: m.Copied, Total: m.Total, ETA: m.ETA,
+		CreatedAt: m.CreatedAt, MovedAt: m.MovedAt, EndedAt: m.EndedAt,
+	}
+	if r := m.Receipt; r != nil {
+		b.Receipt = &sellerReceiptBody{Reference: r.Reference, Outcome: string(r.Outcome), Rows: r.Rows, StallMicros: r.StallMicros, StartedAt: r.StartedAt, EndedAt: r.EndedAt}
+	}
+	return b
+}
+
+type sellerListInput struct {
+	Cursor string `query:"cursor" maxLength:"36" doc:"next_cursor of the page before"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
+}
+
+type sellerListOutput struct {
+	Body struct {
+		Data       []sellerMoveBody `json:"data"`
+		NextCursor string           `json:"next_cursor,omitempty"`
+	}
+}
+
+type sellerMoveInput struct {
+	ID string `path:"id" maxLength:"36"`
+}
+
+type sellerMoveOutput struct{ Body sellerMoveBody }
+
+type notNowBody struct {
+	From   *time.Time `json:"from,omitempty" doc:"None: now"`
+	Until  time.Time  `json:"until" doc:"At most 90 days ahead" audit:"detail"`
+	Reason string     `json:"reason,omitempty" maxLength:"500" doc:"For the operators"`
+}
+
+type notNowInput struct{ Body notNowBody }
+
+type notNowOutput struct{ Body notNowBody }
+
+func notNowOf(n NotNow) *notNowOutput {
+	return &notNowOutput{notNowBody{From: &n.From, Until: n.Until, Reason: n.Reason}}
+}
+
+// own is the storefront whose seller asks.
+func own(ctx context.Context) backends.StorefrontID {
+	return backends.StorefrontID(identity.SellerOf(ctx))
+}
+
+// Routes adds the seller's operations. The storefront is the token's: none can be named.
+func Routes(server *httpx.Server, s *Service) {
+	const moves, notNow = "/api/seller/moves", "/api/seller/not-now"
+	httpx.Register(server, huma.Operation{
+		OperationID: "list-own-moves", Method: http.MethodGet, Path: moves, Summary: "List the moves of your storefront: planned, then newest first", Security: httpx.Seller,
+	}, func(ctx context.Context, in *sellerListInput) (*sellerListOutput, error) {
+		found, next, err := s.Moves(ctx, own(ctx), in.Cursor, in.Limit)
+		out := &sellerListOutput{}
+		out.Body.Data, out.Body.NextCursor = make([]sellerMoveBody, len(found)), next
+		for i, m := range found {
+			out.Body.Data[i] = bodyOf(m)
+		}
+		return out, err
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "get-own-move", Method: http.MethodGet, Path: moves + "/{id}", Summary: "Show one move of your storefront, with its progress or receipt",
+		Security: httpx.Seller, Errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, in *sellerMoveInput) (*sellerMoveOutput, error) {
+		m, err := s.Move(ctx, own(ctx), in.ID)
+		return &sellerMoveOutput{bodyOf(m)}, err
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "get-not-now", Method: http.MethodGet, Path: notNow, Summary: "Show until when your storefront does not change over",
+		Security: httpx.Seller, Errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, _ *struct{}) (*notNowOutput, error) {
+		n, err := s.NotNow(ctx, own(ctx))
+		return notNowOf(n), err
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "set-not-now", Method: http.MethodPut, Path: notNow, Summary: "Ask that your storefront does not change over until a time",
+		Description: "A move may be prepared meanwhile, which nobody feels; the change to the new place waits. One that has begun is not stopped.", Security: httpx.Seller,
+	}, func(ctx context.Context, in *notNowInput) (*notNowOutput, error) {
+		n := NotNow{Until: in.Body.Until, Reason: in.Body.Reason}
+		if in.Body.From != nil {
+			n.From = *in.Body.From
+		}
+		n, err := s.Ask(ctx, own(ctx), n)
+		return notNowOf(n), err
+	})
+	httpx.Register(server, huma.Operation{
+		OperationID: "delete-not-now", Method: http.MethodDelete, Path: notNow, Summary: "Let your storefront change over again at any time",
+		DefaultStatus: http.StatusNoContent, Security: httpx.Seller,
+	}, func(ctx context.Context, _ *struct{}) (*struct{}, error) { return nil, s.Withdraw(ctx, own(ctx)) })
+}

@@ -1,0 +1,84 @@
+// Package seller shows a storefront's seller the moves of that storefront, and takes
+// their "not now". Nothing in it names a backend, an address or another storefront.
+package seller
+
+import (
+	"time"
+
+	"smartseller/modules/migration"
+	"smartseller/platform/fault"
+)
+
+// State is where a move is, in a seller's words.
+type State string
+
+// The states.
+const (
+	Planned  State = "planned"   // by a plan, or about to begin
+	UnderWay State = "under_way" // the storefront serves on from where it was
+	Paused   State = "paused"
+	Moved    State = "moved" // it serves from the new place; going back is possible still
+	Done     State = "done"
+	NotMoved State = "not_moved" // given up, or taken back; the storefront is where it was
+)
+
+var states = map[migration.Phase]State{
+	migration.Planned: Planned, migration.Preparing: UnderWay, migration.Copying: UnderWay, migration.CatchingUp: UnderWay,
+	migration.Verifying: UnderWay, migration.CuttingOver: UnderWay, migration.Cancelling: UnderWay, migration.RollingBack: UnderWay,
+	migration.Paused: Paused, migration.Watching: Moved, migration.Finalizing: Moved, migration.Completed: Done,
+	migration.Cancelled: NotMoved, migration.Failed: NotMoved, migration.RolledBack: NotMoved,
+}
+
+// Move is a move as the seller sees it. Times are microseconds UTC; 0: not known.
+type Move struct {
+	ID        string // "" while a plan has not started it
+	State     State
+	Phase     migration.Phase
+	From, To  string // kinds of backends
+	Copied    int64  // rows
+	Total     int64  // rows
+	ETA       int64  // when it may be ready to cut over, as far as can be told from its speed
+	CreatedAt int64
+	MovedAt   int64
+	EndedAt   int64
+	Receipt   *Receipt
+}
+
+// Receipt is what a move that ended leaves the seller. Reference finds the whole, signed
+// one at the operator's.
+type Receipt struct {
+	Reference   string
+	Outcome     State
+	Rows        int64
+	StallMicros int64 // the longest that a write waited
+	StartedAt   int64
+	EndedAt     int64
+}
+
+// NotNow asks for no cutover between two times.
+type NotNow struct {
+	From, Until time.Time
+	Reason      string
+}
+
+// longest is how far ahead a "not now" may reach: a storefront that can never be moved
+// holds its backend up for ever.
+const longest = 90 * 24 * time.Hour
+
+// Errors of operations.
+var (
+	ErrNoMove   = fault.New(fault.NotFound, "move_not_found", "There is no such move of your storefront; list the moves to see their ids.")
+	ErrNoNotNow = fault.New(fault.NotFound, "not_now_not_found", "Nothing keeps your storefront from being moved.")
+)
+
+func (n NotNow) check(now time.Time) error {
+	switch {
+	case !n.Until.After(n.From):
+		return fault.InvalidField("/until", "before_from", "must be later than from")
+	case !n.Until.After(now):
+		return fault.InvalidField("/until", "in_the_past", "must be in the future")
+	case n.Until.Sub(now) > longest:
+		return fault.InvalidField("/until", "too_far", "must be within 90 days")
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package seller
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/modules/migration"
+	"smartseller/platform/control"
+)
+
+// Service answers sellers. Every method takes the storefront whose seller asks. Safe for
+// concurrent use.
+type Service struct {
+	db    *control.DB
+	moves *migration.Service
+}
+
+// NewService makes the service.
+func NewService(db *control.DB, moves *migration.Service) *Service {
+	return &Service{db: db, moves: moves}
+}
+
+// Moves are up to limit moves of a storefront, newest first, after the id cursor; the
+// first page begins with what a plan has in store.
+func (s *Service) Moves(ctx context.Context, storefront backends.StorefrontID, cursor string, limit int) (out []Move, next string, err error) {
+	found, err := s.moves.List(ctx, storefront, cursor, limit)
+	if err != nil {
+		return nil, "", err
+	}
+	kinds, planned, now, err := s.around(ctx, storefront)
+	if err != nil {
+		return nil, "", err
+	}
+	if cursor == "" {
+		for _, p := range planned {
+			out = append(out, Move{State: Planned, Phase: migration.Planned, From: kinds[p.Source], To: kinds[p.Target], CreatedAt: p.At})
+		}
+	}
+	for _, m := range found {
+		seen, err := s.see(ctx, m, kinds, now)
+		if err != nil {
+			return nil, "", err
+		}
+		out = append(out, seen)
+	}
+	if len(found) == limit {
+		next = found[len(found)-1].ID
+	}
+	return out, next, nil
+}
+
+// Move is one move of a storefront; ErrNoMove, also for one of another storefront.
+func (s *Service) Move(ctx context.Context, storefront backends.StorefrontID, id string) (Move, error) {
+	m, err := s.moves.Get(ctx, id)
+	if errors.Is(err, migration.ErrNoMove) || err == nil && m.Storefront != storefront {
+		return Move{}, ErrNoMove
+	}
+	if err != nil {
+		return Move{}, err
+	}
+	kinds, _, now, err := s.around(ctx, storefront)
+	if err != nil {
+		return Move{}, err
+	}
+	return s.see(ctx, m, kinds, now)
+}
+
+// around reads what a storefront's moves are seen by.
+func (s *Service) around(ctx context.Context, storefront backends.StorefrontID) (kinds map[string]string, planned []plannedMove, now int64, err error) {
+	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
+		now = tx.Now()
+		if kinds, err = backendKinds(tx); err != nil {
+			return err
+		}
+		planned, err = plannedMoves(tx, storefront)
+		return err
+	})
+	return kinds, planned, now, err
+}
+
+func (s *Service) see(ctx context.Context, m *migration.Move, kinds map[string]string, now int64) (Move, error) {
+	out := Move{
+		ID: m.ID, State: states[m.Phase], Phase: m.Phase, From: kinds[m.Source.Backend], To: kinds[m.Target.Backend],
+		CreatedAt: m.CreatedAt, MovedAt: m.Stats.CommittedAt,
+	}
+	if m.EndedAt != nil {
+		out.EndedAt = *m.EndedAt
+		return out, out.addReceipt(m)
+	}
+	tables, err := s.moves.Checkpoints(ctx, m.ID)
+	if err != nil {
+		return Move{}, err
+	}
+	for _, t := range tables {
+		out.Copied += t.Copied
+		out.Total += t.Total
+	}
+	out.ETA = eta(m, out.Copied, out.Total, now)
+	return out, nil
+}
+
+// eta takes comparing to last as long as copying did, and copying to go on as it went.
+func eta(m *migration.Move, copied, total, now int64) int64 {
+	began, copying := m.Stats.PhaseStartedAt[migration.Copying], int64(0)
+	switch m.Phase {
+	case migration.Copying:
+		if copied > 0 && total >= copied {
+			copying = int64(float64(now-began) * float64(total) / float64(copied))
+		}
+	case migration.CatchingUp, migration.Verifying:
+		copying = m.Stats.PhaseStartedAt[migration.CatchingUp] - began
+	}
+	if began == 0 || copying <= 0 || m.Stats.VerifiedAt > 0 {
+		return 0
+	}
+	return max(now, began+2*copying)
+}
+
+func (v *Move) addReceipt(m *migration.Move) error {
+	if m.Receipt == "" {
+		return nil
+	}
+	var signed struct {
+		Receipt migration.Receipt `json:"receipt"`
+	}
+	if err := json.Unmarshal([]byte(m.Receipt), &signed); err != nil {
+		return err
+	}
+	v.Receipt = &Receipt{Reference: m.ID, Outcome: v.State, StallMicros: signed.Receipt.StallMicros, StartedAt: signed.Receipt.StartedAt, EndedAt: v.EndedAt}
+	for _, n := range signed.Receipt.Rows {
+		v.Receipt.Rows += n
+	}
+	return nil
+}
+
+// NotNow is what the seller asked for and is not over; ErrNoNotNow when there is nothing.
+func (s *Service) NotNow(ctx context.Context, storefront backends.StorefrontID) (n NotNow, err error) {
+	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		n, err = readNotNow(tx, storefront)
+		return err
+	})
+	return n, err
+}
+
+// Ask asks for no cutover between two times, instead of what was asked before. No From
+// means now.
+func (s *Service) Ask(ctx context.Context, storefront backends.StorefrontID, n NotNow) (NotNow, error) {
+	err := s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		now := time.UnixMicro(tx.Now())
+		if n.From.IsZero() {
+			n.From = now
+		}
+		if err := n.check(now); err != nil {
+			return err
+		}
+		return writeNotNow(tx, storefront, n)
+	})
+	return n, err
+}
+
+// Withdraw lets the storefront be moved again. Repeating it is no error.
+func (s *Service) Withdraw(ctx context.Context, storefront backends.StorefrontID) error {
+	return s.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return deleteNotNow(tx, storefront) })
+}
