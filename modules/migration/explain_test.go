@@ -116,3 +116,12 @@ func TestWhereAStorefrontWas(t *testing.T) {
 	_, err = i.directory.Was(ctx, "nobody", before)
 	require.ErrorIs(t, err, backends.ErrNoStorefront)
 }
+
+// TestExplainNamesTheGateAndTheKey: what made a move give up stands in what it waits for
+// while it is undone, with what to do.
+func TestExplainNamesTheGateAndTheKey(t *testing.T) {
+	t.Parallel()
+	const now = 1_000_000_000
+	m := &Move{Phase: Cancelling, Owner: "me", LeaseUntil: now + 1, Cause: "verification failed: customers 42 differs in email; nothing was cut over", Advice: "look at it"}
+	require.Contains(t, explainMove(m, nil, now), Wait{For: "gate", Detail: m.Cause, Todo: m.Advice})
+}
