@@ -27,6 +27,7 @@ type shared struct {
 	catalog *backends.Catalog
 	admin   *sql.DB
 	app     *sql.DB
+	dsn     string // of the application's role
 }
 
 func newShared(t *testing.T) *shared {
@@ -46,7 +47,7 @@ func newShared(t *testing.T) *shared {
 		require.NoError(t, admin.Close())
 		require.NoError(t, b.Close())
 	})
-	return &shared{backend: b, catalog: catalog, admin: admin, app: app}
+	return &shared{backend: b, catalog: catalog, admin: admin, app: app, dsn: dsn}
 }
 
 // storefront makes one with rows in every table that moves.

@@ -17,6 +17,7 @@ import (
 
 	"smartseller/backends"
 	"smartseller/backends/dedicatedpostgres"
+	"smartseller/backends/postgres"
 	"smartseller/backends/sqlite"
 	"smartseller/platform/crypto"
 	"smartseller/platform/database"
@@ -39,6 +40,43 @@ func TestEveryStatementPreparesEverywhere(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestEveryReadEntersByItself: wherever a module asks for one row alone, Postgres
+// needs no storefront to plan the text that enters, reads and leaves, whether it
+// plans for the values at hand or for any.
+func TestEveryReadEntersByItself(t *testing.T) {
+	t.Parallel()
+	s := newShared(t)
+	id := s.founded(t)
+	s.fill(t, id)
+	_, err := s.admin.Exec(`ANALYZE`)
+	require.NoError(t, err)
+	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+		pools, err := postgres.OpenPools(s.dsn+"&plan_cache_mode="+mode, s.dsn, false, 1)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, pools.Close()) })
+		dialect := &postgres.Dialect{Pools: pools}
+		for _, st := range backends.Statements() {
+			if st.Kind != backends.ReadStatement {
+				continue
+			}
+			for _, form := range forms(t, st) {
+				args := append([]any{string(id)}, arguments(form.Text())...)
+				require.Contains(t, alone(t, dialect, form, args), "1 active]", "%s: %s", st.Site, mode)
+			}
+		}
+	}
+}
+
+func alone(t *testing.T, dialect *postgres.Dialect, s *backends.Statement, args []any) string {
+	t.Helper()
+	rows, err := dialect.Read(context.Background(), s, args)
+	require.NoError(t, err, s.Site)
+	defer rows.Close()
+	found, err := readAll(rows)
+	require.NoError(t, err, s.Site)
+	return string(found)
 }
 
 func prepare(db *sql.DB, text string) error {

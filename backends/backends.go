@@ -91,6 +91,9 @@ type TenantStore interface {
 	// View runs fn read-only in one snapshot. It sees every write that was
 	// acknowledged before it began.
 	View(ctx context.Context, storefront StorefrontID, fn func(ctx context.Context, tx Tx) error) error
+	// Get fills dst with the one row of a Read, as a View whose only statement it is
+	// does with Tx.Get, but in one round trip where the engine has any to save.
+	Get(ctx context.Context, storefront StorefrontID, dst any, s *Statement, args ...any) error
 	// Update runs fn in a read-write transaction at READ COMMITTED or stricter:
 	// read-modify-write needs a Lock statement or a version predicate. It
 	// returns nil only when the commit is known to have happened.

@@ -95,6 +95,16 @@ func (r *Router) Update(ctx context.Context, storefront StorefrontID, fn func(co
 	return err
 }
 
+// Get implements TenantStore.
+func (r *Router) Get(ctx context.Context, storefront StorefrontID, dst any, st *Statement, args ...any) error {
+	began := time.Now()
+	err := r.enter(ctx, storefront, func(s Store, epoch int64) error { return s.Get(ctx, epoch, dst, st, args...) })
+	if !errors.Is(err, ErrNoStorefront) {
+		r.traffic.note(storefront, began, nil)
+	}
+	return err
+}
+
 // Placement is where the router believes the storefront to be.
 func (r *Router) Placement(ctx context.Context, storefront StorefrontID) (Placement, error) {
 	r.mu.Lock()

@@ -217,7 +217,7 @@ type Reader interface {
 	Sums(t *Table) ([]int64, error)
 }
 
-// Store is one opened place. The View and Update of a store enter at an epoch
+// Store is one opened place. The View, Get and Update of a store enter at an epoch
 // and are refused (*Refused) unless the fence is active there; the Router calls
 // them. All others are the mover's: they enter by no epoch, bind the storefront
 // themselves, and what changes anything is guarded by a Token. Safe for
@@ -226,6 +226,7 @@ type Store interface {
 	Place() Place
 	View(ctx context.Context, epoch int64, fn func(ctx context.Context, tx Tx) error) error
 	Update(ctx context.Context, epoch int64, fn func(ctx context.Context, tx Tx) error) error
+	Get(ctx context.Context, epoch int64, dst any, s *Statement, args ...any) error
 
 	// Fence reads the fence; State Absent when there is no row.
 	Fence(ctx context.Context) (Fence, error)

@@ -8,6 +8,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/lib/pq"
@@ -22,6 +23,9 @@ import (
 // is the owner's as well, and reads pages.
 type Pools struct {
 	App, Owner, Bulk *sql.DB
+
+	pooled bool
+	texts  sync.Map // *backends.Statement -> string: see entering
 }
 
 // statements bounds what each connection keeps prepared: the declared statements
@@ -38,11 +42,11 @@ const (
 // OpenPools opens both. They connect at first use. pooled says that the
 // application's DSN goes through a transaction pooler; the owner's is direct.
 func OpenPools(appDSN, ownerDSN string, pooled bool, connections int) (*Pools, error) {
-	kept := statements
+	kept, settings := statements, []string{bound}
 	if pooled {
-		kept = 0
+		kept, settings = 0, nil
 	}
-	app, err := database.OpenEntered(appDSN, kept, appPatience)
+	app, err := database.OpenEntered(appDSN, kept, appPatience, settings...)
 	if err != nil {
 		return nil, fmt.Errorf("the application's DSN: %w", err)
 	}
@@ -54,7 +58,7 @@ func OpenPools(appDSN, ownerDSN string, pooled bool, connections int) (*Pools, e
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the owner's DSN: %w", err), app.Close(), owner.Close())
 	}
-	p := &Pools{App: app, Owner: owner, Bulk: bulk}
+	p := &Pools{App: app, Owner: owner, Bulk: bulk, pooled: pooled}
 	for _, pool := range p.All() {
 		pool.SetMaxOpenConns(connections)
 		pool.SetMaxIdleConns(max(1, connections/2))

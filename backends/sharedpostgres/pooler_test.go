@@ -90,7 +90,13 @@ func one(ctx context.Context, stores []backends.Store) error {
 		}
 		return nil
 	}
-	switch rand.IntN(4) {
+	switch rand.IntN(5) {
+	case 4:
+		var v int64
+		if err := stores[n].Get(ctx, 1, &v, get, "of"); err != nil || v != int64(n) {
+			return fmt.Errorf("storefront %d read the value %d: %w", n, v, err)
+		}
+		return nil
 	case 0: // a refused entry
 		var refused *backends.Refused
 		err := stores[n].Update(ctx, 2, func(context.Context, backends.Tx) error { return nil })

@@ -104,6 +104,7 @@ var (
 	counters = &backends.Table{Name: "counters", Columns: []backends.Column{backends.T("id"), backends.I("value")}}
 	get      = backends.Read(`SELECT value FROM counters WHERE storefront_id = $1 AND id = $2`)
 	all      = backends.Read(`SELECT id, value FROM counters WHERE storefront_id = $1`)
+	careless = backends.Read(`SELECT value FROM counters WHERE storefront_id = $1 OR value >= 0`)
 	add      = backends.Write(counters, `INSERT INTO counters (storefront_id, id, value) VALUES ($1, $2, $3)`)
 	bump     = backends.Write(counters, `UPDATE counters SET value = value + 1 WHERE storefront_id = $1 AND id = $2 RETURNING value`)
 )

@@ -124,6 +124,21 @@ type Dialect interface {
 	Warm(ctx context.Context) error
 }
 
+// ErrEnterFirst says that a OneTrip cannot read this statement, or none at all.
+var ErrEnterFirst = errors.New("this statement can only be run where the storefront was entered before")
+
+// OneTrip is a dialect that can enter, read and leave in one round trip.
+type OneTrip interface {
+	// Read runs one Read as Enter for reading would let it run, in one snapshot
+	// with the fence, and nothing is left open behind its rows. Behind the
+	// statement's own columns each row has three: TRUE, or NULL when the statement has
+	// no row and its columns are NULL; the fence's epoch; its state. No row at all:
+	// there is no fence. The caller compares the epoch. args begin with the storefront.
+	// The engine itself bounds the statement. ErrEnterFirst: only Enter can; nothing
+	// was read.
+	Read(ctx context.Context, s *backends.Statement, args []any) (*sql.Rows, error)
+}
+
 // Again marks an error that deserves another try of the whole transaction. The
 // transaction it came from must be certain not to have committed. nil stays nil.
 func Again(err error) error {

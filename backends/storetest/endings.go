@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"database/sql"
 	"runtime"
 	"testing"
 	"time"
@@ -101,6 +102,14 @@ var endings = map[string]func(t *testing.T, s backends.Store){
 			}), context.DeadlineExceeded)
 			return nil
 		})
+	},
+	"one read, found, not found and refused": func(t *testing.T, s backends.Store) {
+		ctx := context.Background()
+		var v int64
+		require.NoError(t, s.Get(ctx, epoch, &v, getCounter, "a"))
+		require.ErrorIs(t, s.Get(ctx, epoch, &v, getCounter, "nobody"), sql.ErrNoRows)
+		requireRefused(t, s.Get(ctx, epoch+1, &v, getCounter, "a"), backends.Active)
+		require.Error(t, s.Get(ctx, epoch, &v, allCounters))
 	},
 	"a mover's function that fails": func(t *testing.T, s backends.Store) {
 		require.ErrorIs(t, s.Read(context.Background(), func(r backends.Reader) error {

@@ -71,6 +71,7 @@ func Catalog(t testing.TB) *backends.Catalog {
 func Run(t *testing.T, maker Maker) {
 	for name, group := range map[string]map[string]func(*testing.T, *home){
 		"transactions": transactionCases,
+		"get":          getCases,
 		"endings":      endingCases,
 		"isolation":    isolationCases,
 		"fence":        fenceCases,

@@ -61,14 +61,7 @@ func reachesFor(t *testing.T, stranger backends.Store, table *backends.Table, id
 				require.Zero(t, n, st.Site)
 				continue
 			}
-			var row struct {
-				Value   int64  `db:"value"`
-				Result  string `db:"result"`
-				Purpose string `db:"purpose"`
-				Hash    []byte `db:"token_hash"`
-				Expires int64  `db:"expires_at"`
-				Used    *int64 `db:"used_at"`
-			}
+			var row anyRow
 			require.ErrorIs(t, tx.Get(&row, st, args...), sql.ErrNoRows, st.Site)
 		}
 		return nil
@@ -78,4 +71,20 @@ func reachesFor(t *testing.T, stranger backends.Store, table *backends.Table, id
 		require.Empty(t, rows)
 		return err
 	}))
+	for _, st := range byID[table.Name] {
+		if st.Kind == backends.ReadStatement {
+			var row anyRow
+			require.ErrorIs(t, stranger.Get(context.Background(), epoch, &row, st, id), sql.ErrNoRows, st.Site)
+		}
+	}
+}
+
+// anyRow takes the columns of every statement in byID.
+type anyRow struct {
+	Value   int64  `db:"value"`
+	Result  string `db:"result"`
+	Purpose string `db:"purpose"`
+	Hash    []byte `db:"token_hash"`
+	Expires int64  `db:"expires_at"`
+	Used    *int64 `db:"used_at"`
 }

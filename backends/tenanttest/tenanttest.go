@@ -81,3 +81,12 @@ func (s *Store) Update(ctx context.Context, storefront backends.StorefrontID, fn
 	}
 	return place.Update(ctx, 1, fn)
 }
+
+// Get implements backends.TenantStore.
+func (s *Store) Get(ctx context.Context, storefront backends.StorefrontID, dst any, st *backends.Statement, args ...any) error {
+	place := s.places[storefront]
+	if place == nil {
+		return backends.ErrNoStorefront
+	}
+	return place.Get(ctx, 1, dst, st, args...)
+}

@@ -49,6 +49,7 @@ func run(ctx context.Context, size int, only, out string) (err error) {
 	r := &report{}
 	for _, m := range []measurement{
 		{"moves", measureMoves},
+		{"transactions", measureTransactions},
 	} {
 		if !strings.Contains(m.name, only) {
 			continue

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"errors"
 	"net/netip"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"smartseller/backends"
 	"smartseller/modules/customers"
 	"smartseller/modules/storefronts"
+	"smartseller/platform/clock"
 	"smartseller/platform/control"
 	"smartseller/platform/crypto"
 	"smartseller/platform/fault"
@@ -341,22 +343,16 @@ func (s *Sessions) Authenticate(ctx context.Context, slug, token string) (contex
 	if err != nil {
 		return nil, err
 	}
-	err = s.store.View(ctx, shop, func(_ context.Context, tx backends.Tx) error {
-		held, err := readSession(tx, c.Session)
-		if err != nil {
-			return err
-		}
-		if held == nil || held.Customer != c.Subject || !held.alive(tx.Now()) {
-			return ErrInvalidToken
-		}
-		owner, err := customers.ByID(tx, held.Customer)
-		if errors.Is(err, customers.ErrNotFound) || err == nil && (!owner.Active() || owner.Cred != c.Cred) {
-			return ErrInvalidToken
-		}
-		return err
-	})
+	var held sessionOwner
+	err = s.store.Get(ctx, shop, &held, selectSessionOwner, c.Session, c.Subject)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrInvalidToken
+	}
 	if err != nil {
 		return nil, err
+	}
+	if !held.alive(clock.System()) || !held.Active() || held.Cred != c.Cred {
+		return nil, ErrInvalidToken
 	}
 	return identity.WithCustomer(ctx, identity.Customer{Storefront: string(shop), ID: c.Subject, Session: c.Session}), nil
 }

@@ -7,14 +7,17 @@ import (
 	"time"
 
 	"smartseller/backends"
+	"smartseller/modules/customers"
 	"smartseller/platform/ids"
 )
 
 var (
 	insertSessionText = backends.Write(sessionsTable, `INSERT INTO sessions (storefront_id, id, customer_id, counter, hmac_key, amr, user_agent, ip_prefix,
 		created_at, rotated_at, last_seen_at, idle_expires_at, expires_at) VALUES ($1, $2, $3, $4, $5, 'pwd', $6, $7, $8, $8, $8, $9, $10)`)
-	selectSession = backends.Read(`SELECT id, customer_id, counter, hmac_key, user_agent, ip_prefix, rotated_at, idle_expires_at, expires_at, revoked_at
-		FROM sessions WHERE storefront_id = $1 AND id = $2`)
+	// One statement, since it is asked with every request of a customer.
+	selectSessionOwner = backends.Read(`SELECT s.idle_expires_at, s.expires_at, s.revoked_at, c.status, c.cred
+		FROM sessions AS s JOIN customers AS c ON c.storefront_id = $1 AND c.id = s.customer_id
+		WHERE s.storefront_id = $1 AND s.id = $2 AND s.customer_id = $3`)
 	lockSessionText = backends.Lock(`SELECT id, customer_id, counter, hmac_key, user_agent, ip_prefix, rotated_at, idle_expires_at, expires_at, revoked_at
 		FROM sessions WHERE storefront_id = $1 AND id = $2`)
 	rotateSessionText = backends.Write(sessionsTable, `UPDATE sessions SET counter = $3, rotated_at = $4, last_seen_at = $4, idle_expires_at = $5
@@ -44,6 +47,12 @@ func (s *session) alive(now time.Time) bool {
 	return s.RevokedAt == nil && now.UnixMicro() < min(s.IdleUntil, s.Until)
 }
 
+// sessionOwner is what selectSessionOwner says of a session and its customer.
+type sessionOwner struct {
+	session
+	customers.Customer
+}
+
 func insertSession(tx backends.Tx, s *session) error {
 	now := tx.Now()
 	_, err := tx.Exec(insertSessionText, s.ID, s.Customer, s.Counter, s.Key, s.UserAgent, s.Prefix,
@@ -56,18 +65,10 @@ func insertSession(tx backends.Tx, s *session) error {
 	return err
 }
 
-// readSession and lockSession find a session; nil when there is none.
-func readSession(tx backends.Tx, id string) (*session, error) {
-	return oneSession(tx, selectSession, id)
-}
-
+// lockSession finds a session; nil when there is none.
 func lockSession(tx backends.Tx, id string) (*session, error) {
-	return oneSession(tx, lockSessionText, id)
-}
-
-func oneSession(tx backends.Tx, by *backends.Statement, id string) (*session, error) {
 	var s session
-	err := tx.Get(&s, by, id)
+	err := tx.Get(&s, lockSessionText, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

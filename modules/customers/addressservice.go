@@ -29,12 +29,9 @@ func (s *Service) Addresses(ctx context.Context, storefront backends.StorefrontI
 }
 
 // Address reads one; ErrNoAddress also for another customer's.
-func (s *Service) Address(ctx context.Context, storefront backends.StorefrontID, customer, id string) (a *Address, err error) {
-	err = s.store.View(ctx, storefront, func(_ context.Context, tx backends.Tx) error {
-		a, err = findAddress(tx, customer, id)
-		return err
-	})
-	return a, err
+func (s *Service) Address(ctx context.Context, storefront backends.StorefrontID, customer, id string) (*Address, error) {
+	var a Address
+	return orNoAddress(&a, s.store.Get(ctx, storefront, &a, selectAddress, customer, id))
 }
 
 // AddAddress keeps a new address; the first one becomes the default. With a key, a

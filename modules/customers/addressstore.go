@@ -53,9 +53,12 @@ func findAddress(tx backends.Tx, customer, id string) (*Address, error) {
 
 func oneAddress(tx backends.Tx, by *backends.Statement, args ...any) (*Address, error) {
 	var a Address
-	err := tx.Get(&a, by, args...)
+	return orNoAddress(&a, tx.Get(&a, by, args...))
+}
+
+func orNoAddress(a *Address, err error) (*Address, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrNoAddress
 	}
-	return &a, err
+	return a, err
 }

@@ -34,12 +34,9 @@ type Profile struct {
 }
 
 // Profile reads a customer.
-func (s *Service) Profile(ctx context.Context, storefront backends.StorefrontID, id string) (c *Customer, err error) {
-	err = s.store.View(ctx, storefront, func(_ context.Context, tx backends.Tx) error {
-		c, err = ByID(tx, id)
-		return err
-	})
-	return c, err
+func (s *Service) Profile(ctx context.Context, storefront backends.StorefrontID, id string) (*Customer, error) {
+	var c Customer
+	return orNotFound(&c, s.store.Get(ctx, storefront, &c, selectByID, id))
 }
 
 // SetProfile replaces the profile of the version that was read. When it has changed

@@ -72,9 +72,12 @@ func Hold(tx backends.Tx, id string) (*Customer, error) { return find(tx, lockBy
 
 func find(tx backends.Tx, by *backends.Statement, value string) (*Customer, error) {
 	var c Customer
-	err := tx.Get(&c, by, value)
+	return orNotFound(&c, tx.Get(&c, by, value))
+}
+
+func orNotFound(c *Customer, err error) (*Customer, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrNotFound
 	}
-	return &c, err
+	return c, err
 }

@@ -27,6 +27,12 @@ func WithEntry(ctx context.Context, e *Entry) context.Context {
 	return context.WithValue(ctx, entryKey{}, e)
 }
 
+type alone struct{}
+
+// WithAlone lets one statement of a pool made by OpenEntered run outside of a
+// transaction: one that enters by itself.
+func WithAlone(ctx context.Context) context.Context { return context.WithValue(ctx, alone{}, true) }
+
 // Errors of entered pools.
 var (
 	ErrNoEntry            = errors.New("a transaction of this pool begins with an entry, and the context has none")
@@ -34,18 +40,18 @@ var (
 )
 
 // OpenEntered opens a pool whose transactions begin with the entry in their
-// context, and which runs nothing outside of one. lib/pq gives a connection back
-// to the pool whatever its transaction's status; here one whose end was not
+// context, and which runs nothing else but statements WithAlone. lib/pq gives a
+// connection back to the pool whatever its transaction's status; here one whose end was not
 // confirmed is closed instead. It connects at first use. statements bounds the
 // prepared statements that each connection keeps; through a transaction pooler it
 // must be 0: there another session may hold the connection's next statement.
-// patience is OpenPostgres's.
-func OpenEntered(dsn string, statements int, patience time.Duration) (*sql.DB, error) {
+// patience is OpenPostgres's. settings are run once on each new connection.
+func OpenEntered(dsn string, statements int, patience time.Duration, settings ...string) (*sql.DB, error) {
 	inner, err := newConnector(dsn, patience)
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenDB(connector{inner, statements}), nil
+	return sql.OpenDB(connector{inner, statements, settings}), nil
 }
 
 // PostgresDSN completes a postgres:// URL: binary_parameters, without which a
@@ -71,6 +77,7 @@ func PostgresDSN(dsn string) (string, error) {
 type connector struct {
 	driver.Connector
 	statements int
+	settings   []string
 }
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -81,6 +88,11 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	full, ok := inner.(pqConn)
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("lib/pq's connection lacks a method that is needed: %T", inner), inner.Close())
+	}
+	for _, text := range c.settings {
+		if _, err := full.ExecContext(ctx, text, nil); err != nil {
+			return nil, errors.Join(err, inner.Close())
+		}
 	}
 	return &conn{pqConn: full, prepared: newPrepared(c.statements)}, nil
 }
@@ -184,7 +196,7 @@ func (c *conn) Rollback() error {
 
 func (c *conn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
 	switch {
-	case !c.open:
+	case !c.open && ctx.Value(alone{}) == nil:
 		return nil, ErrOutsideTransaction
 	case c.reading:
 		return nil, errReading

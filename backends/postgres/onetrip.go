@@ -1,0 +1,54 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/lib/pq"
+
+	"smartseller/backends"
+	"smartseller/backends/sqlstore"
+	"smartseller/platform/database"
+)
+
+var _ sqlstore.OneTrip = (*Dialect)(nil)
+
+// bound holds for statements outside of transactions, for there no entry sets one.
+// Ending them from this side is not enough: a request to cancel that comes before
+// its statement is lost, and the statement could wait for a lock for ever.
+const bound = "SET statement_timeout = 5000"
+
+// Read implements sqlstore.OneTrip. A single statement has one snapshot whatever
+// the isolation, and needs no transaction around it. Through a transaction pooler,
+// whose sessions have no settings of ours, nothing would bound it.
+func (d *Dialect) Read(ctx context.Context, s *backends.Statement, args []any) (*sql.Rows, error) {
+	if d.Pools.pooled {
+		return nil, sqlstore.ErrEnterFirst
+	}
+	rows, err := d.Pools.App.QueryContext(database.WithAlone(ctx), d.Pools.entering(s), args...)
+	var raised *pq.Error
+	if errors.As(err, &raised) && raised.Code == "SS002" {
+		// The planner asked the policy for the storefront, to estimate how many rows it
+		// has. It does so only where it does not see that $1 is the same.
+		return nil, sqlstore.ErrEnterFirst
+	}
+	return rows, err
+}
+
+// entering is the text that enters, reads the fence, and reads. Each step depends on
+// the one before, and OFFSET keeps the planner from pulling steps together: were one
+// taken too early, the policy would raise. Every step still binds $1, by which the
+// planner knows the storefront and a distributed Postgres finds its shard.
+func (p *Pools) entering(s *backends.Statement) string {
+	if text, ok := p.texts.Load(s); ok {
+		return text.(string)
+	}
+	text := `SELECT found.*, fence.epoch, fence.state
+		FROM (SELECT set_config('smartseller.storefront', $1, TRUE) AS id) AS entered
+		JOIN LATERAL (SELECT epoch, state FROM fence WHERE storefront_id = $1 AND id = 'fence' AND entered.id IS NOT NULL OFFSET 0) AS fence ON TRUE
+		LEFT JOIN LATERAL (SELECT own.*, TRUE AS smartseller_found FROM (` + s.Postgres() + `) AS own
+			WHERE fence.state IN ('active', 'sealed') OFFSET 0) AS found ON TRUE`
+	p.texts.Store(s, text)
+	return text
+}
