@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"smartseller/platform/cache"
 )
 
 // RouterOptions bounds what a storefront under cutover may cost.
@@ -28,8 +30,9 @@ type Router struct {
 	latencies *Latencies
 	traffic   *TrafficMeter
 
+	cached *cache.Cache[StorefrontID, Placement]
+
 	mu     sync.Mutex
-	cached map[StorefrontID]Placement
 	parked map[StorefrontID]int
 }
 
@@ -48,7 +51,7 @@ func NewRouter(directory *Directory, stores *Stores, options RouterOptions) *Rou
 	}
 	return &Router{
 		directory: directory, stores: stores, options: options, latencies: NewLatencies(time.Now), traffic: NewTrafficMeter(time.Now),
-		cached: map[StorefrontID]Placement{}, parked: map[StorefrontID]int{},
+		cached: cache.New[StorefrontID, Placement](options.MaxCached), parked: map[StorefrontID]int{},
 	}
 }
 
@@ -107,10 +110,7 @@ func (r *Router) Get(ctx context.Context, storefront StorefrontID, dst any, st *
 
 // Placement is where the router believes the storefront to be.
 func (r *Router) Placement(ctx context.Context, storefront StorefrontID) (Placement, error) {
-	r.mu.Lock()
-	p, ok := r.cached[storefront]
-	r.mu.Unlock()
-	if ok {
+	if p, ok := r.cached.Get(storefront); ok {
 		return p, nil
 	}
 	return r.refresh(ctx, storefront)
@@ -126,20 +126,15 @@ func (r *Router) refresh(ctx context.Context, storefront StorefrontID) (Placemen
 
 // Learn says where a storefront is, to whoever has that from the control database, and
 // returns what is believed now.
-func (r *Router) Learn(storefront StorefrontID, p Placement) Placement {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if old, ok := r.cached[storefront]; ok && old.Epoch > p.Epoch {
-		return old // another request has seen a newer one
-	}
-	if len(r.cached) >= r.options.MaxCached {
-		for victim := range r.cached { // any: an entry costs one look-up to bring back
-			delete(r.cached, victim)
-			break
+func (r *Router) Learn(storefront StorefrontID, p Placement) (believed Placement) {
+	r.cached.Change(storefront, func(old Placement) Placement {
+		believed = p
+		if old.Epoch > p.Epoch {
+			believed = old // another request has seen a newer one
 		}
-	}
-	r.cached[storefront] = p
-	return p
+		return believed
+	})
+	return believed
 }
 
 // enter tries the believed place and, while a fence refuses, waits and looks

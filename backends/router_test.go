@@ -154,3 +154,26 @@ func TestNobodysStorefront(t *testing.T) {
 	w := newWorld(t, 4)
 	require.ErrorIs(t, w.visit(backends.StorefrontID(ids.New())), backends.ErrNoStorefront)
 }
+
+// TestLearningWhatIsKnownForgetsNobody: what is learned of a storefront that is known
+// takes no other's room, however often.
+func TestLearningWhatIsKnownForgetsNobody(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, 4)
+	w.router = backends.NewRouter(w.directory, w.stores, backends.RouterOptions{MaxCached: 2})
+	moving, resting := w.storefront(t), w.storefront(t)
+	for _, id := range []backends.StorefrontID{moving, resting} {
+		_, err := w.router.Placement(ctx, id)
+		require.NoError(t, err)
+	}
+	for epoch := range int64(100) {
+		w.router.Learn(moving, backends.Placement{Place: place(moving), Epoch: 1 + epoch})
+	}
+	require.NoError(t, w.db.Close())
+	_, err := w.router.Placement(ctx, resting)
+	require.NoError(t, err, "it is remembered")
+	now, err := w.router.Placement(ctx, moving)
+	require.NoError(t, err)
+	require.EqualValues(t, 100, now.Epoch)
+}
