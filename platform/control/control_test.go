@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -114,7 +115,7 @@ func TestStoppedTransactionHoldsNobodyUp(t *testing.T) {
 	db, err := control.Open(ctx, pgtest.Database(t))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	set := func(holder string, meanwhile func()) error {
+	set := func(ctx context.Context, holder string, meanwhile func()) error {
 		return db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 			_, err := tx.Exec(`UPDATE leases SET holder = $2 WHERE name = $1`, "n", holder)
 			meanwhile()
@@ -125,7 +126,13 @@ func TestStoppedTransactionHoldsNobodyUp(t *testing.T) {
 		_, err := tx.Exec(insertLease, "n", "", 0, 0)
 		return err
 	}))
-	stopped := set("who stands still", func() { require.NoError(t, set("who goes on", func() {})) })
+	var went error
+	stopped := set(ctx, "who stands still", func() {
+		ctx, cancel := context.WithTimeout(ctx, 15*time.Second) // without a guard the two wait for each other
+		defer cancel()
+		went = set(ctx, "who goes on", func() {})
+	})
+	require.NoError(t, went, "who goes on")
 	require.Error(t, stopped, "what stood still for long must not be committed")
 	var holder string
 	require.NoError(t, db.View(ctx, func(_ context.Context, tx control.Tx) error {
