@@ -168,3 +168,41 @@ func TestLocksOfDifferentNamesNest(t *testing.T) {
 		require.NoError(t, db.Alone(context.Background(), "outer", func(context.Context) error { return nil }), "a panic gives the lock up")
 	})
 }
+
+// TestThoseWhoWaitHoldNoConnections: however many wait for one lock, all others use the
+// database.
+func TestThoseWhoWaitHoldNoConnections(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, dsn string) {
+		db := open(t, dsn)
+		const waiting = 40 // more than a pool has connections
+		var wg sync.WaitGroup
+		require.NoError(t, db.Alone(context.Background(), "test", func(ctx context.Context) error {
+			var asked sync.WaitGroup
+			asked.Add(waiting)
+			for range waiting {
+				wg.Go(func() {
+					err := db.Alone(asking{context.Background(), sync.OnceFunc(asked.Done)}, "test", func(context.Context) error { return nil })
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			asked.Wait()
+			soon, cancel := context.WithTimeout(ctx, 15*time.Second)
+			defer cancel()
+			return db.Update(soon, func(context.Context, control.Tx) error { return nil })
+		}))
+		wg.Wait()
+	})
+}
+
+// asking tells, once, when its end is waited for, which is when a lock or a connection is.
+type asking struct {
+	context.Context
+	tell func()
+}
+
+func (a asking) Done() <-chan struct{} {
+	a.tell()
+	return a.Context.Done()
+}
