@@ -43,6 +43,7 @@ type startMove struct {
 	Rollback   int64  `name:"rollback-window" default:"86400" help:"Seconds in which a rollback stays possible."`
 	Reason     string `help:"For the receipt."`
 	Unpaced    bool   `help:"Copy at full speed, whatever requests feel."`
+	Rehearse   bool   `help:"Do everything but the commit, on live traffic, clean up, and forecast duration and write stall."`
 	DryRun     bool   `help:"Look at what would be done and change nothing."`
 }
 
@@ -52,10 +53,16 @@ func (c *startMove) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	options := map[string]any{
+		"manual_cutover": c.Manual, "window_seconds": c.Rollback, "unpaced": c.Unpaced, "cutover_window": c.Window, "time_zone": c.TimeZone,
+	}
+	if c.Rehearse {
+		options["mode"] = "rehearsal"
+	}
 	var said struct{ Move, Preview json.RawMessage }
 	if err := c.call(ctx, http.MethodPost, movesPath, map[string]any{
 		"storefront_id": shop.ID, "target": c.Target, "reason": c.Reason, "dry_run": c.DryRun,
-		"options": map[string]any{"manual_cutover": c.Manual, "window_seconds": c.Rollback, "unpaced": c.Unpaced, "cutover_window": c.Window, "time_zone": c.TimeZone},
+		"options": options,
 	}, &said); err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (m moveState) rows() string {
 }
 
 func (m moveState) stall() string {
-	if m.Stats.CommittedAt == 0 {
+	if m.Stats.CommittedAt == 0 && m.Phase != "rehearsed" {
 		return ""
 	}
 	return (time.Duration(m.Stats.StallMicros) * time.Microsecond).String()
@@ -83,7 +83,7 @@ func (m moveState) stall() string {
 
 // ended says that no event follows this phase.
 func ended(phase string) bool {
-	return slices.Contains([]string{"completed", "cancelled", "rolled_back", "failed"}, phase)
+	return slices.Contains([]string{"completed", "cancelled", "rolled_back", "failed", "rehearsed"}, phase)
 }
 
 // happened is what the events of a move say, each a part of it.

@@ -17,7 +17,7 @@ import (
 
 type watchMove struct {
 	moveArg
-	Until string `placeholder:"PHASE" enum:",planned,preparing,copying,catching_up,verifying,cutting_over,watching,finalizing,completed,paused,cancelled,rolling_back,rolled_back,failed" default:"" help:"End once the move has reached this phase, such as watching; otherwise when the move ends."`
+	Until string `placeholder:"PHASE" enum:",planned,preparing,copying,catching_up,verifying,cutting_over,watching,finalizing,completed,paused,cancelled,rolling_back,rolled_back,failed,rehearsed" default:"" help:"End once the move has reached this phase, such as watching; otherwise when the move ends."`
 }
 
 // Run follows the move's events until it ends or has reached the phase that was

@@ -51,6 +51,8 @@ func (x *run) cutOver(ctx context.Context) error {
 	}
 	done, err := x.cross(ctx, x.forward())
 	switch {
+	case errors.Is(err, errRehearsed):
+		return x.enter(ctx, Cancelling, answerAll, func(m *Move) { m.Stats.Rehearsed = true })
 	case err != nil:
 		return err
 	case done:
@@ -97,6 +99,9 @@ func (x *run) cross(ctx context.Context, c crossing) (done bool, err error) {
 	if aborting := x.abort(undone, c); aborting != nil {
 		// Until that is done the reason does not count: the old place is not open yet.
 		return false, fmt.Errorf("%w (giving up a cutover because: %s)", aborting, err.Error())
+	}
+	if errors.Is(err, errRehearsed) {
+		x.m.Stats.StallMicros = time.Since(started).Microseconds()
 	}
 	var busy *busyError
 	if errors.As(err, &busy) && x.m.Stats.CutoverTries < x.cutTries {
@@ -156,6 +161,9 @@ func (x *run) attempt(ctx context.Context, c crossing, sealed *time.Time) error 
 	}
 	if err := x.hook(ctx, "K12"); err != nil {
 		return err
+	}
+	if x.m.Options.Mode == Rehearsal {
+		return errRehearsed
 	}
 	return x.commit(ctx, c)
 }

@@ -146,9 +146,18 @@ func (x *run) undo(ctx context.Context) error {
 			return err
 		}
 		x.gate("clean-up of the target", "given up: "+err.Error())
+		if x.m.Stats.Rehearsed {
+			return x.enter(ctx, Failed, func(m *Move) {
+				m.Cause = "the rehearsal went well, but what it made at the target is still there: " + err.Error()
+				m.Advice = "The storefront serves on from where it was. The next move to that backend removes what is left."
+			})
+		}
 	}
 	if x.m.Cause != "" {
 		return x.enter(ctx, Failed)
+	}
+	if x.m.Stats.Rehearsed {
+		return x.end(ctx, Rehearsed)
 	}
 	return x.enter(ctx, Cancelled)
 }
@@ -201,6 +210,8 @@ type Receipt struct {
 	Purged      int64             `json:"purged"`
 	Audit       *Audit            `json:"audit,omitempty"` // the last comparison in the rollback window
 	StallMicros int64             `json:"stall_micros"`
+	Forecast    *Forecast         `json:"forecast,omitempty"` // by the newest rehearsal before it
+	Actual      Forecast          `json:"actual"`
 	StartedAt   int64             `json:"started_at"`
 	Phases      map[Phase]int64   `json:"phase_started_at"`
 	RequestedBy string            `json:"requested_by"`
@@ -214,7 +225,12 @@ func (x *run) end(ctx context.Context, outcome Phase) error {
 	if err != nil {
 		return err
 	}
+	forecast, err := x.forecast(ctx)
+	if err != nil {
+		return err
+	}
 	text, err := json.Marshal(Receipt{
+		Forecast: forecast, Actual: x.m.measured(),
 		Move: x.m.ID, Storefront: string(x.m.Storefront), Outcome: outcome, Source: x.m.Source.Backend, Target: x.m.Target.Backend,
 		Epoch: at.Epoch, Rows: x.m.Stats.Rows, Digests: x.m.Stats.Digests, Gates: x.m.Stats.Gates, Captured: x.m.Stats.Captured,
 		Purged: x.m.Stats.Purged, Audit: x.m.Stats.Audit, StallMicros: x.m.Stats.StallMicros, StartedAt: x.m.CreatedAt, Phases: x.m.Stats.PhaseStartedAt,

@@ -41,7 +41,7 @@ func newMetrics(db *control.DB) *metrics {
 	for _, result := range []string{"equal", "different"} {
 		m.audits.WithLabelValues(result)
 	}
-	for _, outcome := range []Phase{Completed, Cancelled, RolledBack, Failed} {
+	for _, outcome := range []Phase{Completed, Cancelled, RolledBack, Failed, Rehearsed} {
 		m.ended.WithLabelValues(string(outcome))
 	}
 	return m

@@ -37,7 +37,12 @@ const (
 	RollingBack Phase = "rolling_back"
 	RolledBack  Phase = "rolled_back"
 	Failed      Phase = "failed"
+	Rehearsed   Phase = "rehearsed"
 )
+
+// Rehearsal is the mode of a move that does everything but commit, on live traffic, and
+// leaves nothing behind.
+const Rehearsal = "rehearsal"
 
 // Cut is what became of the last attempt to commit: abort and commit exclude
 // each other by one compare-and-swap on it.
@@ -70,6 +75,8 @@ const (
 type Options struct {
 	// ManualCutover waits, in step, until an operator says cutover.
 	ManualCutover bool `json:"manual_cutover,omitempty"`
+	// Mode is "", a move, or Rehearsal.
+	Mode string `json:"mode,omitempty" enum:"rehearsal" doc:"rehearsal: the whole move but the commit, then cleaned up; it forecasts how long a move takes and how long writes stall"`
 	// CutoverWindow is the part of every day in which the move may cut over, such as
 	// 02:00-05:00, by the clocks of TimeZone; "": at any time. A rollback asks for no window.
 	CutoverWindow string `json:"cutover_window,omitempty" maxLength:"11" example:"02:00-05:00" doc:"Cut over only within this part of the day; empty: at any time"`
@@ -107,6 +114,8 @@ type Stats struct {
 	PhaseStartedAt map[Phase]int64   `json:"phase_started_at,omitempty"`
 	Gates          map[string]string `json:"gates,omitempty"`
 	Purged         int64             `json:"purged"`
+	// Rehearsed says that a rehearsal came as far as the commit.
+	Rehearsed bool `json:"rehearsed,omitempty"`
 	// Audit is the last comparison of both places in the rollback window; nil: none has ended yet.
 	Audit *Audit `json:"audit,omitempty"`
 }

@@ -86,7 +86,7 @@ func (x *run) enter(ctx context.Context, p Phase, more ...func(m *Move)) error {
 			fn(m)
 		}
 		switch p {
-		case Completed, Cancelled, RolledBack, Failed:
+		case Completed, Cancelled, RolledBack, Failed, Rehearsed:
 			now := tx.Now()
 			m.EndedAt = &now
 		}
