@@ -23,6 +23,7 @@ func OpenBulk(dsn string) (*sql.DB, error) {
 		return nil, errors.New("the DSN is not understood")
 	}
 	delete(cfg.RuntimeParams, "binary_parameters") // lib/pq's own
+	delete(cfg.RuntimeParams, answerTimeout)       // ours
 	cfg.RuntimeParams["default_transaction_read_only"] = "on"
 	// Rows that came lately are unknown to the planner's statistics: it would sort all
 	// of them for each page, where the primary key has them in order.
