@@ -170,7 +170,11 @@ func TestCorruptedCopy(t *testing.T) {
 			require.Equal(t, http.StatusAccepted, p.admin(t, "POST", "moves/"+move+"/cutover", nil, nil), c.name)
 		}
 		m := p.waitFor(t, move, "failed")
-		require.Contains(t, m.Cause, "customers "+in.Customer.ID, c.name)
+		seen := "customers " + in.Customer.ID
+		if c.statement == remove { // tables are judged side by side: the customer's session may be seen first
+			seen += "|sessions .* refers by customer_id to a row of customers that is not at the target"
+		}
+		require.Regexp(t, seen, m.Cause, c.name)
 		require.Contains(t, m.Cause, "nothing was cut over", c.name)
 		require.NotContains(t, strings.ToLower(m.Cause), strings.ToLower(email), "nobody's data is told")
 		reached(t, l, 5)
