@@ -147,7 +147,7 @@ func (v victim) suffer(t *testing.T, w *world, i *instance, at *stage, o outage,
 		at.set(o.point)
 		ask(t, i, m.ID, o.asked)
 	}
-	<-at.reached
+	happens(t, at.reached, "a mover at "+o.point)
 	of := m.ID
 	if v.name == "control database" {
 		of = ""
@@ -156,7 +156,7 @@ func (v victim) suffer(t *testing.T, w *world, i *instance, at *stage, o outage,
 	began := time.Now()
 	begin(id)
 	close(at.goOn)
-	<-noticed
+	happens(t, noticed, "a mover that notices the outage")
 	row := faultRow{point: o.point, meanwhile: "waits"}
 	if o.serves {
 		s.writes()

@@ -213,6 +213,16 @@ func (i *instance) waitFor(t *testing.T, id string, phases ...Phase) *Move {
 	return last
 }
 
+// happens waits for a channel to be closed.
+func happens(t *testing.T, c <-chan struct{}, what string) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(waitLong):
+		require.FailNow(t, "waited in vain", what)
+	}
+}
+
 const (
 	waitLong = 3 * time.Minute
 	waitStep = 5 * time.Millisecond

@@ -27,7 +27,7 @@ func TestInstancesComeAndGo(t *testing.T) {
 	}
 	at.set("K4")
 	m := startTo(t, there[0], s.storefront, "two", Options{ManualCutover: true})
-	<-at.reached
+	happens(t, at.reached, "a mover at K4")
 	join()
 	close(at.goOn)
 	s.verified(there[2], m.ID)

@@ -90,3 +90,20 @@ func (s *watched) Page(ctx context.Context, page *backends.Page, after, through 
 	}
 	return more, err
 }
+
+func (s *watched) Read(ctx context.Context, fn func(backends.Reader) error) error {
+	return s.Store.Read(ctx, func(r backends.Reader) error { return fn(watchedReader{r, s}) })
+}
+
+type watchedReader struct {
+	backends.Reader
+	store *watched
+}
+
+func (r watchedReader) Count(t *backends.Table) (int64, error) {
+	n, err := r.Reader.Count(t)
+	if r.store.afterCount != nil {
+		n = r.store.afterCount(n)
+	}
+	return n, err
+}
