@@ -62,8 +62,7 @@ func (s scene) ownerLeaves(there []*instance, move string) []*instance {
 	require.GreaterOrEqual(s.t, n, 0, "nobody runs the move: %+v", m)
 	owner, others := there[n], slices.Delete(slices.Clone(there), n, n+1)
 	s.use(routers(others)...)
-	before := s.requests.Load()
-	require.Eventually(s.t, func() bool { return s.requests.Load() > before+5*loadClients }, waitLong, waitStep)
+	require.Eventually(s.t, func() bool { return !s.asks(owner.router) }, waitLong, waitStep)
 	owner.stop()
 	require.Eventually(s.t, func() bool {
 		now, err := others[0].service.Get(context.Background(), move)

@@ -53,8 +53,9 @@ type load struct {
 	firstError atomic.Value
 
 	mu      sync.Mutex
-	stores  []backends.TenantStore // one of an instance each
-	longest time.Duration          // that a request took
+	stores  []backends.TenantStore       // one of an instance each
+	asked   map[backends.TenantStore]int // requests under way
+	longest time.Duration                // that a request took
 }
 
 func startLoad(id backends.StorefrontID, stores ...backends.TenantStore) *load {
@@ -79,13 +80,26 @@ func (l *load) use(stores ...backends.TenantStore) {
 func (l *load) any() backends.TenantStore {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.stores[rand.N(len(l.stores))]
+	if l.asked == nil {
+		l.asked = map[backends.TenantStore]int{}
+	}
+	store := l.stores[rand.N(len(l.stores))]
+	l.asked[store]++
+	return store
+}
+
+// asks says whether a request is under way at an instance.
+func (l *load) asks(store backends.TenantStore) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asked[store] > 0
 }
 
 // answered says that one more request has ended, and how.
-func (l *load) answered(took time.Duration, err error) {
+func (l *load) answered(store backends.TenantStore, took time.Duration, err error) {
 	l.requests.Add(1)
 	l.mu.Lock()
+	l.asked[store]--
 	l.longest = max(l.longest, took)
 	l.mu.Unlock()
 	if err != nil && !errors.Is(err, backends.ErrCommitUnknown) {
@@ -230,7 +244,7 @@ func (c *client) ask(o *history.Operation, writes bool, fn func(backends.Tx) err
 		run = store.Update
 	}
 	err := run(context.Background(), c.load.storefront, func(_ context.Context, tx backends.Tx) error { return fn(tx) })
-	c.load.answered(time.Since(began), err)
+	c.load.answered(store, time.Since(began), err)
 	switch {
 	case err == nil:
 		o.Done()
@@ -302,7 +316,8 @@ func (c *client) moveNote() error {
 	c.load.notes.Removing(old)
 	c.load.notes.Adding(id)
 	began := time.Now()
-	err := c.load.any().Update(context.Background(), c.load.storefront, func(_ context.Context, tx backends.Tx) error {
+	store := c.load.any()
+	err := store.Update(context.Background(), c.load.storefront, func(_ context.Context, tx backends.Tx) error {
 		var hash []byte
 		if err := tx.Get(&hash, dropNote, old); err != nil {
 			return err
@@ -310,7 +325,7 @@ func (c *client) moveNote() error {
 		_, err := tx.Exec(addNote, id, hash)
 		return err
 	})
-	c.load.answered(time.Since(began), err)
+	c.load.answered(store, time.Since(began), err)
 	switch {
 	case err == nil:
 		c.load.notes.Removed(old)
