@@ -30,12 +30,22 @@ func awayIf(err error) error {
 	case errors.As(err, &s):
 		lost = awaySQLite(s)
 	default:
-		lost = errors.As(err, &n) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		lost = errors.As(err, &n) || broken(err)
 	}
 	if !lost {
 		return err
 	}
 	return ErrAway.Because(err)
+}
+
+// broken says that a connection ended, other than one that was never made: it may have
+// lain in the pool since before the server went away and came back.
+func broken(err error) bool {
+	var operation *net.OpError
+	var p *pq.Error
+	return errors.As(err, &operation) && operation.Op != "dial" && !operation.Timeout() ||
+		errors.As(err, &p) && (p.Code == "57P01" || p.Code == "57P02") || // shut down, crashed
+		errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func awayPostgres(p *pq.Error) bool {

@@ -114,6 +114,9 @@ func openSQLite(path string) (*DB, error) {
 // patience bounds the wait for an answer: its statements are short, locks included.
 const patience = 15 * time.Second
 
+// maxIdle bounds the connections that wait in the pool.
+const maxIdle = 8
+
 func openPostgres(dsn string) (*DB, error) {
 	plain, err := database.OpenPostgres(dsn, patience)
 	if err != nil {
@@ -121,7 +124,7 @@ func openPostgres(dsn string) (*DB, error) {
 	}
 	pool := sqlx.NewDb(plain, "postgres")
 	pool.SetMaxOpenConns(16)
-	pool.SetMaxIdleConns(8)
+	pool.SetMaxIdleConns(maxIdle)
 	pool.SetConnMaxIdleTime(time.Minute)
 	return &DB{write: pool, read: pool, postgres: true}, nil
 }
@@ -215,7 +218,7 @@ func (db *DB) level(l sql.IsolationLevel) sql.IsolationLevel {
 }
 
 func (db *DB) run(ctx context.Context, pool *sqlx.DB, options *sql.TxOptions, fn func(context.Context, Tx) error) (err error) {
-	inner, err := pool.BeginTxx(ctx, options)
+	inner, err := begin(ctx, pool, options)
 	if err != nil {
 		return awayIf(err)
 	}
@@ -234,6 +237,17 @@ func (db *DB) run(ctx context.Context, pool *sqlx.DB, options *sql.TxOptions, fn
 	}
 	done = true
 	return awayIf(inner.Commit())
+}
+
+// begin opens a transaction. After a restart of the server each idle connection of the
+// pool is found broken in turn, and nothing was done yet that could be done twice.
+func begin(ctx context.Context, pool *sqlx.DB, options *sql.TxOptions) (tx *sqlx.Tx, err error) {
+	for range maxIdle + 1 {
+		if tx, err = pool.BeginTxx(ctx, options); err == nil || !broken(err) {
+			break
+		}
+	}
+	return tx, err
 }
 
 type tx struct {
