@@ -103,18 +103,18 @@ func newCorruption(t *testing.T, target string, random *rand.Rand) *corruption {
 	id := c.i.storefront(t, 0)
 	c.fill(t, w, id)
 	m := startTo(t, c.i, id, target, Options{})
+	var err error
 	require.Eventually(t, func() bool {
-		var err error
 		m, err = c.i.service.Get(ctx, m.ID)
-		require.NoError(t, err)
-		require.Nil(t, m.EndedAt, m.Cause)
 		select {
 		case <-waits:
 			return true
 		default:
-			return false
+			return err != nil || m.EndedAt != nil
 		}
 	}, waitLong, waitStep)
+	require.NoError(t, err)
+	require.Nil(t, m.EndedAt, m.Cause)
 	c.move = m.ID
 	c.x = &run{Runner: c.i.runner, m: m, token: m.token(), source: c.i.store(t, m.Source), target: c.i.store(t, m.Target)}
 	c.x.intent.Store(NoIntent)

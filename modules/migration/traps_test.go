@@ -96,12 +96,14 @@ func (s scene) ready(i *instance, target string) *Move {
 }
 
 func (s scene) verified(i *instance, move string) {
+	var m *Move
+	var err error
 	require.Eventually(s.t, func() bool {
-		m, err := i.service.Get(context.Background(), move)
-		require.NoError(s.t, err)
-		require.Nil(s.t, m.EndedAt, m.Cause)
-		return m.Phase == Verifying && m.Stats.VerifiedAt > 0
+		m, err = i.service.Get(context.Background(), move)
+		return err != nil || m.EndedAt != nil || m.Phase == Verifying && m.Stats.VerifiedAt > 0
 	}, waitLong, waitStep)
+	require.NoError(s.t, err)
+	require.Nil(s.t, m.EndedAt, m.Cause)
 }
 
 // drained waits until nothing that has been committed at a place is still to be
