@@ -2,8 +2,8 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/user"
@@ -19,6 +19,7 @@ type adminCommand struct {
 
 type createAdmin struct {
 	installation
+	output
 	Email string `arg:"" help:"E-mail address, the name to log in by."`
 	Role  string `default:"platform-admin" enum:"platform-admin,auditor,seller" help:"platform-admin may do everything, auditor may read, seller sees the moves of one storefront."`
 
@@ -32,7 +33,7 @@ func (c *createAdmin) Run(ctx context.Context, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		return printPassword(out, password)
+		return printPassword(c.output, out, c.Email, password)
 	})
 }
 
@@ -48,6 +49,7 @@ func (c *createAdmin) create(ctx context.Context, admins *auth.Service) (passwor
 
 type resetPassword struct {
 	installation
+	output
 	Email string `arg:"" help:"The admin's e-mail address."`
 }
 
@@ -58,13 +60,26 @@ func (c *resetPassword) Run(ctx context.Context, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		return printPassword(out, password)
+		return printPassword(c.output, out, c.Email, password)
 	})
 }
 
-func printPassword(out io.Writer, password string) error {
-	_, err := fmt.Fprintf(out, "one-time password: %s\n  it is shown here only; the first login must replace it by a new_password\n", password)
-	return err
+// newPassword is what an admin logs in with next, and once.
+type newPassword struct {
+	Email    string `json:"email"`
+	Password string `json:"one_time_password"`
+}
+
+func (p newPassword) String() string {
+	return "one-time password: " + p.Password + "\n  it is shown here only; the first login must replace it by a new_password"
+}
+
+func printPassword(o output, out io.Writer, email, password string) error {
+	said, err := json.Marshal(newPassword{email, password})
+	if err != nil {
+		return err
+	}
+	return answer(o, out, said, newPassword.String)
 }
 
 // withAdmins opens the installation's admins for fn.

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
+	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -43,6 +45,30 @@ func (c *commands) BeforeResolve(parsed *kong.Context, l *layers) error {
 		}
 	}
 	return l.read(parsed.Model, os.Environ(), path)
+}
+
+// AfterApply refuses an argument that is there but empty, as a shell makes it of a
+// variable that is not set: where none at all means all storefronts, it must not.
+func (*commands) AfterApply(parsed *kong.Context) error {
+	for _, p := range parsed.Path {
+		if p.Positional != nil && slices.Contains(texts(p.Positional.Target), "") {
+			return fmt.Errorf("%s is empty: say which one is meant", p.Positional.Summary())
+		}
+	}
+	return nil
+}
+
+// texts are the texts in an argument's value.
+func texts(value reflect.Value) (all []string) {
+	switch value.Kind() {
+	case reflect.String:
+		all = append(all, value.String())
+	case reflect.Slice:
+		for i := range value.Len() {
+			all = append(all, texts(value.Index(i))...)
+		}
+	}
+	return all
 }
 
 type serveCommand struct{ Settings }

@@ -3,11 +3,14 @@ package app
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,6 +41,91 @@ func TestEveryCommandShowsAnExample(t *testing.T) {
 		require.Contains(t, out.String(), "Example: smartseller")
 	}
 	require.Greater(t, leaves, 20)
+}
+
+// TestEveryCommandAnswersInJSON but the one that has no end.
+func TestEveryCommandAnswersInJSON(t *testing.T) {
+	t.Parallel()
+	parser := kong.Must(&commands{}, kong.Vars{"url": defaultURL, "data": defaultData})
+	for _, leaf := range parser.Model.Leaves(true) {
+		has := slices.ContainsFunc(leaf.Flags, func(f *kong.Flag) bool { return f.Name == "json" })
+		require.Equal(t, leaf.Name != "serve", has, leaf.FullPath())
+	}
+}
+
+// TestEmptyArguments are none that was left out: nothing is asked of the server.
+func TestEmptyArguments(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the server was asked") }))
+	defer server.Close()
+	t.Setenv("SMARTSELLER_URL", server.URL)
+	t.Setenv("SMARTSELLER_TOKEN", "token")
+	for _, args := range [][]string{
+		{"storefront", "show", ""},
+		{"schema", "upgrade", ""},
+		{"schema", "status", ""},
+		{"move", "start", "demo", ""},
+		{"move", "pace", "30", ""},
+		{"move", "list", ""},
+		{"plan", "statistics", ""},
+		{"plan", "create", "demo=files-2", ""},
+		{"where", ""},
+		{"backend", "remove", ""},
+	} {
+		var out, errs bytes.Buffer
+		require.Equal(t, 64, Main(args, &out, &errs), args)
+		require.Contains(t, errs.String(), "is empty: say which one is meant", args)
+	}
+}
+
+// TestTokenOfAVariable may end with a line break; what no header can hold is refused
+// before the server is asked, and not repeated.
+func TestTokenOfAVariable(t *testing.T) {
+	var said string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		said = r.Header.Get("Authorization")
+		_, _ = w.Write([]byte(`{"slug":"demo"}`))
+	}))
+	defer server.Close()
+	t.Setenv("SMARTSELLER_URL", server.URL)
+	folder := t.TempDir()
+	show := func() (int, string) {
+		var out, errs bytes.Buffer
+		return Main([]string{"storefront", "show", "demo", "--data", folder}, &out, &errs), errs.String()
+	}
+	t.Setenv("SMARTSELLER_TOKEN", "hunter2\r\n")
+	code, errs := show()
+	require.Zero(t, code, errs)
+	require.Equal(t, "Bearer hunter2", said)
+
+	t.Setenv("SMARTSELLER_TOKEN", "hunter2\nhunter3")
+	code, errs = show()
+	require.Equal(t, 78, code)
+	require.Contains(t, errs, "SMARTSELLER_TOKEN: token: must be one word")
+	require.NotContains(t, errs, "hunter")
+
+	t.Setenv("SMARTSELLER_TOKEN", "")
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "admin.token"), []byte("hunter2 hunter3\n"), 0o600))
+	code, errs = show()
+	require.Equal(t, 77, code)
+	require.Contains(t, errs, "admin.token must be one word")
+	require.NotContains(t, errs, "hunter")
+}
+
+// TestNewPasswordInJSON for scripts.
+func TestNewPasswordInJSON(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	passwords := map[string]bool{}
+	for _, do := range []string{"create", "reset-password"} {
+		var out, errs bytes.Buffer
+		require.Zero(t, Main([]string{"admin", do, "ada@example.com", "--data", folder, "--json"}, &out, &errs), errs.String())
+		var said newPassword
+		require.NoError(t, json.Unmarshal(out.Bytes(), &said))
+		require.Equal(t, "ada@example.com", said.Email)
+		require.NotEmpty(t, said.Password)
+		passwords[said.Password] = true
+	}
+	require.Len(t, passwords, 2)
 }
 
 // story is a server that tells a move's events, and breaks off after some of them.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -56,6 +57,21 @@ func (r *remote) send(ctx context.Context, method, path string, in any) (*http.R
 	return r.transmit(ctx, method, path, &message{kind: "application/json", length: int64(len(text)), content: bytes.NewReader(text)})
 }
 
+// findToken is the admin's token: given, or in the data folder.
+func (r *remote) findToken() (t token, err error) {
+	if r.Token != "" {
+		return r.Token, nil
+	}
+	text, err := os.ReadFile(r.tokenFile())
+	if err != nil {
+		return "", fault.New(fault.Unauthorized, "no_token", "No admin token: set SMARTSELLER_TOKEN, or run the command where %s is.", r.tokenFile()).Because(err)
+	}
+	if err := t.UnmarshalText(text); err != nil {
+		return "", fault.New(fault.Unauthorized, "no_token", "The admin token in %s %v.", r.tokenFile(), err)
+	}
+	return t, nil
+}
+
 // message is the body of a request.
 type message struct {
 	kind    string
@@ -67,15 +83,15 @@ type message struct {
 // transmit sends a request, with a message unless that is nil, and with headers:
 // names and values, those without a value left out.
 func (r *remote) transmit(ctx context.Context, method, path string, m *message, headers ...string) (*http.Response, error) {
-	token, err := readToken(r.Token, r.tokenFile())
+	token, err := r.findToken()
 	if err != nil {
-		return nil, fault.New(fault.Unauthorized, "no_token", "No admin token: set SMARTSELLER_TOKEN, or run the command where %s is.", r.tokenFile()).Because(err)
+		return nil, err
 	}
 	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(string(r.URL), "/")+path, nil)
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Authorization", "Bearer "+string(token))
 	for i := 0; i < len(headers); i += 2 {
 		if headers[i+1] != "" {
 			request.Header.Set(headers[i], headers[i+1])

@@ -58,16 +58,7 @@ func (d dataFolder) tokenFile() string { return filepath.Join(d.Data, "admin.tok
 // connection is how commands find the running server.
 type connection struct {
 	URL   serverURL `name:"url" setting:"" default:"${url}" help:"The server."`
-	Token string    `setting:"secret" help:"An admin's token; none: read from admin.token in the data folder."`
-}
-
-// readToken finds the admin's token for the commands: given, or in the data folder.
-func readToken(given, file string) (string, error) {
-	if given != "" {
-		return given, nil
-	}
-	text, err := os.ReadFile(file)
-	return strings.TrimSpace(string(text)), err
+	Token token     `setting:"secret" help:"An admin's token; none: read from admin.token in the data folder."`
 }
 
 // The types of values, each of which knows what it may be. Their errors never
@@ -79,6 +70,7 @@ type (
 	controlDSN string
 	masterKey  string
 	lease      time.Duration
+	token      string
 )
 
 // UnmarshalText wants HOST:PORT.
@@ -144,6 +136,17 @@ func (k *masterKey) UnmarshalText(text []byte) error {
 	if key, err := hex.DecodeString(string(text)); len(text) > 0 && (err != nil || len(key) != crypto.MasterKeySize) {
 		return errors.New("must be 64 hexadecimal digits")
 	}
+	return nil
+}
+
+// UnmarshalText wants what can stand in a header, and leaves out the line break that
+// whoever read it from a file has kept.
+func (t *token) UnmarshalText(text []byte) error {
+	trimmed := strings.TrimSpace(string(text))
+	if strings.ContainsFunc(trimmed, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return errors.New("must be one word of letters, digits and signs, as it was printed")
+	}
+	*t = token(trimmed)
 	return nil
 }
 

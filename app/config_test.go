@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -144,6 +145,19 @@ func TestPrintedSettingsServeAsFile(t *testing.T) {
 	}
 	require.Equal(t, plain(first), plain(second))
 	require.Contains(t, second.String(), file)
+}
+
+// TestSettingsInJSON say what the lines of YAML say.
+func TestSettingsInJSON(t *testing.T) {
+	t.Setenv("SMARTSELLER_TOKEN", "hunter2")
+	var out, errs bytes.Buffer
+	require.Zero(t, Main([]string{"config", "print", "--json", "--max-stores=9"}, &out, &errs), &errs)
+	var said map[string]shownSetting
+	require.NoError(t, json.Unmarshal(out.Bytes(), &said))
+	require.Equal(t, shownSetting{Value: 9.0, From: "flag --max-stores"}, said["max_stores"])
+	require.Equal(t, shownSetting{Value: "10s", From: "default"}, said["move_lease"])
+	require.Equal(t, shownSetting{Value: "***", From: "SMARTSELLER_TOKEN"}, said["token"])
+	require.NotContains(t, out.String(), "hunter2")
 }
 
 // TestHelpNamesTheVariables of every setting.

@@ -15,37 +15,34 @@ type configCommand struct {
 type printConfig struct {
 	Settings
 	connection
+	output
+}
+
+// shownSetting is a setting's value, masked where it is secret, and where it comes from.
+type shownSetting struct {
+	Value any    `json:"value"`
+	From  string `json:"from"`
+	key   string
 }
 
 // Run prints YAML that serves as a configuration file, but for the secrets.
-func (*printConfig) Run(parsed *kong.Context, l *layers, out io.Writer) error {
-	flags := map[*kong.Flag]bool{} // on the command line
-	for _, p := range parsed.Path {
-		if p.Flag != nil && !p.Resolved {
-			flags[p.Flag] = true
+func (c *printConfig) Run(parsed *kong.Context, l *layers, out io.Writer) error {
+	all := shownSettings(parsed, l)
+	if c.JSON {
+		byKey := map[string]shownSetting{}
+		for _, s := range all {
+			byKey[s.key] = s
 		}
+		return print(out, byKey)
 	}
 	root := &yaml.Node{Kind: yaml.MappingNode}
-	for _, flag := range parsed.Selected().Flags {
-		if !flag.Tag.Has("setting") {
-			continue
-		}
-		key, value, place := keyOf(flag.Value), flag.Target.Interface(), "default"
-		if g, ok := l.find(key); ok {
-			place = g.place
-		}
-		if flags[flag] {
-			place = "flag --" + flag.Name
-		}
-		if secret(flag.Value) && !flag.Target.IsZero() {
-			value = "***"
-		}
+	for _, s := range all {
 		shown := &yaml.Node{}
-		if err := shown.Encode(value); err != nil {
+		if err := shown.Encode(s.Value); err != nil {
 			return err
 		}
-		shown.LineComment = place
-		root.Content = append(root.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: key}, shown)
+		shown.LineComment = s.From
+		root.Content = append(root.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: s.key}, shown)
 	}
 	text, err := yaml.Marshal(root)
 	if err != nil {
@@ -53,4 +50,30 @@ func (*printConfig) Run(parsed *kong.Context, l *layers, out io.Writer) error {
 	}
 	_, err = out.Write(text)
 	return err
+}
+
+func shownSettings(parsed *kong.Context, l *layers) (all []shownSetting) {
+	flags := map[*kong.Flag]bool{} // on the command line
+	for _, p := range parsed.Path {
+		if p.Flag != nil && !p.Resolved {
+			flags[p.Flag] = true
+		}
+	}
+	for _, flag := range parsed.Selected().Flags {
+		if !flag.Tag.Has("setting") {
+			continue
+		}
+		shown := shownSetting{Value: flag.Target.Interface(), From: "default", key: keyOf(flag.Value)}
+		if g, ok := l.find(shown.key); ok {
+			shown.From = g.place
+		}
+		if flags[flag] {
+			shown.From = "flag --" + flag.Name
+		}
+		if secret(flag.Value) && !flag.Target.IsZero() {
+			shown.Value = "***"
+		}
+		all = append(all, shown)
+	}
+	return all
 }

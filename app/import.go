@@ -163,21 +163,15 @@ func (i *importReport) progress() string {
 	return fmt.Sprintf("%-9s %3d %%", i.State, 10*(10*done/all))
 }
 
-func (c *importCommand) omissions(ctx context.Context, id string) (all []omission, err error) {
-	all = []omission{}
-	for cursor := int64(0); ; {
-		var page struct {
-			Data       []omission
-			NextCursor int64 `json:"next_cursor"`
-		}
-		if err := c.call(ctx, http.MethodGet, fmt.Sprintf("%s/%s/omissions?limit=1000&cursor=%d", c.path(), id, cursor), nil, &page); err != nil {
-			return nil, err
-		}
-		all = append(all, page.Data...)
-		if cursor = page.NextCursor; cursor == 0 {
-			return all, nil
-		}
-	}
+func (c *importCommand) omissions(ctx context.Context, id string) ([]omission, error) {
+	all := []omission{}
+	err := c.pages(ctx, c.path()+"/"+id+"/omissions?limit=1000", func(said json.RawMessage) error {
+		var o omission
+		err := json.Unmarshal(said, &o)
+		all = append(all, o)
+		return err
+	})
+	return all, err
 }
 
 // wrote says whether anything was written.

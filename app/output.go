@@ -28,9 +28,22 @@ func answer[T any](o output, out io.Writer, said json.RawMessage, people func(v 
 	return line(out, people(v))
 }
 
-// each prints every entry of a list, page by page, a line for each. path has a
-// query already, where the list has pages.
+// item prints one of several: in JSON on a line of its own.
+func item[T any](o output, out io.Writer, said json.RawMessage, people func(v T) string) error {
+	if o.JSON {
+		return line(out, string(said))
+	}
+	return answer(o, out, said, people)
+}
+
+// each prints every entry of a list, a line for each.
 func each[T any](ctx context.Context, r *remote, o output, out io.Writer, path string, people func(v T) string) error {
+	return r.pages(ctx, path, func(said json.RawMessage) error { return item(o, out, said, people) })
+}
+
+// pages sees every entry of a list, page by page. path has a query already, where the
+// list has pages.
+func (r *remote) pages(ctx context.Context, path string, see func(said json.RawMessage) error) error {
 	for next := path; ; {
 		var page struct {
 			Data       []json.RawMessage
@@ -40,11 +53,7 @@ func each[T any](ctx context.Context, r *remote, o output, out io.Writer, path s
 			return err
 		}
 		for _, said := range page.Data {
-			if o.JSON {
-				if err := line(out, string(said)); err != nil {
-					return err
-				}
-			} else if err := answer(o, out, said, people); err != nil {
+			if err := see(said); err != nil {
 				return err
 			}
 		}

@@ -177,11 +177,7 @@ func (c *planShow) Run(ctx context.Context, out io.Writer) error {
 	if err := c.call(ctx, http.MethodGet, c.path(), nil, &said); err != nil {
 		return err
 	}
-	if c.JSON {
-		if err := line(out, string(said)); err != nil {
-			return err
-		}
-	} else if err := answer(c.output, out, said, planState.line); err != nil {
+	if err := item(c.output, out, said, planState.line); err != nil {
 		return err
 	}
 	path := c.path() + "/moves?limit=1000"

@@ -47,22 +47,35 @@ func (s schemaState) String() string {
 	return text
 }
 
-type schemaStatus struct {
+// schemaArg names the places that a command is about.
+type schemaArg struct {
 	remote
 	output
 	Storefront string `arg:"" optional:"" help:"Id or slug; none: all."`
 }
 
-// Run prints a line per storefront, and how many there are of each state.
-func (c *schemaStatus) Run(ctx context.Context, out io.Writer) error {
+// tell does something about every place, by slug, prints a line about what became of
+// each, and at the end how many there are of every outcome.
+func (c *schemaArg) tell(ctx context.Context, out io.Writer, do func(schemaState) (became fmt.Stringer, outcome string, err error)) error {
 	counts := map[string]int{}
-	err := c.places(ctx, c.Storefront, func(s schemaState) error {
-		counts[s.State]++
-		said, err := json.Marshal(s)
+	err := c.places(ctx, func(said json.RawMessage) error {
+		var s schemaState
+		if err := json.Unmarshal(said, &s); err != nil {
+			return err
+		}
+		became, outcome, err := do(s)
 		if err != nil {
 			return err
 		}
-		return c.one(out, said, s)
+		counts[outcome]++
+		if !c.JSON {
+			return line(out, became.String())
+		}
+		told, err := json.Marshal(became)
+		if err != nil {
+			return err
+		}
+		return line(out, string(told))
 	})
 	if err != nil || c.JSON {
 		return err
@@ -70,12 +83,15 @@ func (c *schemaStatus) Run(ctx context.Context, out io.Writer) error {
 	return line(out, countsText(counts))
 }
 
-// one prints a line about a storefront.
-func (o output) one(out io.Writer, said json.RawMessage, s fmt.Stringer) error {
-	if o.JSON {
-		return line(out, string(said))
+func (c *schemaArg) places(ctx context.Context, see func(said json.RawMessage) error) error {
+	if c.Storefront == "" {
+		return c.pages(ctx, schemaPath+"?limit=20", see)
 	}
-	return line(out, s.String())
+	var said json.RawMessage
+	if err := c.call(ctx, http.MethodGet, storefrontsPath+"/"+url.PathEscape(c.Storefront)+"/schema", nil, &said); err != nil {
+		return err
+	}
+	return see(said)
 }
 
 func countsText(counts map[string]int) string {
@@ -89,40 +105,14 @@ func countsText(counts map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// places looks at the place of one storefront, or ("") of all, by slug.
-func (r *remote) places(ctx context.Context, storefront string, see func(schemaState) error) error {
-	if storefront != "" {
-		var s schemaState
-		if err := r.call(ctx, http.MethodGet, storefrontsPath+"/"+url.PathEscape(storefront)+"/schema", nil, &s); err != nil {
-			return err
-		}
-		return see(s)
-	}
-	for next := schemaPath + "?limit=20"; ; {
-		var page struct {
-			Data       []schemaState
-			NextCursor string `json:"next_cursor"`
-		}
-		if err := r.call(ctx, http.MethodGet, next, nil, &page); err != nil {
-			return err
-		}
-		for _, s := range page.Data {
-			if err := see(s); err != nil {
-				return err
-			}
-		}
-		if page.NextCursor == "" {
-			return nil
-		}
-		next = schemaPath + "?limit=20&cursor=" + url.QueryEscape(page.NextCursor)
-	}
+type schemaStatus struct{ schemaArg }
+
+// Run prints a line per storefront, and how many there are of each state.
+func (c *schemaStatus) Run(ctx context.Context, out io.Writer) error {
+	return c.tell(ctx, out, func(s schemaState) (fmt.Stringer, string, error) { return s, s.State, nil })
 }
 
-type schemaUpgrade struct {
-	remote
-	output
-	Storefront string `arg:"" optional:"" help:"Id or slug; none: all."`
-}
+type schemaUpgrade struct{ schemaArg }
 
 // upgradeWithin bounds the upgrade of one place.
 const upgradeWithin = time.Hour
@@ -144,38 +134,25 @@ func (u upgraded) String() string {
 // Run upgrades what is behind and tries what does not answer. It fails when any
 // place was left behind, after all others had their turn.
 func (c *schemaUpgrade) Run(ctx context.Context, out io.Writer) error {
-	counts := map[string]int{}
-	var first error
-	err := c.places(ctx, c.Storefront, func(s schemaState) error {
+	var failures []error
+	err := c.tell(ctx, out, func(s schemaState) (fmt.Stringer, string, error) {
 		u := upgraded{schemaState: s, Before: s.Version, Outcome: s.State}
-		if s.State == "behind" || s.State == "unknown" {
-			err := c.upgrade(ctx, &u)
-			if ctx.Err() != nil {
-				return fault.New(fault.Timeout, "left", "You have left: upgrading stops behind %s. Repeat the command to go on.", s.Slug)
-			}
-			if err != nil && first == nil {
-				first = err
-			}
+		if s.State != "behind" && s.State != "unknown" {
+			return u, u.Outcome, nil
 		}
-		counts[u.Outcome]++
-		said, err := json.Marshal(u)
+		err := c.upgrade(ctx, &u)
+		if ctx.Err() != nil {
+			return nil, "", fault.New(fault.Timeout, "left", "You have left: upgrading stops behind %s. Repeat the command to go on.", s.Slug)
+		}
 		if err != nil {
-			return err
+			failures = append(failures, err)
 		}
-		return c.one(out, said, u)
+		return u, u.Outcome, nil
 	})
-	if err != nil {
+	if err != nil || len(failures) == 0 {
 		return err
 	}
-	if !c.JSON {
-		if err := line(out, countsText(counts)); err != nil {
-			return err
-		}
-	}
-	if first != nil {
-		return fault.New(fault.Of(first).Kind, "not_upgraded", "%d storefronts were not upgraded; see above. Remove the cause, then repeat the command.", counts["failed"]).Because(first)
-	}
-	return nil
+	return fault.New(fault.Of(failures[0]).Kind, "not_upgraded", "%d storefronts were not upgraded; see above. Remove the cause, then repeat the command.", len(failures)).Because(failures[0])
 }
 
 func (c *schemaUpgrade) upgrade(ctx context.Context, u *upgraded) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -86,7 +87,7 @@ type omissionsInput struct {
 type omissionsOutput struct {
 	Body struct {
 		Data       []omissionBody `json:"data"`
-		NextCursor int64          `json:"next_cursor,omitempty"`
+		NextCursor string         `json:"next_cursor,omitempty"`
 	}
 }
 
@@ -142,7 +143,7 @@ func Routes(server *httpx.Server, s *Service) {
 			out.Body.Data[n] = omissionBody{File: o.File, Line: o.Line, Code: o.Code, Skipped: o.Skips(), Detail: o.Detail()}
 		}
 		if len(found) == in.Limit {
-			out.Body.NextCursor = found[len(found)-1].Seq
+			out.Body.NextCursor = strconv.FormatInt(found[len(found)-1].Seq, 10)
 		}
 		return out, err
 	})
