@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -32,9 +31,12 @@ func (p *program) runPostgres(t *testing.T) {
 	require.NoError(t, err, runner)
 	p.run(t, exec.Command(runner, "data", p.binary, "--listen", p.address))
 	require.Eventually(t, func() bool {
-		return p.dead() || strings.Contains(p.said(t), "move start demo shared")
+		return p.dead() || proposedMove.MatchString(p.said(t))
 	}, patience, glance, "it does not get ready: %s", &p.log)
 }
+
+// proposedMove is the last thing that is said.
+var proposedMove = regexp.MustCompile(`move start demo (shared|dedicated)\n`)
 
 // printedExport is the line that lets commands find everything.
 var printedExport = regexp.MustCompile(`export SMARTSELLER_.*`)
@@ -57,9 +59,10 @@ func TestRunPostgres(t *testing.T) {
 	for _, backend := range []string{"files-1", "files-2", "shared", "dedicated"} {
 		require.NotContains(t, p.must(t, "backend", "check", backend), "PROBLEM", backend)
 	}
+	require.Equal(t, "shared", proposedMove.FindStringSubmatch(p.said(t))[1])
 	login := printedLogin.FindStringSubmatch(p.said(t))
 	require.Len(t, login, 2)
-	for _, target := range []string{"shared", "dedicated"} {
+	for _, target := range []string{"dedicated", "shared"} {
 		move := p.start(t, target)
 		p.waitFor(t, move, "watching")
 		p.must(t, "move", "finalize", move)
@@ -80,7 +83,8 @@ func TestRunPostgres(t *testing.T) {
 
 	p.runPostgres(t)
 	require.NotContains(t, p.said(t), "password")
-	require.Contains(t, p.must(t, "storefront", "list"), "dedicated (epoch 3)")
+	require.Equal(t, "dedicated", proposedMove.FindStringSubmatch(p.said(t))[1], "it is on the shared one now")
+	require.Contains(t, p.must(t, "storefront", "list"), "shared (epoch 3)")
 	var in session
 	require.NoError(t, json.Unmarshal(p.paste(t, login[1]), &in))
 	status, _, _ := p.ask(t, "GET", "demo/profile", in.Session.Access, nil)
@@ -89,7 +93,7 @@ func TestRunPostgres(t *testing.T) {
 	p.kill()
 	require.Eventually(t, p.silent, patience, glance, "the program outlives what started it")
 	p.runPostgres(t)
-	require.Contains(t, p.must(t, "storefront", "list"), "dedicated (epoch 3)")
+	require.Contains(t, p.must(t, "storefront", "list"), "shared (epoch 3)")
 }
 
 // TestRunPostgresSaysWhyItFails: what it runs does not start.
