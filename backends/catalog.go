@@ -147,12 +147,14 @@ func (c *Catalog) Moving() []*Table {
 func (c *Catalog) Table(name string) *Table { return c.byName[name] }
 
 // The store's own tables: one fence row per place, the captured keys, and at
-// a move's target the copy's progress and the keys still to be compared.
+// a move's target the copy's progress, the keys still to be compared and the indexes
+// still to be made.
 var (
 	FenceTable    = &Table{Name: "fence", Class: Local, Columns: []Column{T("id"), I("epoch"), T("state"), I("capture"), T("move_id"), I("gen")}}
 	CapturedTable = &Table{Name: "captured_keys", Class: Local, Columns: []Column{T("id"), T("table_name"), T("row_id")}}
 	ProgressTable = &Table{Name: "move_progress", Class: Local, Columns: []Column{T("id"), T("cursor"), T("through"), I("copied"), I("done")}}
 	VerifyTable   = &Table{Name: "to_verify", Class: Local, Columns: []Column{T("id"), T("table_name"), T("row_id")}}
+	DeferredTable = &Table{Name: "deferred_indexes", Class: Local, Columns: []Column{T("id"), T("table_name"), T("definition")}}
 
-	localTables = []*Table{FenceTable, CapturedTable, ProgressTable, VerifyTable}
+	localTables = []*Table{FenceTable, CapturedTable, ProgressTable, VerifyTable, DeferredTable}
 )

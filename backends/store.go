@@ -260,6 +260,16 @@ type Store interface {
 	// all of one snapshot; through "" means to the end. more says that there may be
 	// further rows: the limit was reached, or the page is full.
 	Page(ctx context.Context, page *Page, after, through string, limit int) (more bool, err error)
+	// BeginLoad readies a Loading place for many rows. One that belongs to the storefront
+	// alone gives up the indexes of the tables that move, all but the primary keys: made
+	// when the rows are there they cost a fraction. What makes them again is noted in the
+	// same transaction. Repeating it is no error.
+	BeginLoad(ctx context.Context, token Token) error
+	// EndLoad makes a table's indexes again, durably, and lets the engine's planner know
+	// its rows. ErrUnique, and nothing made, while rows contradict each other: a change
+	// of one of them has not arrived. Until it was called for each table that moves, Change
+	// refuses to leave Loading. Repeating it is no error.
+	EndLoad(ctx context.Context, token Token, t *Table) error
 	// Load writes a chunk of rows that the target does not have and its
 	// progress, in one transaction; ErrUnique (nothing changed) when it has some.
 	Load(ctx context.Context, token Token, page *Page, p Progress) error
@@ -280,7 +290,8 @@ type Store interface {
 	// Progress reads every table's checkpoint.
 	Progress(ctx context.Context) ([]Progress, error)
 	// Purge deletes up to limit rows of the storefront, moving tables first, the
-	// fence last, and says how many; 0 means that nothing is left. The token must
+	// fence last, and says how many; 0 means that nothing is left. Indexes that
+	// BeginLoad gave up are made again. The token must
 	// be the fence's, and the fence not Active, Sealed or Closed.
 	Purge(ctx context.Context, token Token, limit int) (int64, error)
 	// Size estimates the bytes that the storefront takes here.

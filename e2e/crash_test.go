@@ -24,9 +24,10 @@ func deaths(asked, points string) (out []death) {
 }
 
 // onTheWay are the deaths of a move that is neither undone nor ended, in the order in
-// which they are met: K1 to K16 of the protocol, and the beginning of each phase.
+// which they are met: K1 to K16 of the protocol, the beginning of each phase, and where a
+// target has no indexes.
 var onTheWay = slices.Concat(
-	deaths("", "planned preparing K1 K2 copying K3 K4 catching_up verifying"), deaths("pause", "paused"), deaths("", "K5 K6 canary"),
+	deaths("", "planned preparing K1 K2 deferred copying K3 K4 loaded catching_up verifying"), deaths("pause", "paused"), deaths("", "K5 K6 canary"),
 	deaths("cutover", "K7 cutting_over K8 K9 K10 K11 K12 K13 K14 K15 watching K16"))
 
 // newFile is where a file was made, at a target that is one.

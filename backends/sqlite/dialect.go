@@ -197,6 +197,20 @@ func (d *dialect) Insert(ctx context.Context, tx *sql.Tx, storefront backends.St
 	return sqlstore.InsertRows(ctx, tx, d.Text, storefront, page.Table, page.Rows())
 }
 
+// Indexes implements sqlstore.Dialect. Those of a table's own definition have no text.
+func (d *dialect) Indexes() string {
+	return `SELECT name, tbl_name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL AND ?1 <> ''`
+}
+
+// MakeIndex implements sqlstore.Dialect.
+func (d *dialect) MakeIndex(ctx context.Context, tx *sql.Tx, statement string) error {
+	_, err := tx.ExecContext(ctx, filling+"; "+statement)
+	return err
+}
+
+// Loaded implements sqlstore.Dialect: the planner takes what the schema offers.
+func (d *dialect) Loaded(context.Context, *sql.Tx, *backends.Table, int64) error { return nil }
+
 // Classify implements sqlstore.Dialect.
 func (d *dialect) Classify(err error) error {
 	var e sqlite3.Error

@@ -97,6 +97,15 @@ type Dialect interface {
 	// then only end. Rows are checked against the table's columns before.
 	Insert(ctx context.Context, tx *sql.Tx, storefront backends.StorefrontID, page *backends.Page) error
 
+	// Indexes is a query of all indexes of a place but those of keys that belong to a
+	// table's own definition: name, table, and the statement that makes it.
+	Indexes() string
+	// MakeIndex runs such a statement. It may take minutes, and ends with its process.
+	MakeIndex(ctx context.Context, tx *sql.Tx, statement string) error
+	// Loaded lets the planner know a table that a storefront has just got so many rows of,
+	// where its guesses would be far off.
+	Loaded(ctx context.Context, tx *sql.Tx, t *backends.Table, rows int64) error
+
 	// Classify turns an error of the driver into the contract's, keeping the
 	// cause in the chain: *backends.UniqueError (Table and Key as in the schema,
 	// where the engine names them), *backends.Refused (with State and Epoch),

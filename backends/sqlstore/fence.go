@@ -177,6 +177,11 @@ func (s *Store) Change(ctx context.Context, token backends.Token, t backends.Tra
 			return err
 		}
 		reached := f.State == want.State && f.Epoch == want.Epoch && f.Capture == want.Capture
+		if f.State == backends.Loading && t.To != backends.Loading {
+			if err := m.checkIndexes(); err != nil {
+				return err
+			}
+		}
 		if !reached && !slices.Contains(t.From, f.State) {
 			return fmt.Errorf("%w: %s at epoch %d, asked for %s from %v", backends.ErrTransition, f.State, f.Epoch, t.To, t.From)
 		}

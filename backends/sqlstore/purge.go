@@ -46,6 +46,11 @@ func (m *mover) purge(limit int64) (int64, error) {
 		if n >= limit {
 			break
 		}
+		if t == backends.DeferredTable { // the tables are empty, and may be filled by another move
+			if err := m.makeIndexes(nil); err != nil {
+				return 0, err
+			}
+		}
 		deleted, err := m.exec(`DELETE FROM `+t.Name+` WHERE storefront_id = $1 AND id IN (
 			SELECT id FROM `+t.Name+` WHERE storefront_id = $1 ORDER BY id LIMIT $2)`, limit-n)
 		if err != nil {

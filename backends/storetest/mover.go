@@ -24,6 +24,9 @@ var rowCases = map[string]func(*testing.T, *home){
 	"a value of a wrong type is refused":    wrongTypeIsRefused,
 	"sums tell a changed value":             sumsTell,
 	"a purge leaves nothing, in small bits": purgeLeavesNothing,
+	"a load gives up indexes for a while":   loadGivesUpIndexes,
+	"no place opens without its indexes":    staysLoading,
+	"a purge makes indexes again":           purgeMakesIndexes,
 }
 
 func pageOf(t require.TestingT, table *backends.Table, rows ...backends.Row) *backends.Page {

@@ -1,8 +1,9 @@
 -- +goose Up
 -- What belongs to a place and never moves: the fence (one row per storefront,
 -- its id is always 'fence'), the keys captured for a move (append-only, each
--- entry with an id of its own), the copy's progress (id: the table's name) and
--- the keys applied but not yet compared.
+-- entry with an id of its own), the copy's progress (id: the table's name), the
+-- keys applied but not yet compared, and the indexes that are made when a table is
+-- loaded (id: the index's name).
 CREATE TABLE fence (
     storefront_id TEXT NOT NULL CONSTRAINT fence_storefront CHECK (storefront_id <> ''),
     id TEXT NOT NULL CONSTRAINT fence_one CHECK (id = 'fence'),
@@ -40,6 +41,14 @@ CREATE TABLE to_verify (
     table_name TEXT NOT NULL,
     row_id TEXT NOT NULL,
     CONSTRAINT to_verify_key PRIMARY KEY (storefront_id, id)
+);
+
+CREATE TABLE deferred_indexes (
+    storefront_id TEXT NOT NULL CONSTRAINT deferred_indexes_storefront CHECK (storefront_id <> ''),
+    id TEXT NOT NULL,
+    table_name TEXT NOT NULL,
+    definition TEXT NOT NULL,
+    CONSTRAINT deferred_indexes_key PRIMARY KEY (storefront_id, id)
 );
 
 -- A row written by the mover at one side must arrive at the other before a

@@ -40,6 +40,12 @@ func (x *run) prepare(ctx context.Context) error {
 	if err := x.barrier(ctx); err != nil {
 		return err
 	}
+	if err := x.target.BeginLoad(ctx, x.token); err != nil {
+		return err
+	}
+	if err := x.hook(ctx, "deferred"); err != nil {
+		return err
+	}
 	return x.plotCopy(ctx)
 }
 
@@ -180,7 +186,36 @@ func (x *run) copyTable(ctx context.Context, t *backends.Table, p backends.Progr
 			}
 		}
 	}
+	if err := x.endLoad(ctx, t, p); err != nil {
+		return err
+	}
 	return x.show(ctx, p)
+}
+
+// endLoad makes the indexes of a table that is copied. Without a unique one rows could
+// be copied that contradict each other, each as it was at its time: the change of one of
+// them is captured, and brings them apart.
+func (x *run) endLoad(ctx context.Context, t *backends.Table, p backends.Progress) error {
+	const tries = 20
+	for try := 1; ; try++ {
+		if err := x.hook(ctx, "loaded"); err != nil {
+			return err
+		}
+		started := time.Now()
+		err := x.target.EndLoad(ctx, x.token, t)
+		if err == nil {
+			return x.pace.rest(ctx, time.Since(started))
+		}
+		if !errors.Is(err, backends.ErrUnique) || try == tries {
+			return fmt.Errorf("end the load of %s: %w", t.Name, err)
+		}
+		if err := x.heed(); err != nil {
+			return err
+		}
+		if err := x.drainTable(ctx, p); err != nil {
+			return fmt.Errorf("catch up %s: %w", t.Name, err)
+		}
+	}
 }
 
 func (x *run) copyChunk(ctx context.Context, page *backends.Page, p backends.Progress, limit int) (backends.Progress, error) {

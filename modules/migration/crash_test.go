@@ -46,6 +46,9 @@ func crashes() (out []crash) {
 		pair := pairs[(n*4+1)%len(pairs)] // 4 has no factor in common with 9: every pair's turn comes
 		out = append(out, crash{point, pair[0], pair[1], n%2 == 0})
 	}
+	for n, point := range []string{"deferred", "loaded"} { // between them a target of the storefront's own has no indexes
+		out = append(out, crash{point, "shared", "dedicated-2", n == 0}, crash{point, "shared", "two", n == 1})
+	}
 	return out
 }
 

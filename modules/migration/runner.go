@@ -74,7 +74,9 @@ type RunnerOptions struct {
 	Clock func() time.Time
 	// Hook is called at the crash points of the protocol, K1 to K18 but K9, which lies
 	// inside a transaction, and at the beginning of every phase's step, by the phase's
-	// name, and half-way through erasing a place ("erasing"); nil: the failpoints that the process was built with.
+	// name, when the target's indexes were given up ("deferred") and before a table's are
+	// made again ("loaded"), and half-way through erasing a place ("erasing"); nil: the
+	// failpoints that the process was built with.
 	Hook func(ctx context.Context, point string) error
 }
 

@@ -42,6 +42,7 @@ type watched struct {
 	backends.Store
 	beforeApply    func(backends.Batch) error
 	beforeCaptured func() error
+	afterCaptured  func(table string, entries []backends.Entry)
 	afterBarrier   func(error)
 	beforeChange   func(backends.Transition) error
 	afterPage      func(*backends.Table)
@@ -63,7 +64,11 @@ func (s *watched) Captured(ctx context.Context, table string, limit int) ([]back
 			return nil, err
 		}
 	}
-	return s.Store.Captured(ctx, table, limit)
+	entries, err := s.Store.Captured(ctx, table, limit)
+	if s.afterCaptured != nil {
+		s.afterCaptured(table, entries)
+	}
+	return entries, err
 }
 
 func (s *watched) Barrier(ctx context.Context, token backends.Token, wait time.Duration) error {

@@ -81,7 +81,8 @@ type connector struct {
 }
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
-	inner, err := c.Connector.Connect(ctx)
+	var w *wire
+	inner, err := c.Connector.Connect(context.WithValue(ctx, wireKey{}, &w))
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +95,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 			return nil, errors.Join(err, inner.Close())
 		}
 	}
-	return &conn{pqConn: full, prepared: newPrepared(c.statements)}, nil
+	return &conn{pqConn: full, wire: w, prepared: newPrepared(c.statements)}, nil
 }
 
 // pqConn is what lib/pq's connection can do.
@@ -114,6 +115,7 @@ type pqConn interface {
 // was confirmed; database/sql uses a connection from one goroutine at a time.
 type conn struct {
 	pqConn
+	wire     *wire // nil: its answers are awaited for ever
 	open     bool
 	reading  bool // a prepared statement's rows are open
 	prepared *prepared
@@ -215,6 +217,7 @@ func (c *conn) ExecContext(ctx context.Context, text string, args []driver.Named
 	case c.prepared.suits(text, args):
 		return c.exec(ctx, text, args)
 	}
+	defer c.wire.awaitLong(ctx)()
 	return c.pqConn.ExecContext(ctx, text, args)
 }
 

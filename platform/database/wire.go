@@ -68,14 +68,58 @@ func (d patientDialer) DialContext(ctx context.Context, network, address string)
 	if err != nil || d.patience == 0 {
 		return c, err
 	}
-	return &wire{Conn: c, patience: d.patience}, nil
+	w := &wire{Conn: c, patience: d.patience}
+	if into, ok := ctx.Value(wireKey{}).(**wire); ok {
+		*into = w
+	}
+	return w, nil
 }
+
+// wireKey is where who connects wants to know the wire.
+type wireKey struct{}
+
+type longAnswer struct{}
+
+// WithLongAnswer gives the answer to a statement without arguments, run by ExecContext in
+// a pool made by OpenEntered, sixty times the patience: an index of many rows takes a
+// server its time.
+func WithLongAnswer(ctx context.Context) context.Context {
+	return context.WithValue(ctx, longAnswer{}, true)
+}
+
+const longer = 60
 
 // wire is a connection on which each read and each write is waited for with patience.
 type wire struct {
 	net.Conn
 	patience time.Duration
 	governed atomic.Bool // somebody else has set a deadline: lib/pq, while it connects
+	long     atomic.Bool // a long answer is awaited
+}
+
+// answerIn is how long a read is waited for.
+func (w *wire) answerIn() time.Duration {
+	if w.long.Load() {
+		return longer * w.patience
+	}
+	return w.patience
+}
+
+// awaitLong lets a statement of this context have a long answer, until ended is called.
+// When the context ends, what is left of it is the ordinary patience.
+func (w *wire) awaitLong(ctx context.Context) (ended func()) {
+	if w == nil || ctx.Value(longAnswer{}) == nil {
+		return func() {}
+	}
+	w.long.Store(true)
+	stop := context.AfterFunc(ctx, func() {
+		w.long.Store(false)
+		_ = w.SetReadDeadline(time.Now().Add(w.patience)) // of a connection that is closed already
+	})
+	return func() {
+		stop()
+		w.long.Store(false)
+	}
 }
 
 func (w *wire) SetDeadline(t time.Time) error {
@@ -85,7 +129,7 @@ func (w *wire) SetDeadline(t time.Time) error {
 
 func (w *wire) Read(b []byte) (int, error) {
 	if !w.governed.Load() {
-		if err := w.SetReadDeadline(time.Now().Add(w.patience)); err != nil {
+		if err := w.SetReadDeadline(time.Now().Add(w.answerIn())); err != nil {
 			return 0, err
 		}
 	}
