@@ -135,7 +135,7 @@ func describe(err error) string {
 	}
 	text := e.Detail
 	for _, f := range e.Fields {
-		text += "\n  " + f.Pointer + ": " + f.Detail
+		text += "\n  " + f.String()
 	}
 	return text
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"sync"
@@ -16,7 +17,7 @@ type address struct {
 	Default bool
 	Version int64
 	Code    string
-	Errors  []struct{ Pointer string }
+	Errors  []struct{ Pointer, Parameter string }
 }
 
 type addressPage struct {
@@ -132,7 +133,7 @@ func TestAddressErrors(t *testing.T) {
 		body                      any
 		header                    []string
 		status                    int
-		code, pointer             string
+		code, at                  string
 	}{
 		{"anonymous", "GET", "demo/addresses", "", nil, nil, 401, "token_required", ""},
 		{"another customer's", "GET", "demo/addresses/" + a.ID, foreign, nil, nil, 404, "address_not_found", ""},
@@ -151,15 +152,15 @@ func TestAddressErrors(t *testing.T) {
 		{"no If-Match", "PUT", "demo/addresses/" + a.ID, token, place("X"), nil, 428, "if_match_required", ""},
 		{"stale", "PUT", "demo/addresses/" + a.ID, token, place("X"), []string{"If-Match", `"v9"`}, 412, "changed_meanwhile", ""},
 		{"another customer's as default", "POST", "demo/addresses/" + a.ID + "/default", foreign, nil, nil, 404, "address_not_found", ""},
-		{"long key", "POST", "demo/addresses", token, place("X"), []string{"Idempotency-Key", strings.Repeat("k", 256)}, 422, "invalid_input", "header.Idempotency-Key"},
+		{"long key", "POST", "demo/addresses", token, place("X"), []string{"Idempotency-Key", strings.Repeat("k", 256)}, 422, "invalid_input", "Idempotency-Key"},
 	} {
 		var answer address
 		status, _ := p.askInto(t, &answer, c.method, c.path, c.token, c.body, c.header...)
 		require.Equal(t, c.status, status, c.name)
 		require.Equal(t, c.code, answer.Code, c.name)
-		if c.pointer != "" {
+		if c.at != "" {
 			require.Len(t, answer.Errors, 1, c.name)
-			require.Equal(t, c.pointer, answer.Errors[0].Pointer, c.name)
+			require.Equal(t, c.at, cmp.Or(answer.Errors[0].Pointer, answer.Errors[0].Parameter), c.name)
 		}
 	}
 	require.Len(t, p.addresses(t, token), 2, "bad input changes nothing")

@@ -90,7 +90,9 @@ func (p *program) refused(t *testing.T, who tokens, method, path, kind, body str
 	t.Helper()
 	request, err := http.NewRequest(method, "http://"+p.address+path, strings.NewReader(body))
 	require.NoError(t, err)
-	request.Header.Set("Content-Type", kind)
+	if kind != "" {
+		request.Header.Set("Content-Type", kind)
+	}
 	request.Header.Set("If-Match", `"v1"`)
 	request.Header.Set("Authorization", "Bearer "+who.customer)
 	for prefix, token := range map[string]string{"/api/admin/": who.admin, "/api/seller/": who.seller} {
@@ -132,6 +134,7 @@ func TestBadBodiesAreRefused(t *testing.T) {
 			{"a wrong type", form, wrong, http.StatusUnprocessableEntity, field},
 			{"an unknown field", form, `{"surprise":1}`, http.StatusUnprocessableEntity, "/surprise"},
 			{"too large", form, `{"surprise":"` + strings.Repeat("x", 200<<10) + `"}`, http.StatusRequestEntityTooLarge, ""},
+			{"no content type", "", `{}`, http.StatusUnsupportedMediaType, ""},
 			{"another content type", "text/plain", `{}`, http.StatusUnsupportedMediaType, ""},
 		} {
 			found, _ := p.refused(t, who, o.method, o.at("demo"), c.kind, c.body)
@@ -182,9 +185,11 @@ func TestUnknownPlaces(t *testing.T) {
 			require.NotEmpty(t, bodies[last], "this test has no body for %s", o.path)
 			body = bodies[last]
 		}
-		found, _ := p.refused(t, who, o.method, o.at("nobody"), "application/json", body)
-		require.Equal(t, http.StatusNotFound, found.Status, "%s %s: %+v", o.method, o.path, found)
-		require.Equal(t, "storefront_not_found", found.Code, "%s %s", o.method, o.path)
+		for _, slug := range []string{"nobody", "No--body", strings.Repeat("a", 64)} {
+			found, _ := p.refused(t, who, o.method, o.at(slug), "application/json", body)
+			require.Equal(t, http.StatusNotFound, found.Status, "%s %s: %+v", o.method, o.path, found)
+			require.Equal(t, "storefront_not_found", found.Code, "%s %s", o.method, o.path)
+		}
 	}
 	for _, c := range []struct {
 		method, path string
@@ -196,7 +201,9 @@ func TestUnknownPlaces(t *testing.T) {
 		{"POST", "/api/admin/nothing", 404, "not_found", ""},
 		{"DELETE", "/api/storefront/demo/auth/login", 405, "method_not_allowed", "POST"},
 		{"GET", "/api/storefront/demo/auth/login", 405, "method_not_allowed", "POST"},
-		{"PATCH", "/api/admin/moves", 405, "method_not_allowed", "GET"},
+		{"PATCH", "/api/admin/moves", 405, "method_not_allowed", "GET, HEAD"},
+		{"GET", "/api/admin/storefronts/" + strings.Repeat("a", 64), 404, "storefront_not_found", ""},
+		{"GET", "/api/admin/moves/" + strings.Repeat("a", 64), 404, "not_found", ""},
 	} {
 		found, header := p.refused(t, who, c.method, c.path, "application/json", "")
 		require.Equal(t, c.status, found.Status, "%s %s: %+v", c.method, c.path, found)

@@ -61,7 +61,7 @@ func (p *program) signal(t *testing.T) {
 		defer response.Body.Close()
 		text, err := io.ReadAll(response.Body)
 		require.NoError(t, err)
-		return response.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(text), `"pointer":"serving"`)
+		return response.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(text), `"check":"serving"`)
 	}, patience, glance)
 }
 

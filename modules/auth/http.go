@@ -14,7 +14,7 @@ import (
 // From is where a request comes from. It is exported because huma fills embedded
 // fields only then.
 type From struct {
-	Slug      string `path:"slug" maxLength:"63"`
+	Slug      string `path:"slug"`
 	UserAgent string `header:"User-Agent"`
 }
 

@@ -48,7 +48,7 @@ func profileOf(c *Customer, err error) (*profileOutput, error) {
 // SlugInput names the storefront. It is exported because huma fills embedded fields
 // only then.
 type SlugInput struct {
-	Slug string `path:"slug" maxLength:"63"`
+	Slug string `path:"slug"`
 }
 
 type getProfileInput struct {

@@ -78,7 +78,7 @@ func (i *instance) failing(t *testing.T) (names []string) {
 	require.Equal(t, "not_ready", p.Code)
 	for _, e := range p.Errors {
 		require.NotEmpty(t, e.Detail)
-		names = append(names, e.Pointer)
+		names = append(names, e.Check)
 	}
 	return names
 }

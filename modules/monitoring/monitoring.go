@@ -35,7 +35,7 @@ func notReady(checks []Check) error {
 	e := fault.New(fault.Unavailable, "not_ready", "This instance does not welcome requests now; see errors. Ask another one.").Retry(1)
 	for _, c := range checks {
 		if c.Problem != "" {
-			e.Fields = append(e.Fields, fault.Field{Pointer: c.Name, Code: "not_ready", Detail: c.Problem})
+			e.Fields = append(e.Fields, fault.Field{Check: c.Name, Code: "not_ready", Detail: c.Problem})
 		}
 	}
 	if len(e.Fields) == 0 {

@@ -55,11 +55,11 @@ type listStorefrontsOutput struct {
 }
 
 type refInput struct {
-	Ref string `path:"ref" maxLength:"63" doc:"Id or slug"`
+	Ref string `path:"ref" doc:"Id or slug"`
 }
 
 type whereInput struct {
-	Ref string    `path:"ref" maxLength:"63" doc:"Id or slug"`
+	Ref string    `path:"ref" doc:"Id or slug"`
 	At  time.Time `query:"at" format:"date-time" doc:"A time as in RFC 3339; none: now"`
 }
 

@@ -144,7 +144,7 @@ func usable(findings []backends.Finding) error {
 	e := fault.New(fault.Invalid, "backend_unusable", "The backend cannot be used as it is, and was not registered; see errors.")
 	for _, f := range findings {
 		if f.Hinders() {
-			e.Fields = append(e.Fields, fault.Field{Pointer: f.Check, Code: "unusable", Detail: f.Problem + "; " + f.Fix})
+			e.Fields = append(e.Fields, fault.Field{Check: f.Check, Code: "unusable", Detail: f.Problem + "; " + f.Fix})
 		}
 	}
 	if len(e.Fields) == 0 {

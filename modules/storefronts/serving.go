@@ -45,6 +45,9 @@ func (v *serving) put(slug string, s Storefront) {
 // last did. backends.ErrNoStorefront when there is none. Its Backend and Epoch may
 // be out of date: the Router knows those.
 func (s *Service) Serving(ctx context.Context, slug string) (Storefront, error) {
+	if !possible(slug) {
+		return Storefront{}, backends.ErrNoStorefront
+	}
 	seen, fresh, known := s.serving.get(slug)
 	if fresh {
 		return seen.storefront, nil

@@ -49,8 +49,12 @@ var reserved = []string{
 	"admin", "api", "auth", "www", "static", "assets", "health", "metrics", "login", "me", "null", "undefined", "support", "billing", "docs",
 }
 
+// possible says whether a storefront may have this slug, or some may have had it before
+// it was reserved.
+func possible(slug string) bool { return slugForm.MatchString(slug) && !strings.Contains(slug, "--") }
+
 func checkSlug(slug string) error {
-	if !slugForm.MatchString(slug) || strings.Contains(slug, "--") {
+	if !possible(slug) {
 		return fault.InvalidField("/slug", "invalid_slug", "must be 3 to 63 lower-case letters, digits and single dashes, no dash at either end")
 	}
 	if slices.Contains(reserved, slug) {

@@ -4,6 +4,7 @@
 package fault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,11 +81,18 @@ func KindOfStatus(status int) Kind {
 	return Internal
 }
 
-// Field is one unacceptable value of the input.
+// Field is one value of the input that is not acceptable, or one check that does not
+// hold. At most one of Pointer, Parameter and Check says where; none: the body as a whole.
 type Field struct {
-	Pointer string `json:"pointer"` // JSON pointer (RFC 6901) or the parameter's name
-	Code    string `json:"code"`    // stable, for programs
-	Detail  string `json:"detail"`  // one sentence, never the value itself
+	Pointer   string `json:"pointer,omitempty" doc:"Where in the request's body, a JSON pointer (RFC 6901)" example:"/lines/0/quantity"`
+	Parameter string `json:"parameter,omitempty" doc:"Name of the query's parameter, or of the header" example:"limit"`
+	Check     string `json:"check,omitempty" doc:"Name of the check that does not hold, where no input is at fault"`
+	Code      string `json:"code" doc:"A stable word for programs"`
+	Detail    string `json:"detail" doc:"One sentence, never the value itself"`
+}
+
+func (f Field) String() string {
+	return cmp.Or(f.Pointer, f.Parameter, f.Check, "the body") + ": " + f.Detail
 }
 
 // Error is an error that may be shown to whoever caused it: Detail says what
@@ -104,12 +112,18 @@ func New(kind Kind, code, format string, args ...any) *Error {
 	return &Error{Kind: kind, Code: code, Detail: fmt.Sprintf(format, args...)}
 }
 
-// InvalidField makes an Invalid error that names one field.
+// InvalidField makes an Invalid error that names one field of the body.
 func InvalidField(pointer, code, detail string) *Error {
-	return &Error{
-		Kind: Invalid, Code: "invalid_input", Detail: "One or more values are not acceptable; see errors.",
-		Fields: []Field{{Pointer: pointer, Code: code, Detail: detail}},
-	}
+	return invalid(Field{Pointer: pointer, Code: code, Detail: detail})
+}
+
+// InvalidParameter makes an Invalid error that names one parameter.
+func InvalidParameter(name, code, detail string) *Error {
+	return invalid(Field{Parameter: name, Code: code, Detail: detail})
+}
+
+func invalid(f Field) *Error {
+	return &Error{Kind: Invalid, Code: "invalid_input", Detail: "One or more values are not acceptable; see errors.", Fields: []Field{f}}
 }
 
 // Because returns a copy that wraps its cause.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -30,6 +31,10 @@ type echoOutput struct {
 	}
 }
 
+type roomInput struct {
+	Room string `path:"room" maxLength:"5"`
+}
+
 func newServer() *httpx.Server {
 	s := httpx.New(httpx.Options{Version: "test", Log: slog.New(slog.DiscardHandler), BodyLimit: 200})
 	httpx.Register(s, huma.Operation{OperationID: "echo", Method: http.MethodPost, Path: "/echo"}, func(_ context.Context, in *echoInput) (*echoOutput, error) {
@@ -48,6 +53,12 @@ func newServer() *httpx.Server {
 	httpx.Register(s, huma.Operation{OperationID: "inner", Method: http.MethodGet, Path: "/inner", Security: httpx.Admin}, func(context.Context, *struct{}) (*echoOutput, error) {
 		return &echoOutput{}, nil
 	})
+	httpx.Register(s, huma.Operation{OperationID: "bare", Method: http.MethodPost, Path: "/bare"}, func(context.Context, *struct{}) (*struct{}, error) {
+		return nil, nil
+	})
+	httpx.Register(s, huma.Operation{OperationID: "room", Method: http.MethodGet, Path: "/rooms/{room}"}, func(context.Context, *roomInput) (*struct{}, error) {
+		return nil, nil
+	})
 	s.Authenticate(httpx.AdminScheme, func(ctx context.Context, c httpx.Credentials) (context.Context, error) {
 		if c.Token != "right" {
 			return nil, fault.New(fault.Unauthorized, "invalid_token", "The token is not valid.")
@@ -65,41 +76,52 @@ func TestEveryErrorIsAProblem(t *testing.T) {
 		status                                 int
 		code, pointer                          string
 	}{
-		"works":           {"POST", "/echo", "application/json", `{"name":"a"}`, "", 200, "", ""},
-		"no such path":    {"GET", "/nowhere", "", "", "", 404, "not_found", ""},
-		"a path with NUL": {"GET", "/inner/%00", "", "", "right", 404, "not_found", ""},
-		"wrong method":    {"DELETE", "/echo", "", "", "", 405, "method_not_allowed", ""},
-		"malformed":       {"POST", "/echo", "application/json", `{"name":`, "", 400, "malformed", ""},
-		"wrong type":      {"POST", "/echo", "application/json", `{"name":5}`, "", 422, "invalid_input", "/name"},
-		"unknown field":   {"POST", "/echo", "application/json", `{"name":"a","hunter2":1}`, "", 422, "invalid_input", "/hunter2"},
-		"missing field":   {"POST", "/echo", "application/json", `{}`, "", 422, "invalid_input", ""},
-		"too long":        {"POST", "/echo", "application/json", `{"name":"abcdefghijkl"}`, "", 422, "invalid_input", "/name"},
-		"too large":       {"POST", "/echo", "application/json", `{"name":"` + strings.Repeat("a", 300) + `"}`, "", 413, "too_large", ""},
-		"content type":    {"POST", "/echo", "text/plain", `hello`, "", 415, "unsupported_media_type", ""},
-		"repeated":        {"POST", "/echo", "application/json", `{"name":"a","n\u0061me":"b"}`, "", 422, "invalid_input", "/name"},
-		"repeated below":  {"POST", "/echo", "application/json", `{"name":[1,{"a/b":1,"a/b":2}]}`, "", 422, "invalid_input", "/name/1/a~1b"},
-		"another case":    {"POST", "/echo", "application/json", `{"name":"a","Count":1}`, "", 422, "invalid_input", "/Count"},
-		"not UTF-8":       {"POST", "/echo", "application/json", "{\"name\":\"\xff\"}", "", 400, "malformed", ""},
-		"too deep":        {"POST", "/echo", "application/json", `{"name":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`, "", 400, "malformed", ""},
-		"two values":      {"POST", "/echo", "application/json", `{"name":"a"}{}`, "", 400, "malformed", ""},
-		"1.0":             {"POST", "/echo", "application/json", `{"name":"a","count":1.0}`, "", 422, "invalid_input", ""},
-		"merge patch":     {"POST", "/echo", "application/merge-patch+json", `{"name":"a"}`, "", 415, "unsupported_media_type", ""},
-		"our own":         {"POST", "/echo", "application/json", `{"name":"busy"}`, "", 503, "busy", ""},
-		"internal":        {"POST", "/echo", "application/json", `{"name":"secret"}`, "", 500, "internal", ""},
-		"panic":           {"POST", "/echo", "application/json", `{"name":"panic"}`, "", 500, "internal", ""},
-		"no token":        {"GET", "/inner", "", "", "", 401, "token_required", ""},
-		"a wrong token":   {"GET", "/inner", "", "", "wrong", 401, "invalid_token", ""},
-		"a right token":   {"GET", "/inner", "", "", "right", 200, "", ""},
-		"lower-case":      {"GET", "/inner", "", "", "right", 200, "", ""},
-		"another scheme":  {"GET", "/inner", "", "", "right", 401, "token_required", ""},
-		"the docs":        {"GET", "/docs", "", "", "", 200, "", ""},
-		"the document":    {"GET", "/openapi.json", "", "", "", 200, "", ""},
-		"openapi, wrong":  {"POST", "/openapi.json", "", "", "", 405, "method_not_allowed", ""},
+		"works":              {"POST", "/echo", "application/json", `{"name":"a"}`, "", 200, "", ""},
+		"no such path":       {"GET", "/nowhere", "", "", "", 404, "not_found", ""},
+		"a name in the path": {"GET", "/rooms/attic", "", "", "", 204, "", ""},
+		"an impossible one":  {"GET", "/rooms/cellar", "", "", "", 404, "not_found", ""},
+		"a path with NUL":    {"GET", "/inner/%00", "", "", "right", 404, "not_found", ""},
+		"wrong method":       {"DELETE", "/echo", "", "", "", 405, "method_not_allowed", ""},
+		"malformed":          {"POST", "/echo", "application/json", `{"name":`, "", 400, "malformed", ""},
+		"wrong type":         {"POST", "/echo", "application/json", `{"name":5}`, "", 422, "invalid_input", "/name"},
+		"unknown field":      {"POST", "/echo", "application/json", `{"name":"a","hunter2":1}`, "", 422, "invalid_input", "/hunter2"},
+		"missing field":      {"POST", "/echo", "application/json", `{}`, "", 422, "invalid_input", ""},
+		"too long":           {"POST", "/echo", "application/json", `{"name":"abcdefghijkl"}`, "", 422, "invalid_input", "/name"},
+		"too large":          {"POST", "/echo", "application/json", `{"name":"` + strings.Repeat("a", 300) + `"}`, "", 413, "too_large", ""},
+		"content type":       {"POST", "/echo", "text/plain", `hello`, "", 415, "unsupported_media_type", ""},
+		"repeated":           {"POST", "/echo", "application/json", `{"name":"a","n\u0061me":"b"}`, "", 422, "invalid_input", "/name"},
+		"repeated below":     {"POST", "/echo", "application/json", `{"name":[1,{"a/b":1,"a/b":2}]}`, "", 422, "invalid_input", "/name/1/a~1b"},
+		"another case":       {"POST", "/echo", "application/json", `{"name":"a","Count":1}`, "", 422, "invalid_input", "/Count"},
+		"not UTF-8":          {"POST", "/echo", "application/json", "{\"name\":\"\xff\"}", "", 400, "malformed", ""},
+		"too deep":           {"POST", "/echo", "application/json", `{"name":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`, "", 400, "malformed", ""},
+		"two values":         {"POST", "/echo", "application/json", `{"name":"a"}{}`, "", 400, "malformed", ""},
+		"1.0":                {"POST", "/echo", "application/json", `{"name":"a","count":1.0}`, "", 422, "invalid_input", ""},
+		"no type":            {"POST", "/echo", "", `{"name":"a"}`, "", 415, "unsupported_media_type", ""},
+		"an empty type":      {"POST", "/echo", "; charset=utf-8", `{"name":"a"}`, "", 415, "unsupported_media_type", ""},
+		"a broken type":      {"POST", "/echo", "application/json; charset", `{"name":"a"}`, "", 415, "unsupported_media_type", ""},
+		"a suffix":           {"POST", "/echo", "x+application/json", `{"name":"a"}`, "", 415, "unsupported_media_type", ""},
+		"with a charset":     {"POST", "/echo", "Application/JSON; charset=utf-8", `{"name":"a"}`, "", 200, "", ""},
+		"a form":             {"POST", "/echo", "multipart/form-data; boundary=x", `{"name":"a"}`, "", 415, "unsupported_media_type", ""},
+		"no body at all":     {"POST", "/bare", "", "", "", 204, "", ""},
+		"merge patch":        {"POST", "/echo", "application/merge-patch+json", `{"name":"a"}`, "", 415, "unsupported_media_type", ""},
+		"our own":            {"POST", "/echo", "application/json", `{"name":"busy"}`, "", 503, "busy", ""},
+		"internal":           {"POST", "/echo", "application/json", `{"name":"secret"}`, "", 500, "internal", ""},
+		"panic":              {"POST", "/echo", "application/json", `{"name":"panic"}`, "", 500, "internal", ""},
+		"no token":           {"GET", "/inner", "", "", "", 401, "token_required", ""},
+		"a wrong token":      {"GET", "/inner", "", "", "wrong", 401, "invalid_token", ""},
+		"a right token":      {"GET", "/inner", "", "", "right", 200, "", ""},
+		"lower-case":         {"GET", "/inner", "", "", "right", 200, "", ""},
+		"another scheme":     {"GET", "/inner", "", "", "right", 401, "token_required", ""},
+		"the docs":           {"GET", "/docs", "", "", "", 200, "", ""},
+		"the document":       {"GET", "/openapi.json", "", "", "", 200, "", ""},
+		"openapi, wrong":     {"POST", "/openapi.json", "", "", "", 405, "method_not_allowed", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := httptest.NewRequest(c.method, c.path, strings.NewReader(c.body))
-			r.Header.Set("Content-Type", c.contentType)
+			if c.contentType != "" {
+				r.Header.Set("Content-Type", c.contentType)
+			}
 			if c.token != "" {
 				scheme := map[string]string{"lower-case": "bearer", "another scheme": "Basic"}[name]
 				r.Header.Set("Authorization", cmp.Or(scheme, "Bearer")+" "+c.token)
@@ -131,4 +153,86 @@ func TestEveryErrorIsAProblem(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWhereAnInputIsWrong: a parameter by its name, a field of the body by a pointer.
+func TestWhereAnInputIsWrong(t *testing.T) {
+	t.Parallel()
+	s := httpx.New(httpx.Options{Log: slog.New(slog.DiscardHandler)})
+	type input struct {
+		Limit int `query:"limit" maximum:"10"`
+		Depth int `header:"Depth"`
+		Body  struct {
+			Lines []struct {
+				Quantity int `json:"quantity"`
+			} `json:"lines"`
+		}
+	}
+	httpx.Register(s, huma.Operation{OperationID: "lines", Method: http.MethodPost, Path: "/lines"}, func(context.Context, *input) (*struct{}, error) {
+		return nil, nil
+	})
+	r := httptest.NewRequest(http.MethodPost, "/lines?limit=11", strings.NewReader(`{"lines":[{"quantity":"a"}],"a/b~c":1}`))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Depth", "infinity")
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, r)
+	require.Equal(t, http.StatusUnprocessableEntity, w.Code, w.Body)
+	var p struct{ Errors []map[string]string }
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p))
+	var at []map[string]string
+	for _, e := range p.Errors {
+		require.NotEmpty(t, e["code"])
+		require.NotEmpty(t, e["detail"])
+		delete(e, "code")
+		delete(e, "detail")
+		at = append(at, e)
+	}
+	require.ElementsMatch(t, []map[string]string{{"parameter": "limit"}, {"parameter": "Depth"}, {"pointer": "/lines/0/quantity"}, {"pointer": "/a~1b~0c"}}, at)
+}
+
+// TestHead: as GET, without the body, and not described a second time.
+func TestHead(t *testing.T) {
+	t.Parallel()
+	s := newServer()
+	httpx.Register(s, huma.Operation{OperationID: "endless", Method: http.MethodGet, Path: "/endless"}, func(_ context.Context, in *httpx.StreamInput) (*huma.StreamResponse, error) {
+		return s.Stream(*in, func(context.Context, int64) ([]httpx.StreamEvent, bool, error) { return nil, false, nil })
+	})
+	served := httptest.NewServer(s.Handler())
+	t.Cleanup(served.Close)
+	ask := func(method, path, token string) *http.Response {
+		r, err := http.NewRequest(method, served.URL+path, nil)
+		require.NoError(t, err)
+		r.Header.Set("Authorization", "Bearer "+token)
+		response, err := served.Client().Do(r)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, response.Body.Close()) })
+		return response
+	}
+	for _, c := range []struct {
+		path, token, kind string
+		status            int
+	}{
+		{"/inner", "right", "application/json", 200},
+		{"/inner", "wrong", "application/problem+json", 401},
+		{"/nowhere", "", "application/problem+json", 404},
+		{"/echo", "", "application/problem+json", 405},
+		{"/docs", "", "text/html; charset=UTF-8", 200},
+		{"/openapi.json", "", "application/openapi+json", 200},
+		{"/endless", "", "text/event-stream", 200},
+	} {
+		response := ask(http.MethodHead, c.path, c.token)
+		require.Equal(t, c.status, response.StatusCode, c.path)
+		require.Equal(t, c.kind, response.Header.Get("Content-Type"), c.path)
+		body, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.Empty(t, body, c.path)
+	}
+	require.Equal(t, "OPTIONS, GET, HEAD", ask(http.MethodDelete, "/inner", "").Header.Get("Allow"))
+	require.Equal(t, "OPTIONS, POST", ask(http.MethodHead, "/echo", "").Header.Get("Allow"))
+	var document struct {
+		Paths map[string]map[string]struct{}
+	}
+	require.NoError(t, json.NewDecoder(ask(http.MethodGet, "/openapi.json", "").Body).Decode(&document))
+	require.Contains(t, document.Paths["/inner"], "get")
+	require.NotContains(t, document.Paths["/inner"], "head")
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"mime"
+	"net/http"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -19,8 +21,16 @@ func onlyJSON() map[string]huma.Format {
 	write := huma.DefaultJSONFormat.Marshal
 	return map[string]huma.Format{
 		"application/json": {Marshal: write, Unmarshal: unmarshal},
-		// application/problem+json; no request is of a type like that.
-		"json": {Marshal: write, Unmarshal: func([]byte, any) error { return huma.ErrUnknownContentType }},
+		"json":             {Marshal: write}, // application/problem+json; no request is of a type like that
+	}
+}
+
+// nameKind makes a body of no type, or of one that is not well-formed, what RFC 9110
+// allows to take it for: bytes, which no operation takes. huma would take it for JSON.
+func nameKind(h http.Header) {
+	kind, _, err := mime.ParseMediaType(strings.Join(h.Values("Content-Type"), ", "))
+	if err != nil || kind != "application/json" && kind != "multipart/form-data" {
+		h.Set("Content-Type", "application/octet-stream")
 	}
 }
 

@@ -24,7 +24,7 @@ type Problem struct {
 	Detail   string        `json:"detail" doc:"What happened, to what, and what to do"`
 	Instance string        `json:"instance" doc:"The request's id, as in the server's log"`
 	Code     string        `json:"code" doc:"A stable word for programs"`
-	Errors   []fault.Field `json:"errors,omitempty" doc:"Each value that is not acceptable"`
+	Errors   []fault.Field `json:"errors,omitempty" doc:"Each value that is not acceptable, or each check that does not hold"`
 	header   http.Header
 }
 
@@ -110,8 +110,11 @@ func validationProblem(ctx context.Context, status int, errs []error) *Problem {
 				return newProblem(ctx, fault.InvalidField(at, "repeated", "is there more than once"))
 			}
 		}
+		if strings.HasPrefix(d.Location, "path.") { // what can't be has no other answer than what isn't there
+			return newProblem(ctx, &fault.Error{Kind: fault.NotFound, Code: codeOf(fault.NotFound), Detail: detailOf(fault.NotFound)})
+		}
 		if kind == fault.Invalid {
-			e.Fields = append(e.Fields, fault.Field{Pointer: pointer(d.Location), Code: "invalid", Detail: d.Message})
+			e.Fields = append(e.Fields, fieldAt(d.Location, d.Message))
 		}
 	}
 	return newProblem(ctx, e)
@@ -148,7 +151,7 @@ func detailOf(k fault.Kind) string {
 	case fault.TooLarge:
 		return "The request body is larger than this endpoint takes."
 	case fault.UnsupportedMedia:
-		return "This endpoint takes application/json."
+		return "This endpoint takes application/json: send that as Content-Type."
 	case fault.Invalid:
 		return "One or more values are not acceptable; see errors."
 	case fault.Timeout:
@@ -157,14 +160,16 @@ func detailOf(k fault.Kind) string {
 	return "Something went wrong on our side; the request id finds it in the log."
 }
 
-// pointer turns huma's "body.lines[0].quantity" into a JSON pointer, RFC 6901; a
-// parameter keeps its name.
-func pointer(location string) string {
-	rest, ok := strings.CutPrefix(location, "body")
-	if !ok {
-		return location
+// fieldAt turns huma's "body.lines[0].quantity" into a JSON pointer, RFC 6901, and
+// its "query.limit" into the parameter's name.
+func fieldAt(location, message string) fault.Field {
+	f := fault.Field{Code: "invalid", Detail: message}
+	if rest, ok := strings.CutPrefix(location, "body"); ok {
+		f.Pointer = strings.NewReplacer("~", "~0", "/", "~1", ".", "/", "[", "/", "]", "").Replace(rest)
+	} else {
+		_, f.Parameter, _ = strings.Cut(location, ".")
 	}
-	return strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(rest)
+	return f
 }
 
 // handleError is echo's last resort: the router's own 404 and 405, and what

@@ -87,6 +87,7 @@ func New(o Options) *Server {
 	s.echo.HideBanner, s.echo.HidePort = true, true
 	s.echo.HTTPErrorHandler = s.handleError
 	s.echo.IPExtractor = echo.ExtractIPDirect()
+	s.echo.OnAddRouteHandler = s.alsoHead
 	s.echo.Use(s.around)
 	ownErrors()
 	config := huma.DefaultConfig("SmartSeller", o.Version)
@@ -101,6 +102,14 @@ func New(o Options) *Server {
 	s.api.UseMiddleware(s.authenticate)
 	s.echo.GET("/docs", docs)
 	return s
+}
+
+// alsoHead answers HEAD wherever GET is answered, by the same handler: net/http sends
+// the headers alone. The description needs no second operation for that.
+func (s *Server) alsoHead(_ string, route echo.Route, handle echo.HandlerFunc, around []echo.MiddlewareFunc) {
+	if route.Method == http.MethodGet {
+		s.echo.HEAD(route.Path, handle, around...)
+	}
 }
 
 // Authenticate says how tokens of a security scheme are checked.
@@ -207,6 +216,7 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 		if path := c.Request().URL.Path; strings.ContainsRune(path, 0) || !utf8.ValidString(path) {
 			return echo.ErrNotFound // no database can hold anything of that name
 		}
+		nameKind(c.Request().Header)
 		return next(c)
 	}
 }
@@ -278,6 +288,9 @@ func Register[I, O any](s *Server, op huma.Operation, handle func(context.Contex
 	}
 	if op.Method == http.MethodPost || op.Method == http.MethodPut || op.Method == http.MethodPatch {
 		usual = append(usual, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	if strings.Contains(op.Path, "{") {
+		usual = append(usual, http.StatusNotFound)
 	}
 	op.Errors = append(op.Errors, usual...)
 	if _, ok := any(new(I)).(interface{ holds(tag string) bool }); ok {

@@ -52,6 +52,9 @@ func (s *Server) Stream(in StreamInput, next func(ctx context.Context, after int
 	}
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		c.SetHeader("Content-Type", "text/event-stream")
+		if c.Method() == http.MethodHead {
+			return // there is nothing to wait for
+		}
 		response := humaecho.UnwrapV4(c).Response()
 		flush := func() {}
 		if f, ok := c.BodyWriter().(http.Flusher); ok {

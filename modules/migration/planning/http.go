@@ -26,7 +26,7 @@ type statisticsListOutput struct {
 type statisticsOutput struct{ Body Statistics }
 
 type refInput struct {
-	Ref string `path:"ref" maxLength:"63" doc:"Id or slug"`
+	Ref string `path:"ref" doc:"Id or slug"`
 }
 
 type policyInput struct {

@@ -34,7 +34,7 @@ func bodyOf(i *Import) importBody {
 
 type beginInput struct {
 	httpx.Upload
-	Ref    string `path:"ref" maxLength:"63" doc:"Id or slug"`
+	Ref    string `path:"ref" doc:"Id or slug"`
 	Format string `query:"format" enum:"shopify" default:"shopify"`
 }
 
@@ -50,14 +50,14 @@ type beginOutput struct {
 }
 
 type importInput struct {
-	Ref string `path:"ref" maxLength:"63" doc:"Id or slug"`
+	Ref string `path:"ref" doc:"Id or slug"`
 	ID  string `path:"id" maxLength:"36"`
 }
 
 type importOutput struct{ Body importBody }
 
 type listInput struct {
-	Ref    string `path:"ref" maxLength:"63" doc:"Id or slug"`
+	Ref    string `path:"ref" doc:"Id or slug"`
 	Cursor string `query:"cursor" maxLength:"36" doc:"next_cursor of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
 }
@@ -78,7 +78,7 @@ type omissionBody struct {
 }
 
 type omissionsInput struct {
-	Ref    string `path:"ref" maxLength:"63" doc:"Id or slug"`
+	Ref    string `path:"ref" doc:"Id or slug"`
 	ID     string `path:"id" maxLength:"36"`
 	Cursor int64  `query:"cursor" minimum:"0" doc:"next_cursor of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`

@@ -178,7 +178,7 @@ func failure(err error) *Failure {
 	}
 	told := &Failure{Status: f.Kind.Meaning().Status, Code: f.Code, Detail: f.Detail}
 	for _, field := range f.Fields {
-		told.Detail += " " + field.Pointer + " " + field.Detail + "."
+		told.Detail += " " + field.String() + "."
 	}
 	return told
 }

@@ -51,7 +51,7 @@ func NewFilter(status Status, from, to time.Time) Filter {
 
 func (f Filter) check() error {
 	if f.From > f.To {
-		return fault.InvalidField("query.to", "invalid_range", "must not be earlier than from")
+		return fault.InvalidParameter("to", "invalid_range", "must not be earlier than from")
 	}
 	return nil
 }
