@@ -35,7 +35,7 @@ crash-matrix: ## kill the server at every point of a move, for hours, and print 
 lint: ## check format, vet, module file and golangci-lint's list
 	@.ci/lint
 
-bench: ## measure moves against offline peers, and transactions, as ratios of one run; figures in bench.json
+bench: ## measure moves against offline peers, growth, neighbours, cutovers, pacing and transactions, as ratios of one run
 	@. .ci/need.sh && need_compiler && need_postgres
 	@go run ./e2e/bench
 	@.ci/test -run '^$$' -bench . -benchmem

@@ -19,11 +19,14 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	size := flag.Int("customers", 100_000, "customers of the reference storefront")
+	var s sizes
+	flag.IntVar(&s.customers, "customers", 100_000, "customers of the reference storefront")
+	flag.IntVar(&s.growth, "growth-max", 100_000, "customers of the largest storefront that shows how a move grows: up to 1000000")
+	flag.IntVar(&s.cutovers, "cutovers", 50, "cutovers under load")
 	only := flag.String("only", "", "run the measurements whose name has this in it")
 	out := flag.String("json", "bench.json", "file for the figures")
 	flag.Parse()
-	if err := run(ctx, *size, *only, *out); err != nil {
+	if err := run(ctx, s, *only, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -31,36 +34,54 @@ func main() {
 
 // measurement is one part of the bench: it adds rows to the report.
 type measurement struct {
-	name string
-	run  func(ctx context.Context, w *world, r *report) error
+	name      string
+	reference bool // needs the reference storefront and its neighbours
+	run       func(ctx context.Context, w *world, r *report) error
 }
 
-func run(ctx context.Context, size int, only, out string) (err error) {
+var measurements = []measurement{
+	{"moves", true, measureMoves},
+	{"transactions", false, measureTransactions},
+	{"growth", false, measureGrowth},
+	{"neighbours", false, measureNeighbours},
+	{"cutovers", true, measureCutovers},
+	{"pacing", true, measurePacing},
+}
+
+func run(ctx context.Context, s sizes, only, out string) (err error) {
 	folder, err := os.MkdirTemp("", "smartseller-bench-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	w, err := newWorld(ctx, folder, size)
+	w, err := newWorld(ctx, folder, s)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	r := &report{}
-	for _, m := range []measurement{
-		{"moves", measureMoves},
-		{"transactions", measureTransactions},
-	} {
+	failed := measure(ctx, w, r, only)
+	file, err := filepath.Abs(out)
+	if err != nil {
+		return err
+	}
+	return errors.Join(failed, r.finish(os.Stdout, file))
+}
+
+// measure stops at the first measurement that fails. What was measured before counts.
+func measure(ctx context.Context, w *world, r *report, only string) error {
+	for _, m := range measurements {
 		if !strings.Contains(m.name, only) {
 			continue
+		}
+		if m.reference {
+			if err := w.fill(ctx); err != nil {
+				return err
+			}
 		}
 		if err := m.run(ctx, w, r); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
-	file, err := filepath.Abs(out)
-	if err != nil {
-		return err
-	}
-	return r.finish(os.Stdout, file)
+	return nil
 }

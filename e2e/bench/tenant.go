@@ -43,12 +43,24 @@ func texts(storefront string, customers int) []string {
 	}
 }
 
-// fill writes the reference storefront and its neighbours, and lets the server know
-// its tables as it would after a while.
+// fill writes the reference storefront and its neighbours, once, and lets the server
+// know its tables as it would after a while.
 func (w *world) fill(ctx context.Context) error {
-	all := texts(w.shop, w.customers)
-	for n := range neighbours {
-		all = append(all, texts(fmt.Sprintf("neighbour-%04d", n), 200)...)
+	if w.filled {
+		return nil
 	}
-	return w.sql(ctx, w.sharedOwner, strings.Join(all, ";\n"), "VACUUM ANALYZE", "CHECKPOINT")
+	w.filled = true
+	return w.write(ctx, w.sharedOwner, append(texts(w.shop, w.customers), crowdTexts(neighbours)...))
+}
+
+// crowdTexts fill so many storefronts of 200 customers each.
+func crowdTexts(storefronts int) (out []string) {
+	for n := range storefronts {
+		out = append(out, texts(fmt.Sprintf("neighbour-%04d", n), 200)...)
+	}
+	return out
+}
+
+func (w *world) write(ctx context.Context, owner string, texts []string) error {
+	return w.sql(ctx, owner, strings.Join(texts, ";\n"), "VACUUM ANALYZE", "CHECKPOINT")
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,18 +23,22 @@ import (
 // world is one installation of the program with a backend of every kind, and the
 // server of the Postgres ones.
 type world struct {
+	sizes
 	folder, binary, address string
-	customers               int
 	server                  *pgserver.Server
 	process                 *exec.Cmd
 	sharedOwner             string // URL of the shared database for its owner
 	shop                    string // the reference storefront's id
+	filled                  bool   // the reference storefront and its neighbours
 }
+
+// sizes are what a run may be made smaller by.
+type sizes struct{ customers, growth, cutovers int }
 
 const sharedDatabase = "shared"
 
-func newWorld(ctx context.Context, folder string, customers int) (w *world, err error) {
-	w = &world{folder: folder, binary: filepath.Join(folder, "smartseller"), customers: customers}
+func newWorld(ctx context.Context, folder string, s sizes) (w *world, err error) {
+	w = &world{folder: folder, binary: filepath.Join(folder, "smartseller"), sizes: s}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
@@ -51,36 +54,39 @@ func newWorld(ctx context.Context, folder string, customers int) (w *world, err 
 	if err != nil {
 		return w, err
 	}
-	w.sharedOwner = w.server.DSN(sharedDatabase, pgserver.Superuser)
-	application := url.UserPassword("shop", w.server.Password())
-	for _, text := range []string{
-		"CREATE DATABASE " + sharedDatabase, fmt.Sprintf("CREATE ROLE shop LOGIN PASSWORD '%s'", w.server.Password()),
-	} {
-		if err := w.sql(ctx, w.server.AdminDSN(), text); err != nil {
-			return w, err
-		}
+	if err := w.sql(ctx, w.server.AdminDSN(), fmt.Sprintf("CREATE ROLE shop LOGIN PASSWORD '%s'", w.server.Password())); err != nil {
+		return w, err
 	}
 	if err := w.serve(); err != nil {
 		return w, err
 	}
-	dsn, err := url.Parse(w.sharedOwner)
-	if err != nil {
+	if w.sharedOwner, err = w.addShared(ctx, sharedDatabase); err != nil {
 		return w, err
 	}
-	dsn.User = application
-	for _, args := range [][]string{
-		{"backend", "add", "shared", "shared-postgres", "--dsn", dsn.String(), "--admin-dsn", w.sharedOwner},
-		{"backend", "add", "dedicated", "dedicated-postgres", "--admin-dsn", w.server.AdminDSN()},
-		{"storefront", "create", "reference", "shared"},
-	} {
-		if _, err := w.command(ctx, args...); err != nil {
-			return w, err
-		}
-	}
-	if w.shop, err = w.id(ctx, "reference"); err != nil {
+	if _, err := w.command(ctx, "backend", "add", "dedicated", "dedicated-postgres", "--admin-dsn", w.server.AdminDSN()); err != nil {
 		return w, err
 	}
-	return w, w.fill(ctx)
+	w.shop, err = w.create(ctx, "reference", sharedDatabase)
+	return w, err
+}
+
+// addShared makes a database that is a backend of the same name, and returns its URL
+// for its owner.
+func (w *world) addShared(ctx context.Context, name string) (owner string, err error) {
+	if err := w.sql(ctx, w.server.AdminDSN(), fmt.Sprintf("CREATE DATABASE %q", name)); err != nil {
+		return "", err
+	}
+	owner = w.server.DSN(name, pgserver.Superuser)
+	_, err = w.command(ctx, "backend", "add", name, "shared-postgres", "--dsn", applicationDSN(w, name), "--admin-dsn", owner)
+	return owner, err
+}
+
+// create makes a storefront and returns its id.
+func (w *world) create(ctx context.Context, slug, backend string) (string, error) {
+	if _, err := w.command(ctx, "storefront", "create", slug, backend); err != nil {
+		return "", err
+	}
+	return w.id(ctx, slug)
 }
 
 func (w *world) close() error {

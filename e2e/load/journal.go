@@ -37,6 +37,9 @@ var reading = map[Kind]bool{
 	ReadProfile: true, ListAddresses: true, ReadAddress: true, ListProducts: true, ListOrders: true, ReadOrder: true,
 }
 
+// Reads says that a request of this kind changes nothing.
+func (k Kind) Reads() bool { return reading[k] }
+
 // Record is one request and its answer.
 type Record struct {
 	Kind     Kind
@@ -50,7 +53,7 @@ type Record struct {
 }
 
 // written says that the request changed something and was told so.
-func (r *Record) written() bool { return !reading[r.Kind] && r.Status >= 200 && r.Status < 300 }
+func (r *Record) written() bool { return !r.Kind.Reads() && r.Status >= 200 && r.Status < 300 }
 
 // journal is all that happened. Safe for concurrent use.
 type journal struct {

@@ -32,6 +32,9 @@ type Options struct {
 	// Shared says that others order at this storefront too: what is left of a
 	// variant need then not add up with what this load bought.
 	Shared bool
+	// Writing says that everybody writes and reads back what they wrote, and does
+	// nothing else: all requests then cost the server about the same.
+	Writing bool
 }
 
 // Load is the crowd. Start and Stop may be repeated; all else is safe at any time.
@@ -58,6 +61,9 @@ func New(ctx context.Context, o Options) (*Load, error) {
 		o.Client = newClient(o.Workers)
 	}
 	l := &Load{o: o, stop: func() {}, stock: newStock(), activities: activities}
+	if o.Writing {
+		l.activities = writing
+	}
 	crowd := strings.ToLower(rand.Text()[:8]) // several loads may meet at one storefront
 	for n := range o.Workers {
 		w := &worker{load: l, number: n}
@@ -73,7 +79,7 @@ func New(ctx context.Context, o Options) (*Load, error) {
 	if err := l.browse(ctx, l.workers[0].customers[0]); err != nil {
 		return nil, err
 	}
-	if len(l.catalogue) > 0 {
+	if len(l.catalogue) > 0 && !o.Writing {
 		l.activities = append(l.activities[:len(l.activities):len(l.activities)], shopping...)
 	}
 	return l, nil

@@ -31,6 +31,12 @@ var activities = []activity{
 	{2, (*customer).relogin},
 }
 
+// writing are those of Options.Writing.
+var writing = []activity{
+	{1, (*customer).writeProfile},
+	{1, (*customer).writeAddress},
+}
+
 // shopping are the activities at a storefront that sells something.
 var shopping = []activity{
 	{15, (*customer).placeOrder},

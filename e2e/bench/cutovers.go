@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+const (
+	writers      = 16
+	writesASec   = 160
+	medianStall  = 50 * time.Millisecond
+	longestStall = 250 * time.Millisecond
+	longestRead  = 25 * time.Millisecond
+)
+
+// cutover is what the customers felt who asked while a storefront changed its place:
+// the longest request of each kind, from its beginning to its end.
+type cutover struct{ write, read, stall time.Duration }
+
+// measureCutovers moves the reference storefront to and fro while customers write. A
+// rollback cuts over as a move does, but needs no copy.
+func measureCutovers(ctx context.Context, w *world, r *report) error {
+	crowd, err := w.customersOf(ctx, "reference", writers, writesASec)
+	if err != nil {
+		return err
+	}
+	felt := map[string][]cutover{}
+	crowd.Start(ctx)
+	defer crowd.Stop()
+	for len(felt[forward])+len(felt[back]) < w.cutovers {
+		err := w.thereAndBack(ctx, "reference", "dedicated", func(way string, m shown) error {
+			committed, stall := time.UnixMicro(m.Stats.CommittedAt), time.Duration(m.Stats.StallMicros)*time.Microsecond
+			writes, reads := under(crowd, committed.Add(-stall), committed.Add(stall))
+			if len(writes) == 0 || len(reads) == 0 {
+				return errors.New("nobody wrote, or nobody read, while the storefront changed its place")
+			}
+			c := cutover{quantile(writes, 1), quantile(reads, 1), stall}
+			felt[way] = append(felt[way], c)
+			fmt.Fprintf(os.Stderr, "%s: longest write %v of %d, longest read %v of %d, the mover says %v\n", way, c.write, len(writes), c.read, len(reads), c.stall)
+			return nil
+		}, "--unpaced")
+		if err != nil {
+			return err
+		}
+	}
+	crowd.Stop()
+	for _, way := range []string{forward, back} {
+		r.cutovers(way, felt[way])
+	}
+	return crowd.Verify(ctx)
+}
+
+// cutovers adds what was felt, against what may be.
+func (r *report) cutovers(way string, all []cutover) {
+	var writes, reads, stalls []time.Duration
+	for _, c := range all {
+		writes, reads, stalls = append(writes, c.write), append(reads, c.read), append(stalls, c.stall)
+	}
+	bound := fmt.Sprintf("what it may be, of %d under %d writers", len(all), writers)
+	r.millis(way+", longest write: median", quantile(writes, 0.5), bound, medianStall, 1)
+	r.millis(way+", longest write: worst", quantile(writes, 1), bound, longestStall, 1)
+	r.millis(way+", longest read: worst", quantile(reads, 1), bound, longestRead, 1)
+	r.millis(way+", longest read: median", quantile(reads, 0.5), bound, longestRead, 0)
+	r.millis(way+", stall by the mover's clock: median", quantile(stalls, 0.5), bound, medianStall, 0)
+}
+
+// millis adds the ratio of two durations of a request.
+func (r *report) millis(name string, ours time.Duration, peerIs string, peer time.Duration, target float64) {
+	r.add(figure{Name: name, Ours: ours.Seconds() * 1000, Peer: peer.Seconds() * 1000, Unit: "ms", Target: target, PeerIs: peerIs})
+}
