@@ -26,7 +26,9 @@ type Service struct {
 
 // NewService makes the service.
 func NewService(db *control.DB, directory *backends.Directory, stores *backends.Stores) *Service {
-	return &Service{db: db, directory: directory, stores: stores, serving: newServing(clock.System)}
+	s := &Service{db: db, directory: directory, stores: stores}
+	s.serving = newServing(clock.System, s.Find)
+	return s
 }
 
 // firstEpoch is the epoch of a placement that never changed.
@@ -57,6 +59,7 @@ func (s *Service) Create(ctx context.Context, n NewStorefront) (Storefront, erro
 	if err != nil {
 		return Storefront{}, err
 	}
+	s.serving.create(made.Slug)
 	return made, nil
 }
 

@@ -3,23 +3,36 @@ package storefronts
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"smartseller/backends"
 	"smartseller/platform/cache"
 	"smartseller/platform/clock"
+	"smartseller/platform/control"
 )
 
 const (
 	servingFresh = 5 * time.Second // how long a change of status may go unnoticed
-	servingMost  = 10000
+	absentFresh  = time.Second     // how long a storefront that another instance created
+	servingMost  = 10000           // of each
+	lookUpWithin = 2 * time.Second
+	askAgain     = time.Second // once the control database has not answered
 )
 
 // serving remembers which storefront a slug names, so that a request does not
 // need the control database: while that is away, storefronts serve on.
 type serving struct {
 	clock clock.Clock
+	find  func(ctx context.Context, ref string) (Storefront, error)
 	known *cache.Cache[string, sighting]
+	asked singleflight.Group
+
+	mu      sync.Mutex // so that what was absent before a creation is not remembered behind it
+	absent  *cache.Cache[string, time.Time]
+	created int64 // storefronts, by this instance
 }
 
 type sighting struct {
@@ -27,8 +40,8 @@ type sighting struct {
 	at         time.Time
 }
 
-func newServing(c clock.Clock) *serving {
-	return &serving{clock: c, known: cache.New[string, sighting](servingMost)}
+func newServing(c clock.Clock, find func(context.Context, string) (Storefront, error)) *serving {
+	return &serving{clock: c, find: find, known: cache.New[string, sighting](servingMost), absent: cache.New[string, time.Time](servingMost)}
 }
 
 func (v *serving) get(slug string) (seen sighting, fresh, ok bool) {
@@ -36,34 +49,87 @@ func (v *serving) get(slug string) (seen sighting, fresh, ok bool) {
 	return seen, ok && v.clock().Sub(seen.at) < servingFresh, ok
 }
 
-func (v *serving) put(slug string, s Storefront) {
-	v.known.Put(slug, sighting{storefront: s, at: v.clock()})
+func (v *serving) isAbsent(slug string) bool {
+	at, ok := v.absent.Get(slug)
+	return ok && v.clock().Sub(at) < absentFresh
+}
+
+// ask looks a slug up, once for all who ask meanwhile. Who began may leave: the others
+// get their answer.
+func (v *serving) ask(ctx context.Context, slug string) (Storefront, error) {
+	answer := v.asked.DoChan(slug, func() (any, error) {
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookUpWithin)
+		defer cancel()
+		return v.lookUp(within, slug)
+	})
+	select {
+	case <-ctx.Done():
+		return Storefront{}, ctx.Err()
+	case a := <-answer:
+		found, _ := a.Val.(Storefront)
+		return found, a.Err
+	}
+}
+
+func (v *serving) lookUp(ctx context.Context, slug string) (Storefront, error) {
+	v.mu.Lock()
+	before, at := v.created, v.clock()
+	v.mu.Unlock()
+	found, err := v.find(ctx, slug)
+	switch {
+	case err == nil && found.Slug != slug: // an id is no slug
+		err = backends.ErrNoStorefront
+	case errors.Is(err, context.DeadlineExceeded):
+		err = control.ErrAway.Because(err)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case err == nil:
+		v.known.Put(slug, sighting{found, at})
+	case !errors.Is(err, backends.ErrNoStorefront):
+		if seen, ok := v.known.Get(slug); ok {
+			seen.at = v.clock().Add(askAgain - servingFresh) // counts as fresh until then
+			v.known.Put(slug, seen)
+		}
+	case v.created == before:
+		v.known.Drop(slug)
+		v.absent.Put(slug, at)
+	}
+	return found, err
+}
+
+// create is told of a slug that names a storefront from now on: whoever asks now must
+// find it, and not join a look-up that may have come before.
+func (v *serving) create(slug string) {
+	v.mu.Lock()
+	v.created++
+	v.absent.Drop(slug)
+	v.mu.Unlock()
+	v.asked.Forget(slug)
 }
 
 // Serving finds the storefront that a slug names, for its own API: as it was at
 // most five seconds ago, or, while the control database does not answer, when it
-// last did. backends.ErrNoStorefront when there is none. Its Backend and Epoch may
-// be out of date: the Router knows those.
+// last did. backends.ErrNoStorefront when there is none; one that another instance
+// created may not be there yet for a second. Its Backend and Epoch may be out of date: the
+// Router knows those.
 func (s *Service) Serving(ctx context.Context, slug string) (Storefront, error) {
-	if !possible(slug) {
-		return Storefront{}, backends.ErrNoStorefront
-	}
 	seen, fresh, known := s.serving.get(slug)
 	if fresh {
 		return seen.storefront, nil
 	}
-	found, err := s.Find(ctx, slug)
-	switch {
-	case err == nil && found.Slug != slug: // an id is no slug
+	if !possible(slug) || s.serving.isAbsent(slug) {
 		return Storefront{}, backends.ErrNoStorefront
+	}
+	found, err := s.serving.ask(ctx, slug)
+	switch {
 	case err == nil:
-		s.serving.put(slug, found)
-	case errors.Is(err, backends.ErrNoStorefront):
-		s.serving.known.Drop(slug)
-	case known && ctx.Err() == nil:
+		return found, nil
+	case known && !errors.Is(err, backends.ErrNoStorefront) && ctx.Err() == nil:
 		return seen.storefront, nil
 	}
-	return found, err
+	return Storefront{}, err
 }
 
 // Open finds a storefront as Serving does; ErrSuspended when it serves nobody.
