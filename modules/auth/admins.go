@@ -126,7 +126,26 @@ func (s *Service) Login(ctx context.Context, t Attempt) (*AdminSession, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, try, err := s.prove(ctx, key, t.Password)
+	try, err := s.limits.begin(ctx, s.limits.key(platformKey, key))
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.comeIn(ctx, key, t)
+	try.end(ctx, err)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := s.signers.of(ctx, platformKey)
+	if err != nil {
+		return nil, err
+	}
+	token, err := signer.signAdmin(a, time.Now())
+	return &AdminSession{Token: token, Life: adminLife, ID: a.ID, Email: a.Email, Role: a.Role}, err
+}
+
+// comeIn proves an admin's password, and replaces it if that is asked.
+func (s *Service) comeIn(ctx context.Context, key string, t Attempt) (*admin, error) {
+	a, err := s.prove(ctx, key, t.Password)
 	if err != nil {
 		return nil, err
 	}
@@ -139,42 +158,26 @@ func (s *Service) Login(ctx context.Context, t Attempt) (*AdminSession, error) {
 			return nil, err
 		}
 	}
-	if a, err = s.enter(ctx, a, fresh, t.Address); err != nil {
-		return nil, err
-	}
-	try.succeeded(ctx)
-	signer, err := s.signers.of(ctx, platformKey)
-	if err != nil {
-		return nil, err
-	}
-	token, err := signer.signAdmin(a, time.Now())
-	return &AdminSession{Token: token, Life: adminLife, ID: a.ID, Email: a.Email, Role: a.Role}, err
+	return s.enter(ctx, a, fresh, t.Address)
 }
 
-// prove finds the admin who has this address and this password, within the limits.
-func (s *Service) prove(ctx context.Context, key, password string) (a *admin, try guess, err error) {
-	try, err = s.limits.begin(ctx, s.limits.key(platformKey, key))
-	if err != nil {
-		return nil, try, err
-	}
+// prove finds the admin who has this address and this password.
+func (s *Service) prove(ctx context.Context, key, password string) (a *admin, err error) {
 	if err := s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
 		a, err = adminByKey(tx, key)
 		return err
 	}); err != nil {
-		return nil, try, err
+		return nil, err
 	}
 	var hash *string // nil takes as long as any other
 	if a != nil && a.PasswordHash != noPassword {
 		hash = &a.PasswordHash
 	}
 	same, err := s.passwords.matches(ctx, hash, password)
-	if err != nil {
-		return nil, try, err
+	if err == nil && !same {
+		err = errCredentials
 	}
-	if !same {
-		return nil, try, errors.Join(try.failed(ctx), errCredentials)
-	}
-	return a, try, nil
+	return a, err
 }
 
 func checkChange(a *admin, t Attempt) error {

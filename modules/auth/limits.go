@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"strings"
 	"time"
 
@@ -32,6 +33,7 @@ const (
 	longestBlock  = 15 * time.Minute
 	forgetFailure = 24 * time.Hour
 	mostInMemory  = 100_000
+	settleWithin  = 2 * time.Second
 )
 
 func newLimits(db *control.DB, keys *crypto.Keyring) *limits {
@@ -42,67 +44,119 @@ func (l *limits) key(storefront backends.StorefrontID, emailKey string) string {
 	return hex.EncodeToString(l.keys.HMAC("login limit", []byte(storefront), []byte(emailKey)))
 }
 
-// guess is one try at an account's password, right or wrong.
+// guess is one try at an account's password. It counts as a failure from its beginning
+// on, so that of guesses side by side no more are made than one after the other.
 type guess struct {
-	limits  *limits
-	key     string
-	counted bool // there may be failures to forget
+	limits   *limits
+	key      string
+	before   limit // how the account stood
+	after    limit // this guess counted
+	inMemory bool  // for want of the control database
 }
 
-// begin refuses while the account is blocked.
+// begin counts a guess; it refuses while the account is blocked. The guess must end.
 func (l *limits) begin(ctx context.Context, key string) (guess, error) {
-	var found limit
-	var left int64
-	err := l.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
-		found, err = findLimit(tx, key)
-		left = found.BlockedUntil - tx.Now()
-		return err
-	})
-	if ctx.Err() != nil {
-		return guess{}, ctx.Err()
+	g := guess{limits: l, key: key}
+	remembered, _ := l.memory.Get(key)
+	if err := remembered.refusal(l.clock().UnixMicro()); err != nil { // what was counted in an outage holds after it
+		return g, err
 	}
-	remembered, known := l.memory.Get(key)
-	inMemory := remembered.BlockedUntil - l.clock().UnixMicro()
-	if err != nil || inMemory > left { // what was counted in an outage holds after it
-		left = inMemory
-	}
-	if left > 0 {
-		return guess{}, fault.New(fault.TooMany, "too_many_attempts", "Too many attempts; wait before the next one.").Retry(int(left/time.Second.Microseconds()) + 1)
-	}
-	return guess{limits: l, key: key, counted: known || err != nil || found.Failures > 0}, nil
-}
-
-// failed counts a failure; from the sixth in a row on, each doubles the wait.
-func (g guess) failed(ctx context.Context) error {
-	l := g.limits
-	err := l.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-		found, err := holdLimit(tx, g.key)
+	// Whoever is blocked is refused without a write.
+	err := l.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		found, err := findLimit(tx, key)
 		if err != nil {
 			return err
 		}
-		if err := saveLimit(tx, g.key, found.oneMore(tx.Now())); err != nil {
-			return err
-		}
-		if !strings.HasPrefix(g.key, "00") { // one in 256 forgets for the others
-			return nil
-		}
-		return dropOldLimits(tx, tx.Now()-forgetFailure.Microseconds())
+		return found.refusal(tx.Now())
 	})
-	if err == nil || ctx.Err() != nil {
-		return err
+	if err == nil {
+		err = l.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return g.count(tx) })
 	}
-	l.memory.Change(g.key, func(old limit) limit { return old.oneMore(l.clock().UnixMicro()) })
-	return nil
+	if err == nil || errors.Is(err, errBlocked) || ctx.Err() != nil {
+		return g, err
+	}
+	return g, g.countInMemory()
 }
 
-// succeeded forgets the failures. One that cannot be forgotten only delays: it
-// never keeps somebody with the right password out.
-func (g guess) succeeded(ctx context.Context) {
-	if !g.counted {
-		return // as nearly always: that spares the control database a transaction
+func (g *guess) count(tx control.Tx) (err error) {
+	if g.before, err = holdLimit(tx, g.key); err != nil {
+		return err
 	}
-	g.limits.memory.Drop(g.key)
-	_ = g.limits.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return dropLimit(tx, g.key) })
+	if err := g.before.refusal(tx.Now()); err != nil {
+		return err
+	}
+	g.after = g.before.oneMore(tx.Now())
+	if err := saveLimit(tx, g.key, g.after); err != nil || !strings.HasPrefix(g.key, "00") {
+		return err
+	}
+	// One in 256 forgets for the others.
+	return dropOldLimits(tx, tx.Now()-forgetFailure.Microseconds())
+}
+
+func (g *guess) countInMemory() (refused error) {
+	g.inMemory = true
+	g.limits.memory.Change(g.key, func(old limit) limit {
+		now := g.limits.clock().UnixMicro()
+		if refused = old.refusal(now); refused != nil {
+			return old
+		}
+		g.before, g.after = old, old.oneMore(now)
+		return g.after
+	})
+	return refused
+}
+
+// end says what became of a guess: nil, the password was right; errCredentials, it was
+// not; any other error, nobody learned anything.
+func (g guess) end(ctx context.Context, err error) {
+	switch {
+	case err == nil: // the failures before it are forgotten, not those since
+		if !g.inMemory {
+			g.limits.memory.Drop(g.key)
+		}
+		g.settle(ctx, func(l limit, _ int64) limit { return g.takenBack(l, g.after.Failures) })
+	case !errors.Is(err, errCredentials):
+		g.settle(ctx, func(l limit, _ int64) limit { return g.takenBack(l, 1) })
+	case g.after.BlockedUntil > 0: // the wait begins now
+		g.settle(ctx, func(l limit, now int64) limit {
+			if l.BlockedUntil == g.after.BlockedUntil {
+				l.BlockedUntil += now - g.after.UpdatedAt
+			}
+			return l
+		})
+	}
+}
+
+// takenBack is a limit without so many failures, and without the wait that this guess
+// began with.
+func (g guess) takenBack(l limit, failures int64) limit {
+	l.Failures = max(0, l.Failures-failures)
+	if l.BlockedUntil == g.after.BlockedUntil {
+		l.BlockedUntil = g.before.BlockedUntil
+	}
+	return l
+}
+
+// settle changes how the account stands, also when whoever guessed has left. What cannot
+// be changed only delays: it never keeps somebody with the right password out.
+func (g guess) settle(ctx context.Context, change func(l limit, now int64) limit) {
+	l := g.limits
+	if g.inMemory {
+		l.memory.Change(g.key, func(old limit) limit { return change(old, l.clock().UnixMicro()) })
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleWithin)
+	defer cancel()
+	_ = l.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		held, err := holdLimit(tx, g.key)
+		if err != nil {
+			return err
+		}
+		if held = change(held, tx.Now()); held.Failures == 0 {
+			return dropLimit(tx, g.key)
+		}
+		return saveLimit(tx, g.key, held)
+	})
 }
 
 // limit is how an account stands.
@@ -110,6 +164,16 @@ type limit struct {
 	Failures     int64 `db:"failures"` // in a row
 	BlockedUntil int64 `db:"blocked_until"`
 	UpdatedAt    int64 `db:"updated_at"`
+}
+
+var errBlocked = fault.New(fault.TooMany, "too_many_attempts", "Too many attempts; wait before the next one.")
+
+// refusal is errBlocked while the account is blocked, at a time in microseconds.
+func (l limit) refusal(now int64) error {
+	if left := l.BlockedUntil - now; left > 0 {
+		return errBlocked.Retry(int(left/time.Second.Microseconds()) + 1)
+	}
+	return nil
 }
 
 // oneMore is the limit after one more failure, at a time in microseconds.

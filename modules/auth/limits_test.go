@@ -39,11 +39,14 @@ func TestLimitsHoldWithoutControlDatabase(t *testing.T) {
 			return g
 		}
 		for range freeFailures {
-			require.NoError(t, begin("a").failed(ctx), name)
+			begin("a").end(ctx, errCredentials)
 		}
-		last := begin("a")
-		for range 4 { // who began before the account was blocked
-			require.NoError(t, last.failed(ctx), name)
+		for range 4 { // each time the wait is over
+			now = now.Add(time.Hour)
+			if !away {
+				unblock(t, db, "a")
+			}
+			begin("a").end(ctx, errCredentials)
 		}
 		_, err := l.begin(ctx, "a")
 		var refused *fault.Error
@@ -51,46 +54,103 @@ func TestLimitsHoldWithoutControlDatabase(t *testing.T) {
 		require.Equal(t, fault.TooMany, refused.Kind, name)
 		require.InDelta(t, 8, refused.RetryAfter, 2, name)
 		begin("b")
-		last.succeeded(ctx)
+		now = now.Add(time.Hour)
+		if !away {
+			unblock(t, db, "a")
+		}
+		begin("a").end(ctx, nil)
 		begin("a")
 	}
 }
 
-// TestEachFailureCounts, also of those side by side, which a database of several
-// instances runs at the same time.
-func TestEachFailureCounts(t *testing.T) {
+// TestNoMoreGuessesSideBySide than one after the other, also at two instances at once.
+func TestNoMoreGuessesSideBySide(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	db, err := control.Open(ctx, pgtest.Database(t))
+	keys, err := crypto.New(make([]byte, 32))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	postgres, err := control.Open(ctx, pgtest.Database(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, postgres.Close()) })
+	files, away := controltest.Open(t), controltest.Open(t)
+	require.NoError(t, away.Close())
+	one := newLimits(away, keys)
+	for name, instances := range map[string][2]*limits{
+		"postgres": {newLimits(postgres, keys), newLimits(postgres, keys)}, "sqlite": {newLimits(files, keys), newLimits(files, keys)}, "memory": {one, one},
+	} {
+		var wg sync.WaitGroup
+		began := make(chan guess, 24)
+		for i := range cap(began) {
+			wg.Go(func() {
+				g, err := instances[i%2].begin(ctx, name)
+				if err == nil {
+					began <- g
+				} else if !errors.Is(err, errBlocked) {
+					t.Error(name, err)
+				}
+			})
+		}
+		wg.Wait()
+		close(began)
+		require.Len(t, began, freeFailures+1, name)
+		for g := range began {
+			g.end(ctx, errCredentials)
+		}
+		_, err := instances[0].begin(ctx, name)
+		require.ErrorIs(t, err, errBlocked, name)
+	}
+	require.EqualValues(t, freeFailures+1, limitOf(t, postgres, "postgres").Failures)
+}
+
+// TestWhatAGuessLeaves: a failure, nothing, or, when nobody learned anything, what was
+// there before.
+func TestWhatAGuessLeaves(t *testing.T) {
+	t.Parallel()
+	ctx, leave := context.WithCancel(context.Background())
+	defer leave()
+	db := controltest.Open(t)
 	keys, err := crypto.New(make([]byte, 32))
 	require.NoError(t, err)
 	l := newLimits(db, keys)
-	g, err := l.begin(ctx, "a")
-	require.NoError(t, err)
-	const guesses = 24
-	var wg sync.WaitGroup
-	for range guesses {
-		wg.Go(func() {
-			if err := g.failed(ctx); err != nil {
-				t.Error(err)
-			}
-		})
+	begin := func() guess {
+		g, err := l.begin(context.Background(), "a")
+		require.NoError(t, err)
+		return g
 	}
-	wg.Wait()
-	require.EqualValues(t, guesses, limitOf(t, db, "a").Failures)
+	first, second := begin(), begin()
+	second.end(ctx, errCredentials)
+	first.end(ctx, nil)
+	require.EqualValues(t, 1, limitOf(t, db, "a").Failures, "what failed since stays")
+	begin().end(ctx, errBusy)
+	require.EqualValues(t, 1, limitOf(t, db, "a").Failures)
+	leave()
+	begin().end(ctx, nil)
+	require.Zero(t, limitOf(t, db, "a"), "also when whoever guessed has left")
+
+	was := limit{Failures: 20, BlockedUntil: 7, UpdatedAt: time.Now().UnixMicro()}
+	require.NoError(t, db.Update(context.Background(), func(_ context.Context, tx control.Tx) error {
+		_, err := holdLimit(tx, "a")
+		return errors.Join(err, saveLimit(tx, "a", was))
+	}))
+	g := begin()
+	_, err = l.begin(context.Background(), "a")
+	require.ErrorIs(t, err, errBlocked)
+	g.end(ctx, errBusy)
+	now := limitOf(t, db, "a")
+	require.Equal(t, []int64{20, 7}, []int64{now.Failures, now.BlockedUntil})
+	g = begin()
+	began := limitOf(t, db, "a")
+	g.end(ctx, errCredentials)
+	require.Greater(t, limitOf(t, db, "a").BlockedUntil, began.BlockedUntil, "the wait begins when the guess ends")
 }
 
-// TestLimitsAreForgotten: what nobody failed at for a day goes, what is newer stays,
-// and a success forgets no failure that it has not seen.
+// TestLimitsAreForgotten: what nobody failed at for a day goes, what is newer stays.
 func TestLimitsAreForgotten(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	db := controltest.Open(t)
 	keys, err := crypto.New(make([]byte, 32))
 	require.NoError(t, err)
-	l := newLimits(db, keys)
 	require.NoError(t, db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 		for key, age := range map[string]time.Duration{"old": forgetFailure + time.Minute, "new": forgetFailure - time.Minute} {
 			if _, err := holdLimit(tx, key); err != nil {
@@ -102,17 +162,19 @@ func TestLimitsAreForgotten(t *testing.T) {
 		}
 		return nil
 	}))
-	unseen, err := l.begin(ctx, "00a")
+	_, err = newLimits(db, keys).begin(ctx, "00a")
 	require.NoError(t, err)
-	require.NoError(t, unseen.failed(ctx))
 	require.Zero(t, limitOf(t, db, "old"))
 	require.EqualValues(t, 1, limitOf(t, db, "new").Failures)
-	unseen.succeeded(ctx)
-	require.EqualValues(t, 1, limitOf(t, db, "00a").Failures)
-	seen, err := l.begin(ctx, "00a")
-	require.NoError(t, err)
-	seen.succeeded(ctx)
-	require.Zero(t, limitOf(t, db, "00a"))
+}
+
+// unblock lets an account's wait be over.
+func unblock(t *testing.T, db *control.DB, key string) {
+	t.Helper()
+	require.NoError(t, db.Update(context.Background(), func(_ context.Context, tx control.Tx) error {
+		_, err := tx.Exec(`UPDATE login_limits SET blocked_until = 0 WHERE id = $1`, key)
+		return err
+	}))
 }
 
 func limitOf(t *testing.T, db *control.DB, key string) (l limit) {

@@ -171,16 +171,26 @@ func (s *Sessions) comeIn(ctx context.Context, shop backends.StorefrontID, key s
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.find(ctx, shop, account)
+	c, session, err := s.enter(ctx, shop, account, password, from)
+	try.end(ctx, err)
 	if err != nil {
 		return nil, err
+	}
+	return s.grant(ctx, shop, c, session)
+}
+
+// enter begins a session for whoever knows an account's password.
+func (s *Sessions) enter(ctx context.Context, shop backends.StorefrontID, account lookUp, password string, from Client) (*customers.Customer, *session, error) {
+	c, err := s.find(ctx, shop, account)
+	if err != nil {
+		return nil, nil, err
 	}
 	same, err := s.passwords.matches(ctx, c.PasswordHash, password)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !same || !c.Active() {
-		return nil, errors.Join(try.failed(ctx), errCredentials)
+		return nil, nil, errCredentials
 	}
 	session := newSession(c.ID, from)
 	tried := c.PasswordHash
@@ -194,11 +204,7 @@ func (s *Sessions) comeIn(ctx context.Context, shop backends.StorefrontID, key s
 		}
 		return errors.Join(insertSession(tx, session), audit(tx, c.ID, "login", from))
 	})
-	if err != nil {
-		return nil, err
-	}
-	try.succeeded(ctx)
-	return s.grant(ctx, shop, c, session)
+	return c, session, err
 }
 
 // find reads an account; one that does not exist is empty, not an error.
