@@ -296,8 +296,12 @@ type Store interface {
 	Purge(ctx context.Context, token Token, limit int) (int64, error)
 	// Size estimates the bytes that the storefront takes here.
 	Size(ctx context.Context) (int64, error)
-	// Prepare warms the place before a cutover: pools, statements, and on SQLite
-	// integrity check and WAL truncation.
+	// Inspect looks for damage of what holds the rows, where nobody else does: on SQLite
+	// the integrity check. It may take as long as reading the whole place, and writes
+	// what is still in SQLite's log where it belongs. ErrUnreachable for a damaged place.
+	Inspect(ctx context.Context) error
+	// Prepare warms the place before a cutover: pools, statements, and on SQLite the
+	// truncation of its log, which is short after Inspect.
 	Prepare(ctx context.Context) error
 	// Schema says how the place's schema stands to this program's. It changes nothing.
 	Schema(ctx context.Context) (database.Schema, error)

@@ -39,6 +39,10 @@ const (
 	moverPatience = 60 * time.Second
 )
 
+// modest keeps the mover's sums over whole tables to one process of the server, which
+// others need as well, and from being compiled, which takes longer than they do.
+const modest = "SET max_parallel_workers_per_gather = 0; SET jit = off"
+
 // OpenPools opens both. They connect at first use. pooled says that the
 // application's DSN goes through a transaction pooler; the owner's is direct.
 func OpenPools(appDSN, ownerDSN string, pooled bool, connections int) (*Pools, error) {
@@ -50,7 +54,7 @@ func OpenPools(appDSN, ownerDSN string, pooled bool, connections int) (*Pools, e
 	if err != nil {
 		return nil, fmt.Errorf("the application's DSN: %w", err)
 	}
-	owner, err := database.OpenEntered(ownerDSN, statements, moverPatience)
+	owner, err := database.OpenEntered(ownerDSN, statements, moverPatience, modest)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the owner's DSN: %w", err), app.Close())
 	}
@@ -192,6 +196,9 @@ func (d *Dialect) Size(ctx context.Context, storefront backends.StorefrontID, ta
 	}
 	return total, nil
 }
+
+// Inspect implements sqlstore.Dialect: the server looks after its files itself.
+func (d *Dialect) Inspect(context.Context) error { return nil }
 
 // Warm implements sqlstore.Dialect.
 func (d *Dialect) Warm(ctx context.Context) error {

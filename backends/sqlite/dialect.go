@@ -309,8 +309,11 @@ func (d *dialect) Schema(ctx context.Context, through database.Queryer) (databas
 	return schemaOf(ctx, through)
 }
 
-// Warm implements sqlstore.Dialect.
-func (d *dialect) Warm(ctx context.Context) error {
+// Inspect implements sqlstore.Dialect. It waits for no reader and holds up no writer.
+func (d *dialect) Inspect(ctx context.Context) error {
+	if _, err := d.db.Writer.ExecContext(ctx, serving+"; PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
+		return d.Classify(err)
+	}
 	var verdict string
 	if err := d.db.Reader.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&verdict); err != nil {
 		return d.Classify(err)
@@ -318,6 +321,11 @@ func (d *dialect) Warm(ctx context.Context) error {
 	if verdict != "ok" {
 		return unreachable(errors.New("the file is damaged: PRAGMA integrity_check finds errors"))
 	}
+	return nil
+}
+
+// Warm implements sqlstore.Dialect.
+func (d *dialect) Warm(ctx context.Context) error {
 	// Busy readers may keep it from truncating; it has still copied what it could.
 	_, err := d.db.Writer.ExecContext(ctx, serving+"; PRAGMA wal_checkpoint(TRUNCATE)")
 	return d.Classify(err)

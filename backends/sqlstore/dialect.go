@@ -128,8 +128,10 @@ type Dialect interface {
 	// Schema says how the tenant schema, read through one of the mover's transactions,
 	// stands to this program's migrations.
 	Schema(ctx context.Context, through database.Queryer) (database.Schema, error)
+	// Inspect is Store.Inspect.
+	Inspect(ctx context.Context) error
 	// Warm opens connections and does what makes the first transactions fast;
-	// on SQLite integrity check and WAL truncation too.
+	// on SQLite WAL truncation too.
 	Warm(ctx context.Context) error
 }
 

@@ -66,5 +66,8 @@ func (s *Store) Size(ctx context.Context) (int64, error) {
 	return s.dialect.Size(ctx, s.place.Storefront, s.catalog.Tables())
 }
 
+// Inspect implements backends.Store.
+func (s *Store) Inspect(ctx context.Context) error { return s.dialect.Inspect(ctx) }
+
 // Prepare implements backends.Store.
 func (s *Store) Prepare(ctx context.Context) error { return s.dialect.Warm(ctx) }

@@ -61,6 +61,7 @@ func answersForItself(t *testing.T, h *home) {
 	size, err := s.Size(ctx)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, size, int64(0))
+	require.NoError(t, s.Inspect(ctx))
 	require.NoError(t, s.Prepare(ctx))
 }
 

@@ -113,12 +113,12 @@ func (x *run) plotCopy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for t, through := range last {
-		if err := x.target.Load(ctx, x.token, &backends.Page{Table: t}, backends.Progress{Table: t.Name, Through: through, Done: through == ""}); err != nil {
-			return err
-		}
-	}
 	x.m.Stats.Rows = rows
+	if err := x.sideBySide(ctx, slices.Collect(maps.Keys(last)), func(ctx context.Context, t *backends.Table) error {
+		return x.target.Load(ctx, x.token, &backends.Page{Table: t}, backends.Progress{Table: t.Name, Through: last[t], Done: last[t] == ""})
+	}); err != nil {
+		return err
+	}
 	return x.enter(ctx, Copying)
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"smartseller/backends"
 )
 
@@ -52,8 +54,18 @@ func (x *run) stayInStep(ctx context.Context, from, to backends.Store) error {
 	return x.compareApplied(ctx, from, to)
 }
 
-// compareAll compares every row of every table by digest, in key order.
+// compareAll compares every row of every table by digest, in key order, while the
+// engines look for damage of their own.
 func (x *run) compareAll(ctx context.Context, from, to backends.Store) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, s := range []backends.Store{from, to} {
+		group.Go(func() error { return s.Inspect(ctx) })
+	}
+	group.Go(func() error { return x.compareRows(ctx, from, to) })
+	return group.Wait()
+}
+
+func (x *run) compareRows(ctx context.Context, from, to backends.Store) error {
 	x.compared.Store(0)
 	digests := map[string]string{}
 	var adding sync.Mutex
