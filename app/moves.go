@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"smartseller/platform/fault"
 	"smartseller/platform/ids"
@@ -43,8 +44,10 @@ type startMove struct {
 	Rollback   int64  `name:"rollback-window" default:"86400" help:"Seconds in which a rollback stays possible."`
 	Reason     string `help:"For the receipt."`
 	Unpaced    bool   `help:"Copy at full speed, whatever requests feel."`
-	Rehearse   bool   `help:"Do everything but the commit, on live traffic, clean up, and forecast duration and write stall."`
-	DryRun     bool   `help:"Look at what would be done and change nothing."`
+	Rehearse   bool   `xor:"mode" help:"Do everything but the commit, on live traffic, clean up, and forecast duration and write stall."`
+	drillFlag
+	At     time.Time `placeholder:"TIME" help:"Begin then, such as 2026-03-01T02:00:00Z; none: at once."`
+	DryRun bool      `help:"Look at what would be done and change nothing."`
 }
 
 // Run starts the move, or looks at what it would do.
@@ -58,6 +61,10 @@ func (c *startMove) Run(ctx context.Context, out io.Writer) error {
 	}
 	if c.Rehearse {
 		options["mode"] = "rehearsal"
+	}
+	c.put(options)
+	if !c.At.IsZero() {
+		options["begin_at"] = c.At.UnixMicro()
 	}
 	var said struct{ Move, Preview json.RawMessage }
 	if err := c.call(ctx, http.MethodPost, movesPath, map[string]any{

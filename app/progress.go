@@ -21,13 +21,17 @@ type moveState struct {
 		Manual   bool   `json:"manual_cutover"`
 		Window   string `json:"cutover_window"`
 		TimeZone string `json:"time_zone"`
+		Mode     string
+		BeginAt  int64 `json:"begin_at"`
 	}
 	Stats struct {
 		Rows        map[string]int64
 		StallMicros int64 `json:"stall_micros"`
+		BackStall   int64 `json:"back_stall_micros"`
 		CommittedAt int64 `json:"committed_at"`
 		Gates       map[string]string
 		Audit       *audit
+		Drill       *drillReport
 	}
 	Cause, Advice string
 	Reason        string
@@ -45,6 +49,12 @@ func (m moveState) String() string {
 		"move", m.ID, "storefront", m.Storefront, "way", m.Source + " -> " + m.Target, "phase", m.Phase, "asked", m.Asked,
 		"because", m.Reason, "planned", clockText(m.CreatedAt), "rows", m.rows(), "write stall", m.stall(),
 	}
+	if m.Options.BeginAt > 0 {
+		pairs = append(pairs, "begins", clockText(m.Options.BeginAt))
+	}
+	if m.Stats.BackStall > 0 {
+		pairs = append(pairs, "write stall back", spanText(m.Stats.BackStall))
+	}
 	if m.Options.Window != "" {
 		pairs = append(pairs, "cuts over", "only "+m.Options.Window+" "+m.Options.TimeZone)
 	}
@@ -57,6 +67,7 @@ func (m moveState) String() string {
 	if m.Stats.Audit != nil {
 		pairs = append(pairs, "places compared", m.Stats.Audit.String())
 	}
+	pairs = append(pairs, m.Options.Mode, m.Stats.Drill.String())
 	pairs = append(pairs, "cause", m.Cause, "to do", m.Advice)
 	if m.Receipt != nil {
 		pairs = append(pairs, "receipt", "signed, hmac_sha256 "+m.Receipt.Signature+"; --json prints it")

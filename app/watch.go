@@ -140,6 +140,10 @@ func (w *watcher) hint(phase string) string {
 		return ""
 	case phase == "verifying" && w.move.Options.Manual:
 		return "; then it waits for: smartseller move cutover " + w.move.ID
+	case phase == "watching" && w.phase == "rolling_back":
+		return "; the rollback did not come about: smartseller move explain " + w.move.ID
+	case phase == "watching" && w.move.Options.Mode == "drill":
+		return "; the storefront lives on " + w.move.Target + " for the drill, and is brought back by itself"
 	case phase == "watching":
 		return "; the storefront lives on " + w.move.Target + ". Back: smartseller move rollback " + w.move.ID +
 			"; no way back: smartseller move finalize " + w.move.ID
@@ -163,6 +167,8 @@ func (w *watcher) end(ctx context.Context, out io.Writer) error {
 	switch {
 	case m.Phase == "failed":
 		return fault.New(fault.Conflict, "move_failed", "%s", strings.TrimSpace("The move has failed: "+m.Cause+". "+m.Advice))
+	case m.Stats.Drill != nil && !m.Stats.Drill.Passed:
+		return fault.New(fault.Conflict, "drill_failed", "The drill has failed: %s.", m.Stats.Drill.Verdict)
 	case w.Until != "":
 		return fault.New(fault.Conflict, "move_ended", "The move has ended as %s and never was %s.", m.Phase, w.Until)
 	}

@@ -70,9 +70,24 @@ func sampleSessions(r backends.Reader) (map[string]backends.Row, error) {
 	return sample, nil
 }
 
+// canaryError is what is wrong with a row, which the mover asks for: it does not count
+// while that row changes.
+type canaryError struct {
+	row  backends.Key
+	text string
+}
+
+func (e *canaryError) Error() string     { return e.text }
+func (e *canaryError) Row() backends.Key { return e.row }
+
+func wrong(row backends.Key, format string) error {
+	return &canaryError{row, fmt.Sprintf(format, row.ID)}
+}
+
 func sameSession(source, target backends.Row) error {
+	key := backends.Key{Table: sessionsTable.Name, ID: source.Key()}
 	if target == nil {
-		return fmt.Errorf("session %s is not at the target: its customer would be logged out", source.Key())
+		return wrong(key, "session %s is not at the target: its customer would be logged out")
 	}
 	at := func(r backends.Row, column string) any { return r[sessionsTable.Column(column)] }
 	token, err := newRefresh("00000000-0000-7000-8000-000000000000", source.Key(), at(source, "counter").(int64), at(source, "hmac_key").([]byte))
@@ -81,10 +96,10 @@ func sameSession(source, target backends.Row) error {
 	}
 	r, err := parseRefresh(token)
 	if err != nil || !r.signedBy(at(target, "hmac_key").([]byte)) || r.counter != at(target, "counter").(int64) {
-		return fmt.Errorf("a refresh token of session %s is not accepted at the target", source.Key())
+		return wrong(key, "a refresh token of session %s is not accepted at the target")
 	}
 	if at(source, "revoked_at") != at(target, "revoked_at") {
-		return fmt.Errorf("session %s is revoked at one place alone", source.Key())
+		return wrong(key, "session %s is revoked at one place alone")
 	}
 	return nil
 }
@@ -96,15 +111,15 @@ func samePassword(owner backends.Key, source, target map[backends.Key]backends.R
 		return nil // erased: the session is a leftover
 	}
 	if from == nil || to == nil {
-		return fmt.Errorf("customer %s is at one place alone", owner.ID)
+		return wrong(owner, "customer %s is at one place alone")
 	}
 	hash, has := customers.StoredPassword(from)
 	copied, alsoHas := customers.StoredPassword(to)
 	if hash != copied || has != alsoHas {
-		return fmt.Errorf("the password of customer %s is another one at the target", owner.ID)
+		return wrong(owner, "the password of customer %s is another one at the target")
 	}
 	if _, err := bcrypt.Cost([]byte(copied)); has && err != nil {
-		return fmt.Errorf("the stored password of customer %s cannot be checked", owner.ID)
+		return wrong(owner, "the stored password of customer %s cannot be checked")
 	}
 	return nil
 }

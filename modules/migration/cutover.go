@@ -26,6 +26,7 @@ type crossing struct {
 	epoch              int64          // the placement's before the crossing
 	left               backends.State // what the place that was left becomes
 	capture            bool           // whether changes at the new place are recorded
+	back               bool           // it is a rollback
 }
 
 func (x *run) forward() crossing {
@@ -38,7 +39,7 @@ func (x *run) forward() crossing {
 func (x *run) backward() crossing {
 	return crossing{
 		from: x.target, to: x.source, fromPlace: x.m.Target, toPlace: x.m.Source, epoch: x.m.TargetEpoch(),
-		left: backends.Moved,
+		left: backends.Moved, back: true,
 	}
 }
 
@@ -81,14 +82,9 @@ func (x *run) cross(ctx context.Context, c crossing) (done bool, err error) {
 	case Cutting, Aborted:
 		return false, x.abort(ctx, c)
 	}
-	started := time.Now()
-	err = x.attempt(ctx, c, &started)
+	err = x.attempt(ctx, c)
 	if err == nil {
-		err = x.finish(ctx, c)
-		if err == nil {
-			x.m.Stats.StallMicros = time.Since(started).Microseconds()
-		}
-		return true, err
+		return true, x.finish(ctx, c)
 	}
 	if errors.Is(err, errCrash) || errors.Is(err, errLost) || errors.Is(err, backends.ErrStaleToken) || x.m.Cut == Committed {
 		return false, err
@@ -99,9 +95,6 @@ func (x *run) cross(ctx context.Context, c crossing) (done bool, err error) {
 	if aborting := x.abort(undone, c); aborting != nil {
 		// Until that is done the reason does not count: the old place is not open yet.
 		return false, fmt.Errorf("%w (giving up a cutover because: %s)", aborting, err.Error())
-	}
-	if errors.Is(err, errRehearsed) {
-		x.m.Stats.StallMicros = time.Since(started).Microseconds()
 	}
 	var busy *busyError
 	if errors.As(err, &busy) && x.m.Stats.CutoverTries < x.cutTries {
@@ -116,9 +109,8 @@ type busyError struct{ error }
 
 func (e *busyError) Unwrap() error { return e.error }
 
-// attempt goes from "in step" to the commit point. sealed is set to when writes
-// began to wait.
-func (x *run) attempt(ctx context.Context, c crossing, sealed *time.Time) error {
+// attempt goes from "in step" to the commit point.
+func (x *run) attempt(ctx context.Context, c crossing) error {
 	x.keepVerifying = true
 	if err := errors.Join(c.from.Prepare(ctx), c.to.Prepare(ctx)); err != nil {
 		return err
@@ -131,20 +123,22 @@ func (x *run) attempt(ctx context.Context, c crossing, sealed *time.Time) error 
 	if err := c.to.Change(ctx, x.token, backends.Transition{From: []backends.State{backends.Loading}, To: backends.Standby, Capture: c.capture}); err != nil {
 		return err
 	}
-	if err := x.save(ctx, "cut", map[string]any{"cut": Cutting}, func(_ control.Tx, m *Move) error {
+	if err := x.save(ctx, "cut", map[string]any{"cut": Cutting}, func(tx control.Tx, m *Move) error {
 		if m.Cut != NotCut {
 			return errLost
 		}
 		m.Cut = Cutting
 		m.Stats.CutoverTries++
+		m.Stats.CutAt = tx.Now()
 		return nil
 	}); err != nil {
 		return err
 	}
+	x.sealing = time.Now()
 	if err := x.hook(ctx, "K8"); err != nil {
 		return err
 	}
-	if err := x.seal(ctx, c, sealed); err != nil {
+	if err := x.seal(ctx, c); err != nil {
 		return err
 	}
 	if err := x.hook(ctx, "K10"); err != nil {
@@ -170,9 +164,9 @@ func (x *run) attempt(ctx context.Context, c crossing, sealed *time.Time) error 
 
 // seal closes the place for writes, in short tries: a waiting exclusive lock
 // holds up all who come after it.
-func (x *run) seal(ctx context.Context, c crossing, sealed *time.Time) error {
+func (x *run) seal(ctx context.Context, c crossing) error {
 	for try := 1; ; try++ {
-		*sealed = time.Now()
+		x.sealing = time.Now()
 		err := c.from.Change(ctx, x.token, backends.Transition{
 			From: []backends.State{backends.Active}, To: backends.Sealed, Capture: true, Exclusive: sealWait,
 		})
@@ -240,12 +234,17 @@ func (x *run) countSealed(ctx context.Context, c crossing) error {
 // commit is the point of no return: one compare-and-swap in the control database.
 func (x *run) commit(ctx context.Context, c crossing) error {
 	before := backends.Placement{Place: c.fromPlace, Epoch: c.epoch}
+	before95 := x.p95(c.fromPlace.Backend)
 	err := x.save(ctx, "cut", map[string]any{"cut": Committed, "epoch": c.epoch + 1}, func(tx control.Tx, m *Move) error {
 		if m.Cut != Cutting {
 			return errLost
 		}
 		m.Cut = Committed
-		m.Stats.CommittedAt = tx.Now()
+		if c.back {
+			m.Stats.BackAt = tx.Now()
+		} else {
+			m.Stats.CommittedAt, m.Stats.CapturedBefore, m.Stats.P95Before = tx.Now(), m.Stats.Captured, before95
+		}
 		_, err := x.directory.Switch(tx, before, c.toPlace, m.ID)
 		return err
 	})
@@ -309,6 +308,7 @@ func (x *run) openNew(ctx context.Context, c crossing) error {
 	if err != nil {
 		return err
 	}
+	x.stalled(c)
 	// Not merely forgotten: the control database may be away meanwhile.
 	x.router.Learn(x.m.Storefront, backends.Placement{Place: c.toPlace, Epoch: c.epoch + 1})
 	return x.hook(ctx, "K15")
@@ -327,7 +327,11 @@ func (x *run) abort(ctx context.Context, c crossing) error {
 			return err
 		}
 	}
-	return c.from.Change(ctx, x.token, backends.Transition{
+	err := c.from.Change(ctx, x.token, backends.Transition{
 		From: []backends.State{backends.Sealed, backends.Closed}, To: backends.Active, Capture: true,
 	})
+	if err == nil {
+		x.stalled(c)
+	}
+	return err
 }

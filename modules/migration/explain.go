@@ -75,6 +75,9 @@ func explainMove(m *Move, tables []Checkpoint, now int64) []Wait {
 	if m.Phase == Paused && m.Intent == NoIntent {
 		return append(out, Wait{For: "operator", Detail: "the move is paused", Todo: fmt.Sprintf("resume or cancel it: smartseller move resume %s", m.ID)})
 	}
+	if m.scheduled(now) {
+		return append(out, m.explainBegin(now))
+	}
 	out = append(out, explainLease(m, now))
 	if m.Intent != NoIntent {
 		out = append(out, Wait{For: "operator", Detail: fmt.Sprintf("%s was asked and has not happened yet: it does between two steps", m.Intent)})
@@ -120,6 +123,8 @@ func explainProgress(m *Move, tables []Checkpoint, now int64) []Wait {
 			return waits
 		}
 		return []Wait{{For: "progress", Detail: fmt.Sprintf("cuts over; %d tries were begun, after %d it gives up", m.Stats.CutoverTries, cutTries)}}
+	case m.Phase == Watching && m.Options.Mode == Drill:
+		return append(explainAudit(m, now), m.explainDrill(now))
 	case m.Phase == Watching:
 		until := m.Stats.CommittedAt + m.Options.window().Microseconds()
 		return append(explainAudit(m, now), Wait{

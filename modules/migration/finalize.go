@@ -208,10 +208,11 @@ type Receipt struct {
 	Gates       map[string]string `json:"gates"`
 	Captured    int64             `json:"captured"`
 	Purged      int64             `json:"purged"`
-	Audit       *Audit            `json:"audit,omitempty"` // the last comparison in the rollback window
-	StallMicros int64             `json:"stall_micros"`
+	Audit       *Audit            `json:"audit,omitempty"`    // the last comparison in the rollback window
+	StallMicros int64             `json:"stall_micros"`       // the longest, there and back
 	Forecast    *Forecast         `json:"forecast,omitempty"` // by the newest rehearsal before it
 	Actual      Forecast          `json:"actual"`
+	Drill       *DrillReport      `json:"drill,omitempty"`
 	StartedAt   int64             `json:"started_at"`
 	Phases      map[Phase]int64   `json:"phase_started_at"`
 	RequestedBy string            `json:"requested_by"`
@@ -229,11 +230,12 @@ func (x *run) end(ctx context.Context, outcome Phase) error {
 	if err != nil {
 		return err
 	}
+	drill := x.m.reportDrill(outcome)
 	text, err := json.Marshal(Receipt{
-		Forecast: forecast, Actual: x.m.measured(),
+		Forecast: forecast, Actual: x.m.measured(), Drill: drill,
 		Move: x.m.ID, Storefront: string(x.m.Storefront), Outcome: outcome, Source: x.m.Source.Backend, Target: x.m.Target.Backend,
 		Epoch: at.Epoch, Rows: x.m.Stats.Rows, Digests: x.m.Stats.Digests, Gates: x.m.Stats.Gates, Captured: x.m.Stats.Captured,
-		Purged: x.m.Stats.Purged, Audit: x.m.Stats.Audit, StallMicros: x.m.Stats.StallMicros, StartedAt: x.m.CreatedAt, Phases: x.m.Stats.PhaseStartedAt,
+		Purged: x.m.Stats.Purged, Audit: x.m.Stats.Audit, StallMicros: max(x.m.Stats.StallMicros, x.m.Stats.BackStallMicros), StartedAt: x.m.CreatedAt, Phases: x.m.Stats.PhaseStartedAt,
 		RequestedBy: x.m.RequestedBy, Reason: x.m.Reason,
 	})
 	if err != nil {
@@ -245,7 +247,7 @@ func (x *run) end(ctx context.Context, outcome Phase) error {
 	if err != nil {
 		return err
 	}
-	if err := x.enter(ctx, outcome, func(m *Move) { m.Receipt = string(signed) }); err != nil {
+	if err := x.enter(ctx, outcome, func(m *Move) { m.Receipt, m.Stats.Drill = string(signed), drill }); err != nil {
 		return err
 	}
 	x.metrics.ended.WithLabelValues(string(outcome)).Inc()

@@ -167,10 +167,20 @@ func (x *run) eraseCanary(ctx context.Context, places ...backends.Store) error {
 	return nil
 }
 
-// gateTries: a module's gate compares two snapshots, between which customers go on.
-// It fails when it fails again and again, each time with all that was captured
-// brought over.
-const gateTries = 5
+// A module's gate compares two snapshots, between which customers go on. It fails when it
+// fails again and again, each time with all that was captured brought over; and at once
+// when it names a row (rowError) that nobody has changed since. Of a busy row it may ask
+// often.
+const (
+	gateTries = 5
+	busyTries = 200
+)
+
+// rowError is an error of a gate that knows which row is wrong.
+type rowError interface {
+	error
+	Row() backends.Key
+}
 
 func (x *run) askGates(ctx context.Context) error {
 	if err := x.checkSchema(ctx); err != nil {
@@ -189,6 +199,9 @@ func (x *run) askGates(ctx context.Context) error {
 
 func (x *run) ask(ctx context.Context, g Gate) error {
 	for try := 1; ; try++ {
+		if err := x.heed(); err != nil {
+			return err
+		}
 		if _, err := x.drainOnce(ctx, x.source, x.target); err != nil {
 			return err
 		}
@@ -200,16 +213,44 @@ func (x *run) ask(ctx context.Context, g Gate) error {
 				return nil
 			})
 		})
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case verdict == nil:
+		}
+		if verdict == nil {
 			x.gate(g.Name, found)
 			return nil
-		case try == gateTries:
+		}
+		tries, err := x.tries(ctx, verdict)
+		if err != nil {
+			return err
+		}
+		if try >= tries {
 			return x.refuse(g.Name, verdict.Error(), "see what the text names at both places; then start the move again, which copies everything anew")
 		}
 	}
+}
+
+// tries is how often a gate that said this is asked.
+func (x *run) tries(ctx context.Context, verdict error) (int, error) {
+	var named rowError
+	if !errors.As(verdict, &named) {
+		return gateTries, nil
+	}
+	if changing, err := x.changing(ctx, named.Row()); changing || err != nil {
+		return busyTries, err
+	}
+	return 1, nil
+}
+
+// changing says whether a row has been changed at the source since the last drain. Nobody
+// else drains: what was changed is still noted.
+func (x *run) changing(ctx context.Context, k backends.Key) (bool, error) {
+	entries, err := x.source.Captured(ctx, k.Table, batchKeys)
+	if err != nil {
+		return false, err
+	}
+	noted := slices.ContainsFunc(entries, func(e backends.Entry) bool { return e.Key == k })
+	return noted || len(entries) == batchKeys, nil
 }
 
 // checkSchema holds both places against the catalog: a column that only one of

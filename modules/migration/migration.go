@@ -75,8 +75,12 @@ const (
 type Options struct {
 	// ManualCutover waits, in step, until an operator says cutover.
 	ManualCutover bool `json:"manual_cutover,omitempty"`
-	// Mode is "", a move, or Rehearsal.
-	Mode string `json:"mode,omitempty" enum:"rehearsal" doc:"rehearsal: the whole move but the commit, then cleaned up; it forecasts how long a move takes and how long writes stall"`
+	// Mode is "", a move, or Rehearsal, or Drill.
+	Mode string `json:"mode,omitempty" enum:"rehearsal,drill" doc:"rehearsal: the whole move but the commit, then cleaned up; it forecasts how long a move takes and how long writes stall. drill: the whole move, then, after drill_seconds at the new place, the way back by itself, with a report"`
+	// DrillSeconds is how long a drill lets the storefront live at the new place; 0: ten minutes.
+	DrillSeconds int64 `json:"drill_seconds,omitempty" minimum:"0" maximum:"604800" doc:"How long a drill lets the storefront live at the new place; 0: ten minutes"`
+	// BeginAt is when the move begins, microseconds UTC; 0, or in the past: at once.
+	BeginAt int64 `json:"begin_at,omitempty" minimum:"0" doc:"When the move begins, microseconds UTC; nothing is touched before; 0: at once"`
 	// CutoverWindow is the part of every day in which the move may cut over, such as
 	// 02:00-05:00, by the clocks of TimeZone; "": at any time. A rollback asks for no window.
 	CutoverWindow string `json:"cutover_window,omitempty" maxLength:"11" example:"02:00-05:00" doc:"Cut over only within this part of the day; empty: at any time"`
@@ -108,16 +112,33 @@ type Stats struct {
 	PacePercent  int64 `json:"pace_percent"`
 	CutoverTries int64 `json:"cutover_tries"`
 	// VerifiedAt is when the move was verified and began to wait for its cutover; 0: not yet.
-	VerifiedAt     int64             `json:"verified_at,omitempty"`
-	CommittedAt    int64             `json:"committed_at,omitempty"`
-	StallMicros    int64             `json:"stall_micros,omitempty"`
-	PhaseStartedAt map[Phase]int64   `json:"phase_started_at,omitempty"`
-	Gates          map[string]string `json:"gates,omitempty"`
-	Purged         int64             `json:"purged"`
+	VerifiedAt  int64 `json:"verified_at,omitempty"`
+	CommittedAt int64 `json:"committed_at,omitempty"`
+	// BackAt is when a rollback was committed.
+	BackAt int64 `json:"back_at,omitempty"`
+	// CutAt is when the last attempt to commit began, before writes had to wait.
+	CutAt int64 `json:"cut_at,omitempty"`
+	// StallMicros is the longest for which writes waited in an attempt to cut over, and
+	// BackStallMicros to roll back. At most that, when the instance died meanwhile.
+	StallMicros     int64             `json:"stall_micros,omitempty"`
+	BackStallMicros int64             `json:"back_stall_micros,omitempty"`
+	PhaseStartedAt  map[Phase]int64   `json:"phase_started_at,omitempty"`
+	Gates           map[string]string `json:"gates,omitempty"`
+	Purged          int64             `json:"purged"`
 	// Rehearsed says that a rehearsal came as far as the commit.
 	Rehearsed bool `json:"rehearsed,omitempty"`
 	// Audit is the last comparison of both places in the rollback window; nil: none has ended yet.
 	Audit *Audit `json:"audit,omitempty"`
+	// CapturedBefore is Captured at the commit; what came later was written at the new place.
+	CapturedBefore int64 `json:"captured_before,omitempty"`
+	// P95Before and P95There are the latencies of requests at the old place before the
+	// cutover and at the new one before a rollback, as this instance saw them; 0: too few.
+	P95Before int64 `json:"p95_before_micros,omitempty"`
+	P95There  int64 `json:"p95_there_micros,omitempty"`
+	// RollbackRefused is why the last rollback that was tried did not come about.
+	RollbackRefused string `json:"rollback_refused,omitempty"`
+	// Drill is the report of an exercise that has ended.
+	Drill *DrillReport `json:"drill,omitempty"`
 }
 
 // Move is one migration of one storefront.
@@ -183,6 +204,7 @@ type Event struct {
 // the target. The Readers are one snapshot of each place, taken while customers go
 // on: a check that fails is repeated before it counts. found and an error's text go
 // into the report: what was looked at, or what failed and what to do; no personal data.
+// What an error says that has the method Row() backends.Key does not count while that row changes.
 type Gate struct {
 	Name  string
 	Check func(ctx context.Context, source, target backends.Reader) (found string, err error)

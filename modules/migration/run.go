@@ -29,6 +29,7 @@ type run struct {
 	leaveSlot      func()       // the heavy part is over: another move may begin
 	compared       atomic.Int64 // rows, since the comparison under way began
 	keepVerifying  bool         // applied keys are recorded for comparison
+	sealing        time.Time    // when writes began to wait, in the attempt to cross that is under way
 
 	// While tables are copied or compared side by side: saving guards m, draining
 	// lets one drain at a time go from reading captured keys to forgetting them. Two

@@ -233,6 +233,9 @@ func (s *Service) AskIf(ctx context.Context, id string, want Intent, condition f
 		if m.Intent == want {
 			return nil
 		}
+		if err := m.awaken(want, tx.Now()); err != nil {
+			return err
+		}
 		if want == WantVerify && m.Intent != NoIntent {
 			return fault.New(fault.Conflict, "move_asked", "The move was asked to %s and has not done it yet; verify comes too late.", m.Intent)
 		}

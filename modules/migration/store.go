@@ -65,9 +65,9 @@ func insertMove(tx control.Tx, m *Move) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO moves (`+moveColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', '', $9, '', 0, $10, '{}', '', '', '', $11, $12, $13, $13, NULL)`,
+	_, err = tx.Exec(`INSERT INTO moves (`+moveColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', '', $9, '', $14, $10, '{}', '', '', '', $11, $12, $13, $13, NULL)`,
 		m.ID, string(m.Storefront), m.Source.Backend, m.Source.Epoch, m.Target.Backend, m.Target.Epoch, m.SourceEpoch,
-		string(m.Phase), last, string(options), m.RequestedBy, m.Reason, now)
+		string(m.Phase), last, string(options), m.RequestedBy, m.Reason, now, m.Options.BeginAt)
 	if errors.Is(err, control.ErrUnique) {
 		return ErrMoveOpen.Because(err)
 	}

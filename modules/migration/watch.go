@@ -20,9 +20,7 @@ func (x *run) watch(ctx context.Context) error {
 	for {
 		switch x.intent.Load().(Intent) {
 		case WantRollback:
-			return x.enter(ctx, RollingBack, answerAll, func(m *Move) {
-				m.Cut, m.Cause, m.Advice, m.Stats.CutoverTries = NotCut, "", "", 0
-			})
+			return x.turnBack(ctx)
 		case WantFinalize:
 			return x.enter(ctx, Finalizing, answerAll)
 		}
@@ -30,7 +28,10 @@ func (x *run) watch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if time.Since(time.UnixMicro(x.m.Stats.CommittedAt)) > x.m.Options.window() {
+		switch {
+		case x.drilled():
+			return x.turnBack(ctx)
+		case x.windowOver():
 			return x.enter(ctx, Finalizing)
 		}
 		if len(drained) == batchKeys {
@@ -56,6 +57,13 @@ func (x *run) watch(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+func (x *run) turnBack(ctx context.Context) error {
+	there := x.p95(x.m.Target.Backend)
+	return x.enter(ctx, RollingBack, answerAll, func(m *Move) {
+		m.Cut, m.Cause, m.Advice, m.Stats.CutoverTries, m.Stats.P95There = NotCut, "", "", 0, there
+	})
 }
 
 // rollBack is the cutover run backwards; the abandoned place is then erased, and
@@ -109,7 +117,7 @@ func (x *run) proveWayBack(ctx context.Context) error {
 func (x *run) stayAhead(ctx context.Context, err error) error {
 	var wrong *mismatchError
 	var busy *busyError
-	advice := "The rollback was refused and the storefront serves on from the new place. Start a new move back instead: it copies everything anew."
+	advice := "The rollback was refused and the storefront serves on from the new place. Finalize this move, then start a new one back: it copies everything anew."
 	if errors.As(err, &busy) {
 		advice = "The rollback was given up and the storefront serves on from the new place. End what is in the way, then ask for the rollback again."
 	} else if !errors.As(err, &wrong) {
@@ -118,5 +126,8 @@ func (x *run) stayAhead(ctx context.Context, err error) error {
 	if x.m.Cut == Committed {
 		return err
 	}
-	return x.enter(ctx, Watching, func(m *Move) { m.Cut, m.Cause, m.Advice = Committed, err.Error(), advice })
+	x.log.ErrorContext(ctx, "a rollback did not come about", "move", x.m.ID, "storefront", x.m.Storefront, "error", err, "to do", advice)
+	return x.enter(ctx, Watching, func(m *Move) {
+		m.Cut, m.Cause, m.Advice, m.Stats.RollbackRefused = Committed, err.Error(), advice, err.Error()
+	})
 }

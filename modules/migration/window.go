@@ -101,8 +101,10 @@ func (s *Service) completeOptions(ctx context.Context, r *Request) error {
 			return err
 		}
 	}
-	_, err := ParseWindow(r.Options.CutoverWindow, r.Options.TimeZone)
-	return err
+	if _, err := ParseWindow(r.Options.CutoverWindow, r.Options.TimeZone); err != nil {
+		return err
+	}
+	return r.Options.checkDrill()
 }
 
 // mayCutOver says whether nobody's word and no window is waited for. A seller's "not now"

@@ -259,8 +259,8 @@ func readTurns(tx control.Tx, p *Plan, now time.Time) (turns, barred []turn, err
 	return turns, barred, err
 }
 
-// readBusy counts, at each backend, the moves that are working: those that have not cut
-// over and do not stand by until they may.
+// readBusy counts, at each backend, the moves that are working: those that have begun, have
+// not cut over and do not stand by until they may.
 func readBusy(tx control.Tx) (map[string]int64, error) {
 	var rows []struct {
 		Source string `db:"source_backend"`
@@ -269,7 +269,8 @@ func readBusy(tx control.Tx) (map[string]int64, error) {
 	}
 	err := tx.Select(&rows, `SELECT m.source_backend, m.target_backend, count(*) AS n FROM moves m
 		LEFT JOIN plan_moves p ON p.storefront_id = m.storefront_id AND p.state = 'moving' AND p.move_id = m.id
-		WHERE m.ended_at IS NULL AND m.cut <> 'committed' AND COALESCE(p.waits, '') = '' GROUP BY m.source_backend, m.target_backend`)
+		WHERE m.ended_at IS NULL AND m.cut <> 'committed' AND COALESCE(p.waits, '') = '' AND NOT (m.phase = 'planned' AND m.owner = '' AND m.lease_until > $1)
+		GROUP BY m.source_backend, m.target_backend`, tx.Now())
 	busy := map[string]int64{}
 	for _, r := range rows {
 		busy[r.Source] += r.N
