@@ -32,6 +32,7 @@ type Gatherer struct {
 	meter     *backends.TrafficMeter
 	directory *backends.Directory
 	stores    *backends.Stores
+	lease     *control.Lease // of who counts
 	log       *slog.Logger
 
 	cancel context.CancelFunc
@@ -40,7 +41,9 @@ type Gatherer struct {
 
 // NewGatherer makes a gatherer; Start starts it.
 func NewGatherer(db *control.DB, meter *backends.TrafficMeter, directory *backends.Directory, stores *backends.Stores, log *slog.Logger) *Gatherer {
-	return &Gatherer{db: db, meter: meter, directory: directory, stores: stores, log: log}
+	return &Gatherer{
+		db: db, meter: meter, directory: directory, stores: stores, lease: control.NewLease(db, "statistics", "", countLease), log: log,
+	}
 }
 
 // Start begins to gather.
@@ -111,7 +114,7 @@ func (g *Gatherer) Report(ctx context.Context) error {
 
 // countOn counts storefronts that wait for it, for as long as a round takes.
 func (g *Gatherer) countOn(ctx context.Context) error {
-	held, err := hold(ctx, g.db, "statistics", countLease)
+	held, err := g.lease.Hold(ctx)
 	if err != nil || !held {
 		return err
 	}

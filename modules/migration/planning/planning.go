@@ -7,13 +7,10 @@
 package planning
 
 import (
-	"context"
 	"time"
 
 	"smartseller/backends"
-	"smartseller/platform/control"
 	"smartseller/platform/fault"
-	"smartseller/platform/ids"
 )
 
 // Statistics are what is known of one storefront. Rates are the busiest hour's of
@@ -50,24 +47,3 @@ func (s *Statistics) Idle(now time.Time) time.Duration {
 
 // ErrNoStatistics says that a storefront is not known.
 var ErrNoStatistics = fault.New(fault.NotFound, "storefront_not_found", "There is no such storefront; list the storefronts to see their slugs.")
-
-// instance names this process to others, as the holder of leases.
-var instance = ids.New()
-
-// hold takes or renews a lease, so that one instance alone does a thing that all
-// could do: true when this one has it. Whoever has it works for no longer than so
-// long without asking again.
-func hold(ctx context.Context, db *control.DB, name string, lease time.Duration) (bool, error) {
-	return holdAs(ctx, db, name, instance, lease)
-}
-
-func holdAs(ctx context.Context, db *control.DB, name, holder string, lease time.Duration) (held bool, err error) {
-	err = db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-		n, err := tx.Exec(`INSERT INTO leases (name, holder, token, until) VALUES ($1, $2, 1, $3)
-			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, token = leases.token + 1, until = excluded.until
-			WHERE leases.holder = excluded.holder OR leases.until < $4`, name, holder, tx.Now()+lease.Microseconds(), tx.Now())
-		held = n == 1
-		return err
-	})
-	return held, err
-}

@@ -14,7 +14,6 @@ import (
 const (
 	schedulerLease = 10 * time.Second
 	lookEvery      = time.Second
-	schedulerName  = "plans"
 )
 
 // Scheduler carries plans out: one instance at a time, whichever has the lease. All
@@ -22,12 +21,11 @@ const (
 // that checks the lease and the plan's state once more; so it may die anywhere, and
 // one that was stopped for long does nothing when it wakes up.
 type Scheduler struct {
-	db       *control.DB
-	moves    *migration.Service
-	clock    clock.Clock
-	log      *slog.Logger
-	instance string
-	lease    time.Duration
+	db    *control.DB
+	moves *migration.Service
+	clock clock.Clock
+	log   *slog.Logger
+	lease *control.Lease
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -45,17 +43,13 @@ type SchedulerOptions struct {
 
 // NewScheduler makes a scheduler; Start starts it.
 func NewScheduler(o SchedulerOptions) *Scheduler {
-	s := &Scheduler{db: o.DB, moves: o.Moves, clock: o.Clock, log: o.Log, instance: o.Name, lease: o.Lease}
-	if s.clock == nil {
-		s.clock = clock.System
+	if o.Clock == nil {
+		o.Clock = clock.System
 	}
-	if s.instance == "" {
-		s.instance = instance
+	if o.Lease == 0 {
+		o.Lease = schedulerLease
 	}
-	if s.lease == 0 {
-		s.lease = schedulerLease
-	}
-	return s
+	return &Scheduler{db: o.DB, moves: o.Moves, clock: o.Clock, log: o.Log, lease: control.NewLease(o.DB, "plans", o.Name, o.Lease)}
 }
 
 // Start begins to carry plans out.
@@ -70,10 +64,7 @@ func (s *Scheduler) Start() {
 func (s *Scheduler) Stop(ctx context.Context) error {
 	s.cancel()
 	<-s.done
-	return s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-		_, err := tx.Exec(`UPDATE leases SET until = 0 WHERE name = $1 AND holder = $2`, schedulerName, s.instance)
-		return err
-	})
+	return s.lease.Release(ctx)
 }
 
 func (s *Scheduler) loop(ctx context.Context) {
@@ -106,7 +97,7 @@ func (s *Scheduler) Step(ctx context.Context) error {
 	if err != nil || len(plans) == 0 {
 		return err
 	}
-	if held, err := holdAs(ctx, s.db, schedulerName, s.instance, s.lease); err != nil || !held {
+	if held, err := s.lease.Hold(ctx); err != nil || !held {
 		return err
 	}
 	var failed error // of one plan, which stops no other
@@ -160,15 +151,12 @@ func (s *Scheduler) update(ctx context.Context, p *Plan, change func(tx control.
 // still reads a plan anew, its row locked, and the lease as well: whoever takes the lease
 // over waits for this transaction.
 func (s *Scheduler) still(tx control.Tx, p *Plan) (*Plan, error) {
-	var l struct {
-		Holder string `db:"holder"`
-		Until  int64  `db:"until"`
-	}
-	if err := tx.GetLocked(&l, `SELECT holder, until FROM leases WHERE name = $1`, schedulerName); err != nil {
+	held, err := s.lease.Held(tx)
+	if err != nil {
 		return nil, err
 	}
 	fresh, err := readPlan(tx, p.ID, true)
-	if err == nil && (l.Holder != s.instance || l.Until < tx.Now() || fresh.State != p.State) {
+	if err == nil && (!held || fresh.State != p.State) {
 		err = errNotNow
 	}
 	return fresh, err
