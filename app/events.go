@@ -85,7 +85,7 @@ func (r *remote) stream(ctx context.Context, path, last string, see func(event) 
 		return seen
 	})
 	if seen == nil && err != nil {
-		return fault.New(fault.Unavailable, "stream_broken", "The connection to the server broke and did not come back; the move goes on. Watch it again.").Because(err)
+		return fault.New(fault.Unavailable, "stream_broken", "The connection to the server broke and did not come back; what you watched goes on. Watch it again.").Because(err)
 	}
 	return seen
 }

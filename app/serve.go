@@ -29,6 +29,7 @@ import (
 	"smartseller/modules/storefronts/imports"
 	"smartseller/modules/storefronts/orders"
 	"smartseller/modules/storefronts/products"
+	"smartseller/modules/storefronts/upgrades"
 	"smartseller/platform/control"
 	"smartseller/platform/crypto"
 	"smartseller/platform/fault"
@@ -88,7 +89,7 @@ func Wiring(s Settings) fx.Option {
 		}),
 		fx.Provide(newLog, openKeys, openControl, NewCatalog, newDirectory, newStores, newRouter, newServer, importOptions),
 		fx.Provide(fx.Annotate(authenticationGate, fx.ResultTags(`group:"gates"`))),
-		auth.Module, customers.Module, storefronts.Module, products.Module, orders.Module, imports.Module, migration.Module, planning.Module, seller.Module, monitoring.Module,
+		auth.Module, customers.Module, storefronts.Module, upgrades.Module, products.Module, orders.Module, imports.Module, migration.Module, planning.Module, seller.Module, monitoring.Module,
 		fx.Provide(newFirstStart),
 	)
 }

@@ -56,7 +56,7 @@ func TestCommandsAnswerScripts(t *testing.T) {
 		"version", "storefront create toys files-1", "storefront list", "storefront show toys", "backend add files-3 sqlite --path " + filepath.Join(p.folder, "files-3"),
 		"backend list", "backend check files-3", "backend remove files-3", "where toys", "move start toys files-2 --dry-run",
 		"move start toys files-2 --manual", "move watch toys --until verifying", "move list", "move list toys", "move show toys", "move explain toys",
-		"schema status", "schema status toys", "schema upgrade toys", "move pause toys", "move watch toys --until paused", "move resume toys", "move cancel toys",
+		"schema status", "schema status toys", "schema upgrade toys", "schema upgrade", "move pause toys", "move watch toys --until paused", "move resume toys", "move cancel toys",
 	} {
 		out := p.must(t, append(strings.Fields(args), "--json")...)
 		decoder, values := json.NewDecoder(strings.NewReader(out)), 0
@@ -103,6 +103,15 @@ func TestSchemaOfTheFleet(t *testing.T) {
 	require.Regexp(t, `another +files-1 +unknown .*\ndemo +files-1 +current +at \d+\n1 current, 1 unknown\n`, p.must(t, "schema", "status"))
 	out, code := p.command(t, "schema", "upgrade")
 	require.Equal(t, 73, code, out)
-	require.Regexp(t, `another +files-1 +failed .*\ndemo +files-1 +current .*\n1 current, 1 failed\n`, out)
-	require.Contains(t, p.must(t, "schema", "upgrade", "demo"), "1 current")
+	require.Regexp(t, `has begun, places: 2 waiting\n`, out)
+	require.Regexp(t, `another +files-1 +failed: .*restore it from a backup`, out)
+	require.Regexp(t, `demo +files-1 +done: was at \d+ already`, out)
+	require.Contains(t, out, "completed, places: 1 done, 1 failed")
+	require.Regexp(t, `another .* upgrade failed: .*restore it`, p.must(t, "schema", "status"))
+	out, code = p.command(t, "schema", "upgrade", "--failed")
+	require.Equal(t, 73, code, out)
+	require.Contains(t, out, "has begun, places: 1 done, 1 waiting")
+	require.Contains(t, p.must(t, "schema", "upgrade", "demo"), "current")
+	out, code = p.command(t, "schema", "cancel")
+	require.Equal(t, 73, code, out)
 }

@@ -42,6 +42,17 @@ func Tenant(e Engine) (fs.FS, error) {
 	return sqliteTenant()
 }
 
+// CountTenant is how many migrations the tenant schema has in this program: a newer one
+// has more.
+func CountTenant() (int, error) {
+	set, err := postgresTenant()
+	if err != nil {
+		return 0, err
+	}
+	names, err := fs.Glob(set, "*.sql")
+	return len(names), err
+}
+
 // Every opening of a place holds its schema against them: they are rendered once.
 var (
 	postgresTenant = sync.OnceValues(func() (fs.FS, error) { return render(Postgres, "tenant", "tenant-postgres") })

@@ -108,33 +108,6 @@ func roomOf(r backends.Room) *roomOutput {
 	return out
 }
 
-type schemaBody struct {
-	Storefront string `json:"storefront_id"`
-	Slug       string `json:"slug"`
-	Backend    string `json:"backend"`
-	State      string `json:"state" enum:"current,behind,newer,unknown" doc:"newer: made by a newer program; unknown: see problem"`
-	Version    int64  `json:"version" doc:"The newest migration up to which none is missing"`
-	Newest     int64  `json:"newest" doc:"The newest migration of this program, for this kind of database"`
-	Pending    int    `json:"pending" doc:"Migrations that are missing"`
-	Problem    string `json:"problem,omitempty"`
-}
-
-func schemaBodyOf(p PlaceSchema) schemaBody {
-	return schemaBody{
-		Storefront: string(p.Storefront.ID), Slug: p.Storefront.Slug, Backend: p.Storefront.Backend, State: string(p.State),
-		Version: p.Schema.Version, Newest: p.Schema.Newest, Pending: p.Schema.Pending, Problem: p.Problem,
-	}
-}
-
-type schemaOutput struct{ Body schemaBody }
-
-type listSchemasOutput struct {
-	Body struct {
-		Data       []schemaBody `json:"data"`
-		NextCursor string       `json:"next_cursor,omitempty"`
-	}
-}
-
 type nameInput struct {
 	Name string `path:"name" maxLength:"40"`
 }
@@ -199,41 +172,7 @@ func Routes(server *httpx.Server, s *Service) {
 		b.Since, b.Until, b.Move = was.Since, was.Until, was.Move
 		return out, err
 	})
-	schemaRoutes(server, s)
 	backendRoutes(server, s)
-}
-
-func schemaRoutes(server *httpx.Server, s *Service) {
-	httpx.Register(server, huma.Operation{
-		OperationID: "list-schemas", Method: http.MethodGet, Path: "/api/admin/schema", Summary: "Say how the tenant schema of each storefront's place is, by slug",
-		Security: httpx.Admin,
-	}, func(ctx context.Context, in *listStorefrontsInput) (*listSchemasOutput, error) {
-		found, err := s.Schemas(ctx, in.Cursor, in.Limit)
-		out := &listSchemasOutput{}
-		out.Body.Data = make([]schemaBody, len(found))
-		for i, f := range found {
-			out.Body.Data[i] = schemaBodyOf(f)
-		}
-		if len(found) == in.Limit {
-			out.Body.NextCursor = found[len(found)-1].Storefront.Slug
-		}
-		return out, err
-	})
-	httpx.Register(server, huma.Operation{
-		OperationID: "get-schema", Method: http.MethodGet, Path: "/api/admin/storefronts/{ref}/schema", Summary: "Say how the tenant schema of a storefront's place is",
-		Security: httpx.Admin, Errors: []int{http.StatusNotFound},
-	}, func(ctx context.Context, in *refInput) (*schemaOutput, error) {
-		found, err := s.Schema(ctx, in.Ref)
-		return &schemaOutput{schemaBodyOf(found)}, err
-	})
-	httpx.Register(server, huma.Operation{
-		OperationID: "upgrade-schema", Method: http.MethodPost, Path: "/api/admin/storefronts/{ref}/schema/upgrade",
-		Summary: "Bring the tenant schema of a storefront's place, and of all that share it, up to date", Security: httpx.Admin,
-		Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *refInput) (*schemaOutput, error) {
-		found, err := s.UpgradeSchema(ctx, in.Ref)
-		return &schemaOutput{schemaBodyOf(found)}, err
-	})
 }
 
 func backendRoutes(server *httpx.Server, s *Service) {

@@ -29,6 +29,11 @@ type Storefront struct {
 	Made      int64                 `db:"made_at_epoch"` // the epoch that the place on its backend was made at
 }
 
+// Place is where the storefront's data is now.
+func (s Storefront) Place() backends.Place {
+	return backends.Place{Backend: s.Backend, Storefront: s.ID, Epoch: s.Made}
+}
+
 // NewStorefront says what a storefront begins as.
 type NewStorefront struct {
 	Slug, Name, Currency, TimeZone, Backend string

@@ -8,8 +8,39 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
+	"smartseller/backends/sqlite"
+	"smartseller/platform/control/controltest"
+	"smartseller/platform/crypto"
 	"smartseller/platform/fault"
 )
+
+// fleet is a service with a backend of files, files-1.
+type fleet struct {
+	*Service
+	t *testing.T
+}
+
+func newFleet(t *testing.T) *fleet {
+	t.Helper()
+	db := controltest.Open(t)
+	keys, err := crypto.New(make([]byte, crypto.MasterKeySize))
+	require.NoError(t, err)
+	catalog, err := backends.NewCatalog()
+	require.NoError(t, err)
+	directory := backends.NewDirectory(db, keys, catalog, map[backends.Kind]backends.Opener{backends.SQLite: sqlite.Opener(catalog)})
+	stores := backends.NewStores(directory, 4)
+	t.Cleanup(func() { require.NoError(t, stores.Close()) })
+	f := &fleet{NewService(db, directory, stores), t}
+	require.NoError(t, f.AddBackend(context.Background(), backends.Config{Name: "files-1", Kind: backends.SQLite, Path: t.TempDir()}))
+	return f
+}
+
+func (f *fleet) create(slug string) Storefront {
+	f.t.Helper()
+	made, err := f.Create(context.Background(), NewStorefront{Slug: slug, Name: slug, Currency: "EUR", TimeZone: "UTC", Backend: "files-1"})
+	require.NoError(f.t, err)
+	return made
+}
 
 // TestWhatAStorefrontMayBe: one wrong value names its field and makes nothing.
 func TestWhatAStorefrontMayBe(t *testing.T) {

@@ -1,4 +1,4 @@
-package storefronts
+package upgrades
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"smartseller/backends"
+	"smartseller/modules/storefronts"
 	"smartseller/platform/database"
 	"smartseller/platform/fault"
 )
@@ -24,10 +25,11 @@ const (
 
 // PlaceSchema is the tenant schema where a storefront's data is now.
 type PlaceSchema struct {
-	Storefront Storefront
+	Storefront storefronts.Storefront
 	State      SchemaState
 	Schema     database.Schema
 	Problem    string // why the state is unknown
+	Upgrade    Fate   // what became of its place in the newest run
 }
 
 const (
@@ -38,7 +40,11 @@ const (
 // Schemas looks at the places of up to limit storefronts by slug, after the slug
 // cursor. One that does not answer is no error.
 func (s *Service) Schemas(ctx context.Context, cursor string, limit int) ([]PlaceSchema, error) {
-	found, err := s.List(ctx, cursor, limit)
+	found, err := s.shops.List(ctx, cursor, limit)
+	if err != nil {
+		return nil, err
+	}
+	fates, err := s.fates(ctx, found)
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +56,7 @@ func (s *Service) Schemas(ctx context.Context, cursor string, limit int) ([]Plac
 		asking.Go(func() {
 			defer func() { <-slots }()
 			out[i] = s.schemaOf(ctx, shop, shared)
+			out[i].Upgrade = fates[shop.ID]
 		})
 	}
 	asking.Wait()
@@ -58,11 +65,18 @@ func (s *Service) Schemas(ctx context.Context, cursor string, limit int) ([]Plac
 
 // Schema looks at the place of one storefront, given by id or slug.
 func (s *Service) Schema(ctx context.Context, ref string) (PlaceSchema, error) {
-	shop, err := s.Find(ctx, ref)
+	shop, err := s.shops.Find(ctx, ref)
 	if err != nil {
 		return PlaceSchema{}, err
 	}
-	return s.schemaOf(ctx, shop, newOnce()), nil
+	return s.state(ctx, shop)
+}
+
+func (s *Service) state(ctx context.Context, shop storefronts.Storefront) (PlaceSchema, error) {
+	fates, err := s.fates(ctx, []storefronts.Storefront{shop})
+	out := s.schemaOf(ctx, shop, newOnce())
+	out.Upgrade = fates[shop.ID]
+	return out, err
 }
 
 // once remembers the answers of backends whose places share a schema, and those of
@@ -89,7 +103,7 @@ func (o *once) of(backend string) *answer {
 	return o.answers[backend]
 }
 
-func (s *Service) schemaOf(ctx context.Context, shop Storefront, shared *once) PlaceSchema {
+func (s *Service) schemaOf(ctx context.Context, shop storefronts.Storefront, shared *once) PlaceSchema {
 	out := PlaceSchema{Storefront: shop}
 	out.Schema, out.Problem = s.askSchema(ctx, shop, shared)
 	switch {
@@ -105,7 +119,7 @@ func (s *Service) schemaOf(ctx context.Context, shop Storefront, shared *once) P
 	return out
 }
 
-func (s *Service) askSchema(ctx context.Context, shop Storefront, shared *once) (database.Schema, string) {
+func (s *Service) askSchema(ctx context.Context, shop storefronts.Storefront, shared *once) (database.Schema, string) {
 	b, err := s.directory.Backend(ctx, shop.Backend)
 	if err != nil {
 		return database.Schema{}, err.Error()
@@ -146,33 +160,65 @@ func problemOf(err error) string {
 // tenant schema; with it, those of all storefronts that share it, and before it the old
 // place of an open rollback window. See backends.Directory.Upgrade.
 func (s *Service) UpgradeSchema(ctx context.Context, ref string) (PlaceSchema, error) {
-	shop, err := s.Find(ctx, ref)
+	shop, err := s.shops.Find(ctx, ref)
 	if err != nil {
 		return PlaceSchema{}, err
 	}
-	if err := s.upgradePlace(ctx, shop.Place()); err != nil {
+	if err := s.bring(ctx, &Place{Key: Key{Storefront: shop.ID, Backend: shop.Backend}}); err != nil {
 		return PlaceSchema{}, err
 	}
-	return s.schemaOf(ctx, shop, newOnce()), nil
+	if shop, err = s.shops.Find(ctx, ref); err != nil { // it may have moved
+		return PlaceSchema{}, err
+	}
+	return s.state(ctx, shop)
 }
 
-func (s *Service) upgradePlace(ctx context.Context, p backends.Place) error {
-	err := s.directory.Upgrade(ctx, p, "")
+// bring upgrades a place, and says from which version to which.
+func (s *Service) bring(ctx context.Context, p *Place) error {
+	ctx, cancel := context.WithTimeout(ctx, placeWithin)
+	defer cancel()
+	at := backends.Place{Backend: p.Backend}
+	if p.Storefront != "" {
+		now, err := s.directory.Placement(ctx, p.Storefront)
+		if err != nil {
+			return err
+		}
+		at = now.Place
+	}
+	b, err := s.directory.Backend(ctx, at.Backend)
+	if err != nil {
+		return err
+	}
+	schema, err := b.Schema(ctx, at)
+	if err == nil {
+		p.Before, p.Version = schema.Version, schema.Version
+		err = s.directory.Upgrade(ctx, at, "")
+	}
+	if err == nil {
+		p.Version = schema.Newest
+		return nil
+	}
+	if errors.Is(err, backends.ErrNoPlace) && p.Storefront != "" {
+		now, lookup := s.directory.Placement(ctx, p.Storefront)
+		if lookup == nil && now.Place != at { // it has moved meanwhile
+			return s.bring(ctx, p)
+		}
+	}
+	return inWords(err, at.Backend)
+}
+
+// inWords tells operators why a place is not upgraded, as far as that is known.
+func inWords(err error, backend string) error {
 	var failed *database.MigrationError
 	switch {
 	case errors.As(err, &failed):
-		return fault.New(fault.Unavailable, "migration_failed", "On %s %s. The place is as it was before that one: remove the cause, then upgrade again.", p.Backend, failed).Because(err)
+		return fault.New(fault.Unavailable, "migration_failed", "On %s %s. The place is as it was before that one: remove the cause, then upgrade again.", backend, failed).Because(err)
 	case errors.Is(err, backends.ErrLockBusy):
-		return fault.New(fault.Unavailable, "place_busy", "Transactions on %s kept its tables locked (%s): end them, or upgrade again when they have ended.", p.Backend, err).Because(err)
+		return fault.New(fault.Unavailable, "place_busy", "Transactions on %s kept its tables locked (%s): end them, or upgrade again when they have ended.", backend, err).Because(err)
 	case errors.Is(err, backends.ErrUnreachable):
-		return backends.ErrDown.Because(err)
+		return fault.New(fault.Unavailable, "place_unreachable", "%s does not answer: start it, or correct its address (smartseller doctor), then upgrade again.", backend).Because(err)
 	case errors.Is(err, backends.ErrNoPlace):
-		return fault.New(fault.Conflict, "place_moved", "The storefront has just moved away from %s: upgrade again.", p.Backend).Because(err)
+		return fault.New(fault.Conflict, "place_missing", "On %s there is no place of the storefront, though it should be there: restore it from a backup, then upgrade again.", backend).Because(err)
 	}
 	return err
-}
-
-// Place is where the storefront's data is now.
-func (s Storefront) Place() backends.Place {
-	return backends.Place{Backend: s.Backend, Storefront: s.ID, Epoch: s.Made}
 }

@@ -1,4 +1,4 @@
-package storefronts
+package upgrades
 
 import (
 	"context"
@@ -12,46 +12,58 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
+	"smartseller/backends/sharedpostgres"
 	"smartseller/backends/sqlite"
 	"smartseller/backends/storetest"
 	"smartseller/migrations"
+	"smartseller/modules/storefronts"
 	"smartseller/platform/control"
 	"smartseller/platform/control/controltest"
 	"smartseller/platform/crypto"
 	"smartseller/platform/database"
 	"smartseller/platform/fault"
 	"smartseller/platform/ids"
+	"smartseller/platform/pgserver/pgtest"
 )
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // fleet is a control database with two folders of SQLite files.
 type fleet struct {
 	*Service
 	t      *testing.T
-	db     *control.DB
 	stores *backends.Stores
 	folder string
 }
 
-func newFleet(t *testing.T) *fleet {
+func newFleet(t *testing.T, db *control.DB) *fleet {
 	t.Helper()
-	f := &fleet{t: t, db: controltest.Open(t), folder: t.TempDir()}
+	f := &fleet{t: t, folder: t.TempDir()}
 	keys, err := crypto.New(make([]byte, 32))
 	require.NoError(t, err)
 	catalog, err := backends.NewCatalog()
 	require.NoError(t, err)
-	directory := backends.NewDirectory(f.db, keys, catalog, map[backends.Kind]backends.Opener{backends.SQLite: sqlite.Opener(catalog)})
+	directory := backends.NewDirectory(db, keys, catalog, map[backends.Kind]backends.Opener{
+		backends.SQLite: sqlite.Opener(catalog), backends.SharedPostgres: sharedpostgres.Opener(catalog),
+	})
 	f.stores = backends.NewStores(directory, 4)
-	t.Cleanup(func() { require.NoError(t, f.stores.Close()) })
-	f.Service = NewService(f.db, directory, f.stores)
+	t.Cleanup(func() {
+		require.NoError(t, f.stores.Close())
+		require.NoError(t, directory.Close())
+	})
+	f.Service, err = NewService(db, directory, storefronts.NewService(db, directory, f.stores))
+	require.NoError(t, err)
 	for _, name := range []string{"files-1", "files-2"} {
-		require.NoError(t, f.AddBackend(context.Background(), backends.Config{Name: name, Kind: backends.SQLite, Path: filepath.Join(f.folder, name)}))
+		require.NoError(t, f.shops.AddBackend(context.Background(), backends.Config{Name: name, Kind: backends.SQLite, Path: filepath.Join(f.folder, name)}))
 	}
 	return f
 }
 
-func (f *fleet) create(slug string) Storefront {
+func (f *fleet) create(slug string) storefronts.Storefront { return f.createOn("files-1", slug) }
+
+func (f *fleet) createOn(backend, slug string) storefronts.Storefront {
 	f.t.Helper()
-	made, err := f.Create(context.Background(), NewStorefront{Slug: slug, Name: slug, Currency: "EUR", TimeZone: "UTC", Backend: "files-1"})
+	made, err := f.shops.Create(context.Background(), storefronts.NewStorefront{Slug: slug, Name: slug, Currency: "EUR", TimeZone: "UTC", Backend: backend})
 	require.NoError(f.t, err)
 	return made
 }
@@ -85,15 +97,26 @@ func (f *fleet) lose(p backends.Place) {
 
 func (f *fleet) state(p backends.Place) SchemaState {
 	f.t.Helper()
-	found := f.schemaOf(context.Background(), Storefront{ID: p.Storefront, Backend: p.Backend, Made: p.Epoch}, newOnce())
+	found := f.schemaOf(context.Background(), storefronts.Storefront{ID: p.Storefront, Backend: p.Backend, Made: p.Epoch}, newOnce())
 	return found.State
+}
+
+// moveInto notes a move from files-2 into a place, in a phase.
+func (f *fleet) moveInto(p backends.Place, phase string) (move string) {
+	f.t.Helper()
+	move = ids.New()
+	f.exec(`INSERT INTO moves (id, storefront_id, source_backend, source_made_at_epoch, target_backend, target_made_at_epoch, source_epoch,
+		phase, resume_phase, cut, intent, gen, owner, lease_until, options, stats, cause, advice, receipt, requested_by, reason, created_at, updated_at)
+		VALUES ($1, $2, 'files-2', 1, $3, $4, 1, $5, '', '', '', 0, '', 0, '{}', '{}', '', '', '', '', '', 0, 0)`,
+		move, string(p.Storefront), p.Backend, p.Epoch, phase)
+	return move
 }
 
 // TestUpgradesOneByOne: a place that cannot be upgraded stops nobody else.
 func TestUpgradesOneByOne(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	f := newFleet(t)
+	f := newFleet(t, controltest.Open(t))
 	f.create("fresh")
 	f.lose(f.create("lost").Place())
 	f.age(f.create("old").Place())
@@ -110,7 +133,7 @@ func TestUpgradesOneByOne(t *testing.T) {
 	require.Contains(t, found[1].Problem, "does not exist")
 
 	_, err = f.UpgradeSchema(ctx, "lost")
-	require.Equal(t, fault.Conflict, fault.Of(err).Kind)
+	require.Equal(t, "place_missing", fault.Of(err).Code)
 	after, err := f.UpgradeSchema(ctx, "old")
 	require.NoError(t, err)
 	require.Equal(t, SchemaCurrent, after.State)
@@ -123,23 +146,14 @@ func TestUpgradesOneByOne(t *testing.T) {
 func TestUpgradesDuringMoves(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	f := newFleet(t)
+	f := newFleet(t, controltest.Open(t))
 	shop := f.create("toys")
 	old := backends.Place{Backend: "files-2", Storefront: shop.ID, Epoch: 1}
 	f.age(shop.Place())
 	f.age(old)
-	move := ids.New()
-	require.NoError(t, f.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-		_, err := tx.Exec(`INSERT INTO moves (id, storefront_id, source_backend, source_made_at_epoch, target_backend, target_made_at_epoch, source_epoch,
-			phase, resume_phase, cut, intent, gen, owner, lease_until, options, stats, cause, advice, receipt, requested_by, reason, created_at, updated_at)
-			VALUES ($1, $2, 'files-2', 1, 'files-1', 1, 1, '', '', '', '', 0, '', 0, '{}', '{}', '', '', '', '', '', 0, 0)`, move, string(shop.ID))
-		return err
-	}))
+	move := f.moveInto(shop.Place(), "")
 	enter := func(phase string) {
-		require.NoError(t, f.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-			_, err := tx.Exec(`UPDATE moves SET phase = $2 WHERE id = $1`, move, phase)
-			return err
-		}))
+		f.exec(`UPDATE moves SET phase = $2 WHERE id = $1`, move, phase)
 	}
 	for _, phase := range []string{"preparing", "copying", "catching_up", "verifying", "cutting_over", "rolling_back", "paused"} {
 		enter(phase)

@@ -1,0 +1,272 @@
+package upgrades
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"smartseller/backends"
+	"smartseller/modules/storefronts"
+	"smartseller/platform/control"
+)
+
+type runRow struct {
+	ID          string `db:"id"`
+	State       string `db:"state"`
+	Known       int64  `db:"known"`
+	Changes     int64  `db:"changes"`
+	RequestedBy string `db:"requested_by"`
+	CreatedAt   int64  `db:"created_at"`
+	EndedAt     *int64 `db:"ended_at"`
+}
+
+const runColumns = `id, state, known, changes, requested_by, created_at, ended_at`
+
+func (r *runRow) run() *Run {
+	return &Run{ID: r.ID, State: State(r.State), RequestedBy: r.RequestedBy, CreatedAt: r.CreatedAt, EndedAt: r.EndedAt, known: r.Known, changes: r.Changes}
+}
+
+// readRun reads a run; lock holds its row until the transaction ends.
+func readRun(tx control.Tx, id string, lock bool) (*Run, error) {
+	var r runRow
+	get := tx.Get
+	if lock {
+		get = tx.GetLocked
+	}
+	err := get(&r, `SELECT `+runColumns+` FROM schema_upgrades WHERE id = $1`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrNoRun
+	}
+	return r.run(), err
+}
+
+// readNewest reads the newest run, its row locked; sql.ErrNoRows when there is none yet.
+func readNewest(tx control.Tx) (*Run, error) {
+	var r runRow
+	if err := tx.GetLocked(&r, `SELECT `+runColumns+` FROM schema_upgrades WHERE id = (SELECT max(id) FROM schema_upgrades)`); err != nil {
+		return nil, err
+	}
+	return r.run(), nil
+}
+
+// readOpen reads the run that is under way; nil when none is.
+func readOpen(tx control.Tx) (*Run, error) {
+	var r runRow
+	err := tx.Get(&r, `SELECT `+runColumns+` FROM schema_upgrades WHERE state = 'running'`)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return r.run(), err
+}
+
+func readRuns(tx control.Tx, cursor string, limit int64) ([]*Run, error) {
+	var rows []runRow
+	err := tx.Select(&rows, `SELECT `+runColumns+` FROM schema_upgrades WHERE id < $1 ORDER BY id DESC LIMIT $2`, cursor, limit)
+	out := make([]*Run, len(rows))
+	for i := range rows {
+		out[i] = rows[i].run()
+	}
+	return out, err
+}
+
+// count fills in how many places of runs are in each state.
+func count(tx control.Tx, runs ...*Run) error {
+	byID := map[string]*Run{}
+	var all []string
+	for _, r := range runs {
+		r.Places, r.Wave = map[PlaceState]int64{}, -1
+		byID[r.ID] = r
+		all = append(all, r.ID)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	var rows []struct {
+		Run   string `db:"run_id"`
+		State string `db:"state"`
+		N     int64  `db:"n"`
+		First int64  `db:"first"`
+	}
+	marks, args := list(nil, all)
+	err := tx.Select(&rows, `SELECT run_id, state, count(*) AS n, min(wave) AS first FROM schema_upgrade_places WHERE run_id IN (`+marks+`) GROUP BY run_id, state`, args...)
+	for _, r := range rows {
+		run := byID[r.Run]
+		run.Places[PlaceState(r.State)] = r.N
+		if PlaceState(r.State) == Waiting {
+			run.Wave = r.First
+		}
+	}
+	return err
+}
+
+// list makes the placeholders of a list of values, behind the arguments that there are.
+func list(args []any, values []string) (marks string, all []any) {
+	var m []string
+	for _, v := range values {
+		args = append(args, v)
+		m = append(m, fmt.Sprintf("$%d", len(args)))
+	}
+	return strings.Join(m, ", "), args
+}
+
+func insertRun(tx control.Tx, r *Run) error {
+	_, err := tx.Exec(`INSERT INTO schema_upgrades (id, state, known, changes, requested_by, created_at, updated_at, ended_at)
+		VALUES ($1, 'running', $2, 0, $3, $4, $4, NULL)`, r.ID, r.known, r.RequestedBy, tx.Now())
+	return err
+}
+
+// enrol adds every place that the run does not know yet, in waves behind those that it
+// has: one of each backend first; then the storefronts' own, a wave after the other; at
+// last those that many storefronts share. It says how many there were.
+func enrol(tx control.Tx, r *Run) (int64, error) {
+	const next = `(SELECT COALESCE(max(wave) + 1, 0) FROM schema_upgrade_places WHERE run_id = $1)`
+	own, err := tx.Exec(`INSERT INTO schema_upgrade_places (run_id, storefront_id, backend, wave, state, cause, version_before, version, due_at, change, updated_at)
+		SELECT $1, storefront_id, backend, `+next+` + CASE WHEN one = 1 THEN 0 ELSE 1 + (turn - 1) / $2 END, 'waiting', '', 0, 0, 0, 0, CAST($3 AS BIGINT)
+		FROM (SELECT p.storefront_id, p.backend, row_number() OVER (PARTITION BY p.backend ORDER BY p.storefront_id) AS one,
+				row_number() OVER (ORDER BY p.storefront_id) AS turn
+			FROM placements p JOIN backends b ON b.name = p.backend
+			WHERE b.kind <> $4 AND NOT EXISTS (SELECT 1 FROM schema_upgrade_places u WHERE u.run_id = $1 AND u.storefront_id = p.storefront_id)) places`,
+		r.ID, int64(waveSize), tx.Now(), string(backends.SharedPostgres))
+	if err != nil {
+		return 0, err
+	}
+	shared, err := tx.Exec(`INSERT INTO schema_upgrade_places (run_id, storefront_id, backend, wave, state, cause, version_before, version, due_at, change, updated_at)
+		SELECT $1, '', b.name, `+next+`, 'waiting', '', 0, 0, 0, 0, CAST($2 AS BIGINT) FROM backends b
+		WHERE b.kind = $3 AND EXISTS (SELECT 1 FROM placements p WHERE p.backend = b.name)
+		AND NOT EXISTS (SELECT 1 FROM schema_upgrade_places u WHERE u.run_id = $1 AND u.storefront_id = '' AND u.backend = b.name)`,
+		r.ID, tx.Now(), string(backends.SharedPostgres))
+	return own + shared, err
+}
+
+// changed counts a change of a run, whose row is locked.
+func changed(tx control.Tx, r *Run) error {
+	r.changes++
+	_, err := tx.Exec(`UPDATE schema_upgrades SET changes = $2, updated_at = $3 WHERE id = $1`, r.ID, r.changes, tx.Now())
+	return err
+}
+
+// setRun takes a run, whose row is locked, to a state.
+func setRun(tx control.Tx, r *Run, to State) error {
+	if r.State = to; to == Running {
+		r.EndedAt = nil
+	} else {
+		now := tx.Now()
+		r.EndedAt = &now
+	}
+	if err := changed(tx, r); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`UPDATE schema_upgrades SET state = $2, known = $3, ended_at = $4 WHERE id = $1`, r.ID, string(to), r.known, r.EndedAt)
+	return err
+}
+
+// wait lets places of a run, those in one state or ("") all, wait for their turn again.
+func wait(tx control.Tx, r *Run, state PlaceState) (int64, error) {
+	return tx.Exec(`UPDATE schema_upgrade_places SET state = 'waiting', cause = '', version_before = 0, version = 0, due_at = 0, change = 0, updated_at = $3
+		WHERE run_id = $1 AND ($2 = '' OR state = $2)`, r.ID, string(state), tx.Now())
+}
+
+// repeatFailed lets the places of the newest run, or of none, that failed have another turn.
+func repeatFailed(tx control.Tx, r *Run, known int64) error {
+	if r == nil {
+		return ErrNothingFailed
+	}
+	n, err := wait(tx, r, Failed)
+	if err != nil {
+		return err
+	}
+	if n == 0 && r.State != Running {
+		return ErrNothingFailed
+	}
+	r.known = known
+	return setRun(tx, r, Running)
+}
+
+// beginAnew takes a run to the schema of a newer program than the one that began it.
+func beginAnew(tx control.Tx, r *Run, known int64) error {
+	if _, err := wait(tx, r, ""); err != nil {
+		return err
+	}
+	r.known = known
+	return setRun(tx, r, Running)
+}
+
+func cancel(tx control.Tx, r *Run) error {
+	if err := setRun(tx, r, Cancelled); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`UPDATE schema_upgrade_places SET state = 'skipped', updated_at = $2 WHERE run_id = $1 AND state = 'waiting'`, r.ID, tx.Now())
+	return err
+}
+
+const placeColumns = `u.run_id, u.storefront_id, u.backend, u.wave, u.state, u.cause, u.version_before, u.version, u.change, u.updated_at`
+
+const placeRows = `SELECT ` + placeColumns + `, COALESCE(s.slug, '') AS slug,
+	CASE WHEN u.storefront_id = '' THEN (SELECT count(*) FROM placements p WHERE p.backend = u.backend) ELSE 1 END AS holds
+	FROM schema_upgrade_places u LEFT JOIN storefronts s ON s.id = u.storefront_id`
+
+// readPlaces reads places of a run by their keys, after one; in one state, or ("") in any.
+func readPlaces(tx control.Tx, run string, state PlaceState, after Key, limit int64) (out []Place, err error) {
+	err = tx.Select(&out, placeRows+` WHERE u.run_id = $1 AND (u.storefront_id > $2 OR u.storefront_id = $2 AND u.backend > $3) AND ($4 = '' OR u.state = $4)
+		ORDER BY u.storefront_id, u.backend LIMIT $5`, run, string(after.Storefront), after.Backend, string(state), limit)
+	return out, err
+}
+
+// readChanged reads places of a run in the order of their changes, after one.
+func readChanged(tx control.Tx, run string, after, limit int64) (out []Place, err error) {
+	err = tx.Select(&out, placeRows+` WHERE u.run_id = $1 AND u.change > $2 ORDER BY u.change LIMIT $3`, run, after, limit)
+	return out, err
+}
+
+// readTurn reads the places whose turn it is: those of the first wave in which any waits
+// that is due.
+func readTurn(tx control.Tx, run string) (out []Place, err error) {
+	err = tx.Select(&out, `SELECT `+placeColumns+` FROM schema_upgrade_places u WHERE u.run_id = $1 AND u.state = 'waiting' AND u.due_at <= $2 AND u.wave =
+		(SELECT min(f.wave) FROM schema_upgrade_places f WHERE f.run_id = $1 AND f.state = 'waiting' AND f.due_at <= $2) ORDER BY u.storefront_id, u.backend`,
+		run, tx.Now())
+	return out, err
+}
+
+// setPlace writes what became of a place of a run whose row is locked.
+func setPlace(tx control.Tx, r *Run, p Place, due int64) error {
+	if err := changed(tx, r); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`UPDATE schema_upgrade_places SET state = $4, cause = $5, version_before = $6, version = $7, due_at = $8, change = $9, updated_at = $10
+		WHERE run_id = $1 AND storefront_id = $2 AND backend = $3`,
+		r.ID, string(p.Storefront), p.Backend, string(p.State), p.Cause, p.Before, p.Version, due, r.changes, tx.Now())
+	return err
+}
+
+// putOff lets a place wait until a time; nothing else has changed.
+func putOff(tx control.Tx, p Place, due int64) error {
+	_, err := tx.Exec(`UPDATE schema_upgrade_places SET due_at = $4 WHERE run_id = $1 AND storefront_id = $2 AND backend = $3`, p.Run, string(p.Storefront), p.Backend, due)
+	return err
+}
+
+// readFates reads what the newest run made of the places where storefronts are now.
+func readFates(tx control.Tx, shops []storefronts.Storefront) (map[backends.StorefrontID]Fate, error) {
+	out := map[backends.StorefrontID]Fate{}
+	var all []string
+	for _, s := range shops {
+		all = append(all, string(s.ID))
+	}
+	if len(all) == 0 {
+		return out, nil
+	}
+	var rows []struct {
+		ID    string `db:"id"`
+		State string `db:"state"`
+		Cause string `db:"cause"`
+	}
+	marks, args := list([]any{string(backends.SharedPostgres)}, all)
+	err := tx.Select(&rows, `SELECT p.storefront_id AS id, u.state, u.cause FROM placements p JOIN backends b ON b.name = p.backend
+		JOIN schema_upgrade_places u ON u.run_id = (SELECT max(id) FROM schema_upgrades)
+			AND u.storefront_id = CASE WHEN b.kind = $1 THEN '' ELSE p.storefront_id END AND (b.kind <> $1 OR u.backend = p.backend)
+		WHERE p.storefront_id IN (`+marks+`)`, args...)
+	for _, r := range rows {
+		out[backends.StorefrontID(r.ID)] = Fate{State: PlaceState(r.State), Cause: r.Cause}
+	}
+	return out, err
+}

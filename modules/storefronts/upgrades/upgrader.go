@@ -1,0 +1,255 @@
+package upgrades
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+	"smartseller/platform/failpoint"
+	"smartseller/platform/fault"
+)
+
+const (
+	lookEvery    = time.Second
+	upgradeLease = 10 * time.Second
+	// placeWithin bounds the upgrade of one place.
+	placeWithin = time.Hour
+	// tryAgain is how long a place that is being moved is let be.
+	tryAgain = 15 * time.Second
+)
+
+// Upgrader carries runs out: one instance at a time, whichever has the lease. What it
+// has done is in the control database, and to upgrade a place twice does no harm: it may die
+// anywhere, and another one goes on.
+type Upgrader struct {
+	service *Service
+	lease   *control.Lease
+	life    time.Duration // of the lease
+	log     *slog.Logger
+	hook    func(ctx context.Context, point string) error
+
+	woken  chan struct{}
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// UpgraderOptions are what an upgrader is made of.
+type UpgraderOptions struct {
+	Service *Service
+	Log     *slog.Logger
+	Name    string        // of this instance; "": of this process
+	Lease   time.Duration // for so long a run waits when an instance dies; 0: 10 s
+	// Hook is called behind each upgrade, before it is noted, as "U1"; nil: the
+	// failpoints that the process was built with. Its error ends the step on the spot, as a
+	// killed process would.
+	Hook func(ctx context.Context, point string) error
+}
+
+// NewUpgrader makes an upgrader; Start starts it.
+func NewUpgrader(o UpgraderOptions) *Upgrader {
+	if o.Lease == 0 {
+		o.Lease = upgradeLease
+	}
+	if o.Hook == nil {
+		o.Hook = func(_ context.Context, point string) error {
+			failpoint.Reach(point)
+			return nil
+		}
+	}
+	return &Upgrader{
+		service: o.Service, lease: control.NewLease(o.Service.db, "schema upgrade", o.Name, o.Lease), life: o.Lease, log: o.Log, hook: o.Hook,
+	}
+}
+
+// Start begins to carry runs out.
+func (u *Upgrader) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	u.cancel, u.done = cancel, make(chan struct{})
+	go u.loop(ctx)
+}
+
+// Stop returns when nothing runs any more, and hands the lease back, so that another
+// instance goes on at once.
+func (u *Upgrader) Stop(ctx context.Context) error {
+	u.cancel()
+	<-u.done
+	return u.lease.Release(ctx)
+}
+
+func (u *Upgrader) loop(ctx context.Context) {
+	defer close(u.done)
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		worked, err := u.Step(ctx)
+		if err != nil && ctx.Err() == nil {
+			u.log.WarnContext(ctx, "the upgrade of schemas stands still", "error", err)
+		}
+		if worked && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// errNotNow says that a step has become pointless: the lease is lost, or the run has
+// ended. The next step sees what is.
+var errNotNow = errors.New("not any more")
+
+// Step upgrades the places whose turn it is, if this instance has the lease; worked says
+// that there may be more to do.
+func (u *Upgrader) Step(ctx context.Context) (worked bool, err error) {
+	var run *Run
+	var turn []Place
+	err = u.service.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		if run, err = readOpen(tx); err != nil || run == nil {
+			return err
+		}
+		turn, err = readTurn(tx, run.ID)
+		return err
+	})
+	if err != nil || run == nil || run.known > u.service.known { // that is a newer program's
+		return false, err
+	}
+	if held, err := u.lease.Hold(ctx); err != nil || !held {
+		return false, err
+	}
+	if len(turn) == 0 {
+		worked, err = u.settle(ctx, run)
+	} else {
+		worked, err = true, u.wave(ctx, run, turn)
+	}
+	if errors.Is(err, errNotNow) {
+		return false, nil
+	}
+	return worked, err
+}
+
+// settle takes in places that came to be since the run began, and ends a run that has none
+// left.
+func (u *Upgrader) settle(ctx context.Context, run *Run) (more bool, err error) {
+	err = u.update(ctx, run, func(tx control.Tx, r *Run) error {
+		if r.State != Running {
+			return errNotNow
+		}
+		n, err := enrol(tx, r)
+		if more = n > 0; more || err != nil {
+			return err
+		}
+		if err := count(tx, r); err != nil || r.Places[Waiting] > 0 {
+			return err
+		}
+		u.log.InfoContext(ctx, "the schemas of all places had their turn", "run", r.ID, "done", r.Places[Done], "failed", r.Places[Failed])
+		return setRun(tx, r, Completed)
+	})
+	return more, err
+}
+
+// update changes a run while this instance has the lease.
+func (u *Upgrader) update(ctx context.Context, run *Run, change func(tx control.Tx, r *Run) error) error {
+	return u.service.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		held, err := u.lease.Held(tx)
+		if err != nil {
+			return err
+		}
+		fresh, err := readRun(tx, run.ID, true)
+		if err == nil && (!held || fresh.known != run.known) {
+			err = errNotNow
+		}
+		if err != nil {
+			return err
+		}
+		return change(tx, fresh)
+	})
+}
+
+// wave upgrades places side by side, and keeps the lease meanwhile.
+func (u *Upgrader) wave(ctx context.Context, run *Run, turn []Place) error {
+	ctx, cancel := context.WithCancel(ctx)
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		u.keep(ctx, cancel)
+	}()
+	defer func() {
+		cancel()
+		<-kept
+	}()
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(placesAside)
+	for _, p := range turn {
+		group.Go(func() error { return u.one(ctx, run, p) })
+	}
+	return group.Wait()
+}
+
+// keep renews the lease until ctx ends, and ends it when another instance has the lease.
+func (u *Upgrader) keep(ctx context.Context, cancel func()) {
+	tick := time.NewTicker(u.life / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if held, err := u.lease.Hold(ctx); err == nil && !held {
+			cancel()
+		}
+	}
+}
+
+// one gives a place its turn, unless the run has ended meanwhile.
+func (u *Upgrader) one(ctx context.Context, run *Run, p Place) error {
+	err := u.update(ctx, run, func(_ control.Tx, r *Run) error {
+		if r.State != Running {
+			return errNotNow
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	was := p.Cause
+	err = u.service.bring(ctx, &p)
+	if ctx.Err() != nil {
+		return errNotNow // it was cut off, and says nothing of the place
+	}
+	if err := u.hook(ctx, "U1"); err != nil {
+		return err
+	}
+	due := int64(0)
+	switch {
+	case err == nil:
+		p.State, p.Cause = Done, ""
+	case errors.Is(err, backends.ErrPlaceMoving):
+		due, p.Cause = tryAgain.Microseconds(), fault.Of(err).Detail
+	default:
+		p.State, p.Cause = Failed, u.why(ctx, p, err)
+	}
+	return u.update(ctx, run, func(tx control.Tx, r *Run) error {
+		if due > 0 && p.Cause == was {
+			return putOff(tx, p, tx.Now()+due)
+		}
+		return setPlace(tx, r, p, tx.Now()+due)
+	})
+}
+
+// why tells operators of a failure; what has no words for them goes into the log.
+func (u *Upgrader) why(ctx context.Context, p Place, err error) string {
+	if said := new(fault.Error); errors.As(err, &said) {
+		return said.Detail
+	}
+	u.log.WarnContext(ctx, "a place cannot be upgraded", "backend", p.Backend, "storefront", p.Storefront, "error", err)
+	return fmt.Sprintf("It cannot be upgraded on %s; the log of the server that tried says why.", p.Backend)
+}
