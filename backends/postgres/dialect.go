@@ -99,7 +99,7 @@ func (d *Dialect) Enter(ctx context.Context, e sqlstore.Entry) (*sqlstore.Sessio
 		isolation, function = "READ COMMITTED", "smartseller_enter"
 	}
 	return begin(ctx, d.Pools.App, fmt.Sprintf("BEGIN ISOLATION LEVEL %s; SELECT %s(%s, %d, %d)",
-		isolation, function, pq.QuoteLiteral(string(e.Storefront)), e.Epoch, e.Timeout.Milliseconds()))
+		isolation, function, pq.QuoteLiteral(string(e.Storefront)), e.Epoch, d.Pools.timeout(e.Timeout)))
 }
 
 // Begin implements sqlstore.Dialect. An exclusive transaction takes the lock that

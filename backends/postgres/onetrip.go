@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"github.com/lib/pq"
 
@@ -14,10 +15,23 @@ import (
 
 var _ sqlstore.OneTrip = (*Dialect)(nil)
 
-// bound holds for statements outside of transactions, for there no entry sets one.
-// Ending them from this side is not enough: a request to cancel that comes before
-// its statement is lost, and the statement could wait for a lock for ever.
-const bound = "SET statement_timeout = 5000"
+// bound holds for statements outside of transactions, for there no entry sets one, and
+// for entries that ask for no other. Ending statements from this side is not enough: a
+// request to cancel that comes before its statement is lost, and the statement could
+// wait for a lock for ever.
+const (
+	bound     = "SET statement_timeout = 5000; SET lock_timeout = 5000"
+	boundedBy = 5 * time.Second
+)
+
+// timeout is what an entry must set, in milliseconds; 0: its session has it. Through a
+// transaction pooler sessions have no settings of ours.
+func (p *Pools) timeout(wanted time.Duration) int64 {
+	if !p.pooled && wanted == boundedBy {
+		return 0
+	}
+	return wanted.Milliseconds()
+}
 
 // Read implements sqlstore.OneTrip. A single statement has one snapshot whatever
 // the isolation, and needs no transaction around it. Through a transaction pooler,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -32,6 +33,16 @@ func TestReadThatWaits(t *testing.T) {
 	_, err = locker.Exec(`LOCK TABLE counters IN ACCESS EXCLUSIVE MODE`)
 	require.NoError(t, err)
 	require.ErrorIs(t, read(context.Background(), store), sqlstore.ErrContended)
+	// Entered as well, for as long as the session says, and for as long as is asked.
+	wait := func(s *sqlstore.Store) error {
+		return s.Update(context.Background(), 1, func(_ context.Context, tx backends.Tx) error {
+			var v int64
+			return tx.Get(&v, get, "a")
+		})
+	}
+	require.ErrorIs(t, wait(store), sqlstore.ErrContended)
+	short := sqlstore.New(sqlstore.Options{Place: founded.Place(), Catalog: storetest.Catalog(t), Dialect: &postgres.Dialect{Pools: pools}, Timeout: 10 * time.Millisecond})
+	require.ErrorIs(t, wait(short), sqlstore.ErrContended)
 
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

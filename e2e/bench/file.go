@@ -49,7 +49,8 @@ func (w *world) preparedInserts(ctx context.Context) (took time.Duration, err er
 			return 0, errors.Join(fmt.Errorf("%s: %w", table, err), tx.Rollback())
 		}
 	}
-	return time.Since(started), tx.Commit()
+	err = tx.Commit()
+	return time.Since(started), err
 }
 
 // schemaOf lists the statements that make a file, and its tables.

@@ -27,43 +27,20 @@ type shown struct {
 // request to the moment when the storefront is open at its new place.
 func (w *world) move(ctx context.Context, slug, target string) (took time.Duration, m shown, err error) {
 	started := time.Now()
-	out, err := w.command(ctx, "move", "start", slug, target)
+	id, err := w.begin(ctx, slug, target)
 	if err != nil {
 		return 0, m, err
 	}
-	id := strings.Fields(out)[0]
-	for {
-		if m, err = w.show(ctx, id); err != nil {
-			return 0, m, err
-		}
-		if m.Phase == "watching" {
-			break
-		}
-		if slices.Contains([]string{"failed", "cancelled", "cancelling"}, m.Phase) {
-			return 0, m, fmt.Errorf("the move is %s: %s", m.Phase, m.Cause)
-		}
-		select {
-		case <-ctx.Done():
-			return 0, m, ctx.Err()
-		case <-time.After(50 * time.Millisecond):
-		}
+	if m, err = w.reach(ctx, id, "watching"); err != nil {
+		return 0, m, err
 	}
-	took = time.Since(started)
+	took = time.UnixMicro(m.Stats.Phases["watching"]).Sub(started) // the program's clock is this machine's
 	fmt.Fprintf(os.Stderr, "to %s in %.1f s, write stall %.1f ms: %s\n", target, took.Seconds(), float64(m.Stats.StallMicros)/1000, m.phases())
 	if _, err = w.command(ctx, "move", "finalize", id); err != nil {
 		return took, m, err
 	}
-	for m.Phase != "completed" {
-		if m, err = w.show(ctx, id); err != nil {
-			return took, m, err
-		}
-		select {
-		case <-ctx.Done():
-			return took, m, ctx.Err()
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-	return took, m, nil
+	m, err = w.reach(ctx, id, "completed")
+	return took, m, err
 }
 
 func (w *world) show(ctx context.Context, id string) (m shown, err error) {

@@ -108,7 +108,7 @@ func newTransactions(ctx context.Context, w *world) (*transactions, error) {
 		return nil, err
 	}
 	dsn := applicationDSN(w, sharedDatabase)
-	if t.entered, err = database.OpenEntered(dsn, 10, 0); err != nil {
+	if t.entered, err = database.OpenEntered(dsn, 10, 0, "SET statement_timeout = 5000; SET lock_timeout = 5000"); err != nil {
 		return nil, err
 	}
 	t.entered.SetMaxIdleConns(callers)
@@ -167,7 +167,7 @@ func (t *transactions) get(ctx context.Context, row string) error {
 func (t *transactions) fencedByHand(ctx context.Context, row string) error {
 	id := string(t.store.Place().Storefront)
 	tx, err := t.entered.BeginTx(database.WithEntry(ctx, &database.Entry{
-		Text: fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT smartseller_enter('%s', 1, 5000)", id),
+		Text: fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT smartseller_enter('%s', 1, 0)", id),
 	}), nil)
 	if err != nil {
 		return err

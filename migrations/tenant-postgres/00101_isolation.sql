@@ -18,7 +18,7 @@ END
 $$;
 -- +goose StatementEnd
 
--- Enters for writing. Order matters: the lock first, the fence in the next
+-- Enters for writing, with timeouts unless the session has them (0). Order matters: the lock first, the fence in the next
 -- statement, whose snapshot is newer than the wait. Hence VOLATILE, and READ
 -- COMMITTED alone. SS001 tells the fence's state and epoch in its detail.
 -- +goose StatementBegin
@@ -32,8 +32,10 @@ BEGIN
         RAISE EXCEPTION 'entering for writing needs READ COMMITTED' USING ERRCODE = 'SS003';
     END IF;
     EXECUTE format('SET LOCAL smartseller.storefront = %L', entering);
-    EXECUTE format('SET LOCAL lock_timeout = %L', timeout_ms);
-    EXECUTE format('SET LOCAL statement_timeout = %L', timeout_ms);
+    IF timeout_ms > 0 THEN
+        EXECUTE format('SET LOCAL lock_timeout = %L', timeout_ms);
+        EXECUTE format('SET LOCAL statement_timeout = %L', timeout_ms);
+    END IF;
     PERFORM pg_advisory_xact_lock_shared(hashtextextended(entering, 0)) FROM fence WHERE storefront_id = entering AND id = 'fence';
     SELECT state, epoch, capture INTO found_state, found_epoch, found_capture FROM fence WHERE storefront_id = entering AND id = 'fence';
     IF found_state IS DISTINCT FROM 'active' OR found_epoch <> at_epoch THEN
@@ -57,7 +59,9 @@ BEGIN
         RAISE EXCEPTION 'entering for reading needs REPEATABLE READ' USING ERRCODE = 'SS003';
     END IF;
     EXECUTE format('SET LOCAL smartseller.storefront = %L', entering);
-    EXECUTE format('SET LOCAL statement_timeout = %L', timeout_ms);
+    IF timeout_ms > 0 THEN
+        EXECUTE format('SET LOCAL statement_timeout = %L', timeout_ms);
+    END IF;
     SELECT state, epoch INTO found_state, found_epoch FROM fence WHERE storefront_id = entering AND id = 'fence';
     IF found_state IS NULL OR found_state NOT IN ('active', 'sealed') OR found_epoch <> at_epoch THEN
         RAISE EXCEPTION 'refused by the fence' USING ERRCODE = 'SS001',
