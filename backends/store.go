@@ -271,7 +271,8 @@ type Store interface {
 	// refuses to leave Loading. Repeating it is no error.
 	EndLoad(ctx context.Context, token Token, t *Table) error
 	// Load writes a chunk of rows that the target does not have and its
-	// progress, in one transaction; ErrUnique (nothing changed) when it has some.
+	// progress, in one transaction, which outlives the engine's death when EndLoad or
+	// an Apply has succeeded after it; ErrUnique (nothing changed) when it has some.
 	Load(ctx context.Context, token Token, page *Page, p Progress) error
 	// Apply makes the place equal to the batch in one transaction: deletes all
 	// keys, inserts the rows. A *HolderError changes nothing.

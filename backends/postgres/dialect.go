@@ -102,6 +102,8 @@ func (d *Dialect) Enter(ctx context.Context, e sqlstore.Entry) (*sqlstore.Sessio
 		isolation, function, pq.QuoteLiteral(string(e.Storefront)), e.Epoch, d.Pools.timeout(e.Timeout)))
 }
 
+const beginChange = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = 500"
+
 // Begin implements sqlstore.Dialect. An exclusive transaction takes the lock that
 // writers share. Its process may stop at any point, with the fence's row locked: half a
 // second of idleness ends a transaction that changes something.
@@ -110,7 +112,9 @@ func (d *Dialect) Begin(ctx context.Context, storefront backends.StorefrontID, m
 	case sqlstore.Snapshot:
 		return begin(ctx, d.Pools.Owner, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 	case sqlstore.Change:
-		return begin(ctx, d.Pools.Owner, "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = 500")
+		return begin(ctx, d.Pools.Owner, beginChange)
+	case sqlstore.Fill:
+		return begin(ctx, d.Pools.Owner, beginChange+"; SET LOCAL synchronous_commit = off")
 	}
 	id := pq.QuoteLiteral(string(storefront))
 	s, err := begin(ctx, d.Pools.Owner, fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = %d; "+

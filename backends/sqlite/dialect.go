@@ -42,7 +42,7 @@ func (d *dialect) Enter(ctx context.Context, e sqlstore.Entry) (*sqlstore.Sessio
 	if e.Write {
 		pool = d.db.Writer
 	}
-	s, err := d.begin(ctx, pool, e.Timeout)
+	s, err := d.begin(ctx, pool, e.Timeout, false)
 	if err != nil {
 		if errors.Is(err, errWaited) {
 			return nil, sqlstore.ErrContended.Because(err)
@@ -75,8 +75,9 @@ func (d *dialect) check(ctx context.Context, s *sqlstore.Session, e sqlstore.Ent
 var errWaited = errors.New("the file's writer did not end in time")
 
 // begin waits at most wait for a connection and, through it, for the file's
-// lock. The wait has a context of its own: the transaction outlives it.
-func (d *dialect) begin(ctx context.Context, pool *sql.DB, wait time.Duration) (*sqlstore.Session, error) {
+// lock. The wait has a context of its own: the transaction outlives it. A lazy one's
+// commit does not wait for the disk.
+func (d *dialect) begin(ctx context.Context, pool *sql.DB, wait time.Duration, lazy bool) (*sqlstore.Session, error) {
 	if err := d.file.mustBe(d.db.Path); err != nil {
 		return nil, err
 	}
@@ -91,26 +92,35 @@ func (d *dialect) begin(ctx context.Context, pool *sql.DB, wait time.Duration) (
 		return nil, classify(err)
 	}
 	left := max(time.Millisecond, wait-time.Since(started))
-	_, err = conn.ExecContext(ctx, "PRAGMA busy_timeout = "+strconv.FormatInt(left.Milliseconds(), 10))
+	setup := "PRAGMA busy_timeout = " + strconv.FormatInt(left.Milliseconds(), 10)
+	if lazy {
+		setup += "; PRAGMA synchronous = NORMAL"
+	}
+	_, err = conn.ExecContext(ctx, setup)
 	var tx *sql.Tx
 	if err == nil {
 		tx, err = conn.BeginTx(ctx, nil)
 	}
 	if err != nil {
 		cause := classify(err)
-		giveBack(conn, cause)
+		giveBack(conn, cause, lazy)
 		if busy(err) {
 			return nil, fmt.Errorf("%w: %w", errWaited, err)
 		}
 		return nil, cause
 	}
-	return &sqlstore.Session{Tx: tx, Release: func(why error) { giveBack(conn, why) }}, nil
+	return &sqlstore.Session{Tx: tx, Release: func(why error) { giveBack(conn, why, lazy) }}, nil
 }
 
 // giveBack returns a connection to its pool, unless its file had a fault: one that
 // was opened while the file could only be read, say, never writes again.
-func giveBack(conn *sql.Conn, why error) {
-	if errors.Is(why, backends.ErrUnreachable) || errors.Is(why, backends.ErrCommitUnknown) {
+func giveBack(conn *sql.Conn, why error, lazy bool) {
+	bad := errors.Is(why, backends.ErrUnreachable) || errors.Is(why, backends.ErrCommitUnknown)
+	if lazy && !bad { // whoever comes next means what it commits to last
+		_, err := conn.ExecContext(context.Background(), "PRAGMA synchronous = FULL")
+		bad = err != nil
+	}
+	if bad {
 		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
 	}
 	_ = conn.Close()
@@ -126,7 +136,7 @@ func (d *dialect) Begin(ctx context.Context, _ backends.StorefrontID, m sqlstore
 	if m != sqlstore.Exclusive {
 		wait = snapshotWait
 	}
-	s, err := d.begin(ctx, pool, wait)
+	s, err := d.begin(ctx, pool, wait, m == sqlstore.Fill)
 	if errors.Is(err, errWaited) {
 		if m == sqlstore.Exclusive {
 			return nil, fmt.Errorf("%w: %w", backends.ErrLockBusy, err)
@@ -279,7 +289,7 @@ func (d *dialect) uniqueError(e sqlite3.Error) *backends.UniqueError {
 
 // Holders implements sqlstore.Dialect. SQLite does not say who holds a lock.
 func (d *dialect) Holders(ctx context.Context, _ backends.StorefrontID) ([]string, error) {
-	s, err := d.begin(ctx, d.db.Writer, time.Millisecond)
+	s, err := d.begin(ctx, d.db.Writer, time.Millisecond, false)
 	if errors.Is(err, errWaited) {
 		return []string{"a write transaction on the storefront's file, in this process or in another one on this host"}, nil
 	}

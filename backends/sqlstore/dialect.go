@@ -36,6 +36,10 @@ const (
 	// Change writes. It excludes neither the application's writers nor readers
 	// (where the engine lets several write).
 	Change
+	// Fill is Change whose commit need not wait for the disk. When the engine or its
+	// machine dies it may be lost, and then all commits behind it are; once a later Change
+	// has committed it is as durable as that one.
+	Fill
 	// Exclusive writes alone: when Begin returns, every application writer that
 	// was under way has ended, and none begins before the transaction has ended.
 	Exclusive

@@ -24,6 +24,10 @@ func (s *Store) change(ctx context.Context, wait time.Duration, fn func(m *mover
 	if wait > 0 {
 		mode = Exclusive
 	}
+	return s.changeIn(ctx, mode, wait, fn)
+}
+
+func (s *Store) changeIn(ctx context.Context, mode Mode, wait time.Duration, fn func(m *mover) error) error {
 	return s.retry(ctx, func() (error, bool) {
 		err := s.move(ctx, mode, wait, fn)
 		return err, Retryable(err)
@@ -59,16 +63,18 @@ func (s *Store) move(ctx context.Context, mode Mode, wait time.Duration, fn func
 // guarded is change for the holder of the token only. The fence row stays
 // locked against a takeover until the transaction ends.
 func (s *Store) guarded(ctx context.Context, token backends.Token, wait time.Duration, fn func(m *mover, f backends.Fence) error) error {
-	return s.change(ctx, wait, func(m *mover) error {
-		f, err := m.fence(s.dialect.LockFence(false))
-		if err != nil {
-			return err
-		}
-		if err := checkToken(f, token); err != nil {
-			return err
-		}
-		return fn(m, f)
-	})
+	return s.change(ctx, wait, func(m *mover) error { return m.guard(token, fn) })
+}
+
+func (m *mover) guard(token backends.Token, fn func(m *mover, f backends.Fence) error) error {
+	f, err := m.fence(m.store.dialect.LockFence(false))
+	if err != nil {
+		return err
+	}
+	if err := checkToken(f, token); err != nil {
+		return err
+	}
+	return fn(m, f)
 }
 
 func checkToken(f backends.Fence, token backends.Token) error {

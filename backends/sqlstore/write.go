@@ -9,16 +9,19 @@ import (
 	"smartseller/backends"
 )
 
-// Load implements backends.Store.
+// Load implements backends.Store. A chunk that is lost takes its progress with it, and
+// EndLoad, or the first changed row that is applied behind it, makes it last.
 func (s *Store) Load(ctx context.Context, token backends.Token, page *backends.Page, p backends.Progress) error {
 	if err := checkPage(page); err != nil {
 		return err
 	}
-	return s.guarded(ctx, token, 0, func(m *mover, _ backends.Fence) error {
-		if err := m.insert(page); err != nil {
-			return err
-		}
-		return m.setProgress(p)
+	return s.changeIn(ctx, Fill, 0, func(m *mover) error {
+		return m.guard(token, func(m *mover, _ backends.Fence) error {
+			if err := m.insert(page); err != nil {
+				return err
+			}
+			return m.setProgress(p)
+		})
 	})
 }
 

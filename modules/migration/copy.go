@@ -115,7 +115,8 @@ func (x *run) plotCopy(ctx context.Context) error {
 	}
 	x.m.Stats.Rows = rows
 	if err := x.sideBySide(ctx, slices.Collect(maps.Keys(last)), func(ctx context.Context, t *backends.Table) error {
-		return x.target.Load(ctx, x.token, &backends.Page{Table: t}, backends.Progress{Table: t.Name, Through: last[t], Done: last[t] == ""})
+		p := backends.Progress{Table: t.Name, Through: last[t], Done: last[t] == ""}
+		return x.target.Apply(ctx, x.token, backends.Batch{Progress: &p}) // as durable as the phase that follows
 	}); err != nil {
 		return err
 	}
@@ -136,6 +137,9 @@ func (x *run) copyTables(ctx context.Context) error {
 			return fmt.Errorf("the target's progress names the unknown table %s", p.Table)
 		}
 		progress[t] = p
+	}
+	if len(progress) < len(x.directory.Catalog().Moving()) {
+		return fmt.Errorf("the target's progress knows %d tables of %d", len(progress), len(x.directory.Catalog().Moving()))
 	}
 	if err := x.sideBySide(ctx, slices.Collect(maps.Keys(progress)), func(ctx context.Context, t *backends.Table) error {
 		return x.copyTable(ctx, t, progress[t])
