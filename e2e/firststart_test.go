@@ -52,6 +52,9 @@ func requireComplete(t *testing.T, p *program) (move string) {
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	require.Contains(t, p.must(t, "storefront", "list"), "files-1 (epoch 1)")
+	places, err := os.ReadDir(filepath.Join(p.folder, "data", "files-1"))
+	require.NoError(t, err)
+	require.Len(t, places, 1, "one storefront has its place there")
 	for _, backend := range []string{"files-1", "files-2"} {
 		require.NotContains(t, p.must(t, "backend", "check", backend), "PROBLEM")
 	}
@@ -76,16 +79,20 @@ func TestFirstStartSaysWhatToTry(t *testing.T) {
 	require.Contains(t, printedMove.FindStringSubmatch(later)[1], "move start demo files-1", "it is on files-2 now")
 }
 
-// TestFirstStartSurvivesKills, one after each step; the next start makes up for it.
+// TestFirstStartSurvivesKills, one after each step and two while a place is made; the
+// next start makes up for it, and leaves nothing of the one that was killed.
 func TestFirstStartSurvivesKills(t *testing.T) {
 	t.Parallel()
-	for _, step := range []string{"admin", "backends", "storefront", "sample", "customer", "welcome"} {
-		t.Run(step, func(t *testing.T) {
+	for _, point := range []string{
+		"first-start-admin", "first-start-backends", "K19", "storefront-founded", "first-start-storefront", "first-start-sample", "first-start-customer",
+		"first-start-welcome",
+	} {
+		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			p := prepare(t)
-			p.arm(t, "first-start-"+step)
+			p.arm(t, point)
 			p.launch(t)
-			p.diesAt(t, "first-start-"+step)
+			p.diesAt(t, point)
 			p.serve(t)
 			requireComplete(t, p)
 		})

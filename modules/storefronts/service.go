@@ -34,33 +34,29 @@ func NewService(db *control.DB, directory *backends.Directory, stores *backends.
 // firstEpoch is the epoch of a placement that never changed.
 const firstEpoch = 1
 
-// Create makes a storefront on a backend. The place is made first: should this
-// process die, an empty place that nobody knows is left, never a storefront
-// without one.
+// Create makes a storefront on a backend. Of those who want the same slug at the same
+// time one gets it, and the others leave nothing behind.
 func (s *Service) Create(ctx context.Context, n NewStorefront) (Storefront, error) {
 	if err := n.check(); err != nil {
 		return Storefront{}, err
 	}
-	if _, err := s.Find(ctx, n.Slug); err == nil {
-		return Storefront{}, ErrSlugTaken // the unique key below decides; this spares the place
-	}
-	made := Storefront{
-		ID: backends.StorefrontID(ids.New()), Slug: n.Slug, Name: n.Name, Currency: n.Currency, TimeZone: n.TimeZone,
-		Status: "active", Backend: n.Backend, Epoch: firstEpoch, Made: firstEpoch,
-	}
-	at := backends.Placement{Place: backends.Place{Backend: n.Backend, Storefront: made.ID, Epoch: firstEpoch}, Epoch: firstEpoch}
-	if err := s.found(ctx, at); err != nil {
+	made := n.begun()
+	if err := s.begin(ctx, made); err != nil {
 		return Storefront{}, err
 	}
-	err := s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-		made.CreatedAt = tx.Now()
-		return errors.Join(insertStorefront(tx, made), s.directory.Settle(tx, at))
-	})
-	if err != nil {
+	if err := s.finish(ctx, &made); err != nil {
 		return Storefront{}, err
 	}
 	s.serving.create(made.Slug)
 	return made, nil
+}
+
+// begun is what the storefront begins as.
+func (n NewStorefront) begun() Storefront {
+	return Storefront{
+		ID: backends.StorefrontID(ids.New()), Slug: n.Slug, Name: n.Name, Currency: n.Currency, TimeZone: n.TimeZone,
+		Status: "active", Backend: n.Backend, Epoch: firstEpoch, Made: firstEpoch,
+	}
 }
 
 func (s *Service) found(ctx context.Context, at backends.Placement) error {

@@ -34,6 +34,22 @@ func (s Storefront) Place() backends.Place {
 	return backends.Place{Backend: s.Backend, Storefront: s.ID, Epoch: s.Made}
 }
 
+func (s Storefront) placement() backends.Placement {
+	return backends.Placement{Place: s.Place(), Epoch: s.Epoch}
+}
+
+func (s Storefront) founding() founding { return founding{ID: s.ID, Backend: s.Backend} }
+
+// founding is a place that is being made for a storefront that has not begun.
+type founding struct {
+	ID      backends.StorefrontID `db:"storefront_id"`
+	Backend string                `db:"backend"`
+}
+
+func (f founding) place() backends.Place {
+	return backends.Place{Backend: f.Backend, Storefront: f.ID, Epoch: firstEpoch}
+}
+
 // NewStorefront says what a storefront begins as.
 type NewStorefront struct {
 	Slug, Name, Currency, TimeZone, Backend string
