@@ -77,13 +77,16 @@ CREATE TABLE moves (
     reason TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
-    ended_at BIGINT
+    ended_at BIGINT,
+    -- The backend on which a move that ended could not erase what it left, since that is out of reach.
+    left_behind TEXT NOT NULL DEFAULT ''
 );
 
 -- One open move per storefront.
 CREATE UNIQUE INDEX moves_open ON moves (storefront_id) WHERE ended_at IS NULL;
 CREATE INDEX moves_storefront ON moves (storefront_id, id);
 CREATE INDEX moves_lease ON moves (lease_until) WHERE ended_at IS NULL;
+CREATE INDEX moves_left ON moves (id) WHERE left_behind <> '';
 
 -- seq is one more than the move's last one, given inside the transaction that
 -- holds the move's row: what an event stream resumes from.

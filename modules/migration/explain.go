@@ -66,6 +66,9 @@ func explainMove(m *Move, tables []Checkpoint, now int64) []Wait {
 		if m.Cause != "" {
 			w.Detail += "; " + m.Cause
 		}
+		if m.LeftBehind != "" {
+			w.Detail += fmt.Sprintf("; what it left on %s is erased when that can be reached again", m.LeftBehind)
+		}
 		return []Wait{w}
 	}
 	var out []Wait
@@ -127,8 +130,12 @@ func explainProgress(m *Move, tables []Checkpoint, now int64) []Wait {
 		return append(explainAudit(m, now), m.explainDrill(now))
 	case m.Phase == Watching:
 		until := m.Stats.CommittedAt + m.Options.window().Microseconds()
+		closes := "closes in " + span(until-now)
+		if m.placesDiffer() {
+			closes = "stays open until an operator finalizes, since the places differ"
+		}
 		return append(explainAudit(m, now), Wait{
-			For: "window", Detail: fmt.Sprintf("the storefront lives at the new place; the rollback window closes in %s", span(until-now)),
+			For: "window", Detail: "the storefront lives at the new place; the rollback window " + closes,
 			Todo: fmt.Sprintf("nothing, or end it now: smartseller move finalize %s (or rollback)", m.ID),
 		})
 	}

@@ -24,7 +24,7 @@ func (x *run) finalize(ctx context.Context) error {
 			}
 		}
 	}
-	if err := x.erase(ctx, x.m.Source); err != nil {
+	if err := x.leave(ctx, x.m.Source); err != nil {
 		return err
 	}
 	if err := x.hook(ctx, "K18"); err != nil {
@@ -247,7 +247,7 @@ func (x *run) end(ctx context.Context, outcome Phase) error {
 	if err != nil {
 		return err
 	}
-	if err := x.enter(ctx, outcome, func(m *Move) { m.Receipt, m.Stats.Drill = string(signed), drill }); err != nil {
+	if err := x.enter(ctx, outcome, func(m *Move) { m.Receipt, m.Stats.Drill, m.LeftBehind = string(signed), drill, x.leftBehind }); err != nil {
 		return err
 	}
 	x.metrics.ended.WithLabelValues(string(outcome)).Inc()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -58,7 +57,7 @@ func TestMoveMeetsAnotherSchema(t *testing.T) {
 			next := claimed(t, i, m.ID)
 			err = next.step(ctx)
 			require.ErrorContains(t, err, c.cause)
-			require.True(t, next.hopeless(err, time.Now()))
+			require.True(t, next.hopeless(err))
 			require.NoError(t, next.fail(ctx, err))
 			require.Equal(t, Cancelling, next.m.Phase)
 			w.execute(t, storefront, c.mend) // what an upgrade, or a newer program, would do

@@ -63,6 +63,7 @@ type world struct {
 	// tables are what moves, if it is not what the other tests need.
 	tables []*backends.Table
 	audit  time.Duration // how often both places are compared in the rollback window
+	sweep  time.Duration // how often what was left behind is looked at
 }
 
 // instance is one process of the platform, as far as moves need one.
@@ -145,7 +146,7 @@ func (w *world) instance(t *testing.T, hook func(context.Context, string) error,
 	i.router = backends.NewRouter(i.directory, i.stores, backends.RouterOptions{ParkBudget: 10 * time.Second})
 	i.runner = NewRunner(RunnerOptions{
 		DB: i.db, Directory: i.directory, Stores: i.stores, Router: i.router, Keys: w.keys, Gates: gates,
-		Log: slog.New(w.listen(slog.NewTextHandler(t.Output(), nil))), Lease: time.Second, Clock: w.clock, AuditEvery: w.audit, Hook: hook,
+		Log: slog.New(w.listen(slog.NewTextHandler(t.Output(), nil))), Lease: time.Second, Clock: w.clock, AuditEvery: w.audit, SweepEvery: w.sweep, Hook: hook,
 	})
 	i.service = NewService(i.db, i.directory, i.stores, i.runner)
 	i.runner.Start()

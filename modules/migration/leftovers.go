@@ -12,8 +12,21 @@ import (
 // clearTarget removes what a move left at the target that ended while it was out of reach.
 func (x *run) clearTarget(ctx context.Context) error {
 	return x.deadHand(ctx, x.m.Target, func(s backends.Store, dead backends.Token) error {
-		return purgeAll(ctx, s, dead, nil)
+		return purgeAbandoned(ctx, s, dead)
 	})
+}
+
+// purgeAbandoned purges a place that a move abandoned, wherever it stood: one that was
+// left by a crossing, and could not be reached any more, is closed still.
+func purgeAbandoned(ctx context.Context, s backends.Store, token backends.Token) error {
+	f, err := s.Fence(ctx)
+	if err == nil && f.State == backends.Closed {
+		err = s.Change(ctx, token, backends.Transition{From: []backends.State{backends.Closed}, To: backends.Moved})
+	}
+	if err != nil {
+		return err
+	}
+	return purgeAll(ctx, s, token, nil)
 }
 
 // freeSource takes the source from a move that ended while its place was not there.
@@ -25,7 +38,7 @@ func (x *run) freeSource(ctx context.Context) error {
 }
 
 // deadHand runs fn on a place that another move holds, with that move's token, if it
-// has ended without reaching its goal.
+// has ended without reaching its goal, or without erasing what it left.
 func (x *run) deadHand(ctx context.Context, p backends.Place, fn func(s backends.Store, dead backends.Token) error) error {
 	s, release, err := x.stores.Acquire(ctx, p)
 	if err != nil {
@@ -42,7 +55,7 @@ func (x *run) deadHand(ctx context.Context, p backends.Place, fn func(s backends
 		if errors.Is(err, ErrNoMove) {
 			return nil
 		}
-		ended = err == nil && m.EndedAt != nil && m.Phase != Completed
+		ended = err == nil && m.EndedAt != nil && (m.Phase != Completed || p.Backend == m.Source.Backend)
 		return err
 	})
 	if err != nil {

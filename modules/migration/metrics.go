@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,6 +15,12 @@ var openPhases = []Phase{
 	Planned, Preparing, Copying, CatchingUp, Verifying, CuttingOver, Watching, Finalizing, Paused, Cancelling, RollingBack,
 }
 
+// endedPhases are those that a move ends in.
+var endedPhases = []Phase{Completed, Cancelled, RolledBack, Failed, Rehearsed}
+
+// Phases are all phases that there are.
+func Phases() []Phase { return slices.Concat(openPhases, endedPhases) }
+
 var movesDesc = prometheus.NewDesc("smartseller_moves", "Open moves by phase, of all instances together.", []string{"phase"}, nil)
 
 // metrics are the moves in numbers: those that are open, as persisted and thus the
@@ -23,6 +30,7 @@ type metrics struct {
 	copied prometheus.Counter
 	ended  *prometheus.CounterVec
 	audits *prometheus.CounterVec
+	lagged prometheus.Counter
 }
 
 func newMetrics(db *control.DB) *metrics {
@@ -37,11 +45,14 @@ func newMetrics(db *control.DB) *metrics {
 		audits: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "smartseller_move_audits_total", Help: "Comparisons of both places of a move in its rollback window; different: an alarm, see the move.",
 		}, []string{"result"}),
+		lagged: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "smartseller_move_windows_lagged_total", Help: "Rollback windows that closed themselves since the old place fell too far behind: an alarm.",
+		}),
 	}
 	for _, result := range []string{"equal", "different"} {
 		m.audits.WithLabelValues(result)
 	}
-	for _, outcome := range []Phase{Completed, Cancelled, RolledBack, Failed, Rehearsed} {
+	for _, outcome := range endedPhases {
 		m.ended.WithLabelValues(string(outcome))
 	}
 	return m
@@ -53,6 +64,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.copied.Describe(ch)
 	m.ended.Describe(ch)
 	m.audits.Describe(ch)
+	m.lagged.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
@@ -60,6 +72,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.copied.Collect(ch)
 	m.ended.Collect(ch)
 	m.audits.Collect(ch)
+	m.lagged.Collect(ch)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	counts, err := countOpen(ctx, m.db)

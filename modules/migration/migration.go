@@ -88,7 +88,7 @@ type Options struct {
 	TimeZone string `json:"time_zone,omitempty" maxLength:"64" example:"Europe/Berlin" doc:"Of cutover_window; empty: the storefront's own"`
 	// WindowSeconds is how long the old place is kept in step after the cutover,
 	// so that a rollback loses nothing; 0: a day.
-	WindowSeconds int64 `json:"window_seconds,omitempty"`
+	WindowSeconds int64 `json:"window_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long a rollback stays possible, at most 30 days; default a day"`
 	// Unpaced copies and compares at full speed, whatever requests feel.
 	Unpaced bool `json:"unpaced,omitempty"`
 	// PacePercent bounds the share of the time that copying and comparing may work;
@@ -165,6 +165,9 @@ type Move struct {
 	CreatedAt   int64
 	UpdatedAt   int64
 	EndedAt     *int64
+	// LeftBehind is the backend of the place that the storefront left, while that could not
+	// be erased since it is out of reach; "": nothing is left.
+	LeftBehind string
 }
 
 // TargetEpoch is the placement's epoch after the cutover.

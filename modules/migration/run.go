@@ -37,6 +37,10 @@ type run struct {
 	saving, draining sync.Mutex
 	saves            int  // transitions that were saved
 	provedWayBack    bool // this run has compared the old place with the new one
+
+	troubleSince time.Time // since when no step has worked; zero: the last one did
+	lagSeen      time.Time // when the old place's lag was counted last
+	leftBehind   string    // the backend whose place this run gives up erasing; "": none
 }
 
 // run claims a move and takes it as far as it goes.
@@ -132,7 +136,6 @@ const tolerance = 20 * time.Second
 
 // drive runs step after step until the move ends, pauses or is lost.
 func (x *run) drive(ctx context.Context) error {
-	var troubleSince time.Time
 	for x.m.EndedAt == nil {
 		if !x.m.Phase.heavy() {
 			x.leaveSlot()
@@ -140,7 +143,7 @@ func (x *run) drive(ctx context.Context) error {
 		err := x.step(ctx)
 		switch {
 		case err == nil:
-			troubleSince = time.Time{}
+			x.troubleSince = time.Time{}
 			continue
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -156,11 +159,11 @@ func (x *run) drive(ctx context.Context) error {
 			}
 			continue
 		}
-		if troubleSince.IsZero() {
-			troubleSince = time.Now()
+		if x.troubleSince.IsZero() {
+			x.troubleSince = time.Now()
 			x.log.WarnContext(ctx, "a step of a move did not work", "move", x.m.ID, "phase", x.m.Phase, "error", err)
 		}
-		if x.hopeless(err, troubleSince) {
+		if x.hopeless(err) {
 			if err := x.fail(ctx, err); err != nil {
 				return err
 			}
@@ -174,14 +177,14 @@ func (x *run) drive(ctx context.Context) error {
 		if err := x.learn(ctx); err != nil { // a transition may have been saved without an answer
 			return err
 		}
-		troubleSince = troubleSince.Add(time.Since(halted)) // the control database was away
+		x.troubleSince = x.troubleSince.Add(time.Since(halted)) // the control database was away
 	}
 	return nil
 }
 
 // hopeless says that trying again is no use: then the move fails, as long as
 // nothing was committed.
-func (x *run) hopeless(err error, since time.Time) bool {
+func (x *run) hopeless(err error) bool {
 	if x.m.Cut == Committed || x.m.Phase == Cancelling || x.m.Phase == Watching || x.m.Phase == Finalizing || x.m.Phase == RollingBack {
 		return false
 	}
@@ -194,7 +197,12 @@ func (x *run) hopeless(err error, since time.Time) bool {
 	if errors.As(err, &wrong) || errors.As(err, &busy) || errors.Is(err, backends.ErrNotEmpty) || errors.Is(err, backends.ErrNoPlace) {
 		return true
 	}
-	return x.m.Phase == Planned || x.m.Phase == Preparing || time.Since(since) > x.tolerance
+	return x.m.Phase == Planned || x.m.Phase == Preparing || x.impatient()
+}
+
+// impatient says that no step has worked for longer than a place may be away.
+func (x *run) impatient() bool {
+	return !x.troubleSince.IsZero() && time.Since(x.troubleSince) > x.tolerance
 }
 
 // fail records why and takes the way of a cancelled move, so that the storefront
@@ -225,7 +233,7 @@ func (x *run) step(ctx context.Context) error {
 		return err
 	}
 	if err := x.open(ctx); err != nil {
-		return err
+		return x.decideAlone(ctx, err)
 	}
 	switch x.m.Phase {
 	case Preparing:
@@ -272,14 +280,15 @@ func (x *run) heed() error {
 func (x *run) open(ctx context.Context) error {
 	err := x.openSource(ctx)
 	erased := (x.m.Phase == Finalizing || x.m.Phase == Cancelling) && errors.Is(err, backends.ErrNoPlace)
-	if err != nil && !erased {
+	left := x.m.Phase == Finalizing && x.mayLeave(err)
+	if err != nil && !erased && !left {
 		return err
 	}
 	if x.m.Phase == Preparing {
 		return nil
 	}
 	err = x.openTarget(ctx)
-	erased = x.m.Phase == RollingBack && x.m.Cut == Committed && errors.Is(err, backends.ErrNoPlace)
+	erased = x.m.Phase == RollingBack && x.m.Cut == Committed && (errors.Is(err, backends.ErrNoPlace) || x.mayLeave(err))
 	if err != nil && !erased && x.m.Phase != Cancelling {
 		return err
 	}

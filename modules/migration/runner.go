@@ -42,7 +42,9 @@ type Runner struct {
 	// auditEvery is how long after a comparison of both places the next one begins, at most.
 	auditEvery time.Duration
 	cutTries   int64 // of a cutover, before the move is given up
+	longestLag int64
 	tolerance  time.Duration
+	sweepEvery time.Duration
 	// hook is called at every named point of a move. An error of errCrash's kind
 	// drops the move on the spot, as a killed process would.
 	hook func(ctx context.Context, point string) error
@@ -70,6 +72,8 @@ type RunnerOptions struct {
 	// AuditEvery is how long after a comparison of both places in the rollback window the
 	// next one begins, at most; 0: an hour.
 	AuditEvery time.Duration
+	// SweepEvery is how often is tried to erase what moves left behind; 0: a minute.
+	SweepEvery time.Duration
 	// Clock is what the windows of cutovers go by; nil: this machine's.
 	Clock func() time.Time
 	// Hook is called at the crash points of the protocol, K1 to K18 but K9, which lies
@@ -85,7 +89,7 @@ type RunnerOptions struct {
 func NewRunner(o RunnerOptions) *Runner {
 	r := &Runner{
 		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook, metrics: newMetrics(o.DB),
-		instance: ids.New(), lease: o.Lease, clock: o.Clock, auditEvery: o.AuditEvery, cutTries: cutTries, tolerance: tolerance,
+		instance: ids.New(), lease: o.Lease, clock: o.Clock, auditEvery: o.AuditEvery, cutTries: cutTries, longestLag: longestLag, tolerance: tolerance, sweepEvery: o.SweepEvery,
 		woken: make(chan struct{}, 1), running: map[string]bool{},
 	}
 	if r.lease == 0 {
@@ -93,6 +97,9 @@ func NewRunner(o RunnerOptions) *Runner {
 	}
 	if r.auditEvery == 0 {
 		r.auditEvery = auditEvery
+	}
+	if r.sweepEvery == 0 {
+		r.sweepEvery = sweepEvery
 	}
 	if r.clock == nil {
 		r.clock = time.Now
@@ -133,6 +140,7 @@ func (r *Runner) loop(ctx context.Context) {
 	defer close(r.done)
 	var runs sync.WaitGroup
 	defer runs.Wait()
+	runs.Go(func() { r.sweep(ctx) })
 	slots := make(chan struct{}, AtOnce)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()

@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"smartseller/backends"
 	"smartseller/platform/control"
@@ -85,8 +86,7 @@ func (x *run) enter(ctx context.Context, p Phase, more ...func(m *Move)) error {
 		for _, fn := range more {
 			fn(m)
 		}
-		switch p {
-		case Completed, Cancelled, RolledBack, Failed, Rehearsed:
+		if slices.Contains(endedPhases, p) {
 			now := tx.Now()
 			m.EndedAt = &now
 		}

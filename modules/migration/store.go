@@ -13,7 +13,7 @@ import (
 // moveColumns is every column of moves, in the order of moveRow.
 const moveColumns = `id, storefront_id, source_backend, source_made_at_epoch, target_backend, target_made_at_epoch, source_epoch,
 	phase, resume_phase, cut, intent, gen, owner, lease_until, options, stats, cause, advice, receipt, requested_by, reason,
-	created_at, updated_at, ended_at`
+	created_at, updated_at, ended_at, left_behind`
 
 type moveRow struct {
 	ID            string `db:"id"`
@@ -40,6 +40,7 @@ type moveRow struct {
 	CreatedAt     int64  `db:"created_at"`
 	UpdatedAt     int64  `db:"updated_at"`
 	EndedAt       *int64 `db:"ended_at"`
+	LeftBehind    string `db:"left_behind"`
 }
 
 func (r *moveRow) move() (*Move, error) {
@@ -50,7 +51,7 @@ func (r *moveRow) move() (*Move, error) {
 		Target:      backends.Place{Backend: r.TargetBackend, Storefront: id, Epoch: r.TargetMade},
 		SourceEpoch: r.SourceEpoch, Phase: Phase(r.Phase), ResumePhase: Phase(r.ResumePhase), Cut: Cut(r.Cut), Intent: Intent(r.Intent),
 		Gen: r.Gen, Owner: r.Owner, LeaseUntil: r.LeaseUntil, Cause: r.Cause, Advice: r.Advice, Receipt: r.Receipt,
-		RequestedBy: r.RequestedBy, Reason: r.Reason, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EndedAt: r.EndedAt,
+		RequestedBy: r.RequestedBy, Reason: r.Reason, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EndedAt: r.EndedAt, LeftBehind: r.LeftBehind,
 	}
 	return m, errors.Join(json.Unmarshal([]byte(r.Options), &m.Options), json.Unmarshal([]byte(r.Stats), &m.Stats))
 }
@@ -65,7 +66,7 @@ func insertMove(tx control.Tx, m *Move) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO moves (`+moveColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', '', $9, '', $14, $10, '{}', '', '', '', $11, $12, $13, $13, NULL)`,
+	_, err = tx.Exec(`INSERT INTO moves (`+moveColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', '', $9, '', $14, $10, '{}', '', '', '', $11, $12, $13, $13, NULL, '')`,
 		m.ID, string(m.Storefront), m.Source.Backend, m.Source.Epoch, m.Target.Backend, m.Target.Epoch, m.SourceEpoch,
 		string(m.Phase), last, string(options), m.RequestedBy, m.Reason, now, m.Options.BeginAt)
 	if errors.Is(err, control.ErrUnique) {
@@ -111,9 +112,9 @@ func writeMove(tx control.Tx, m *Move) error {
 	}
 	m.UpdatedAt = tx.Now()
 	_, err = tx.Exec(`UPDATE moves SET phase = $2, resume_phase = $3, cut = $4, intent = $5, gen = $6, owner = $7, lease_until = $8,
-		stats = $9, cause = $10, advice = $11, receipt = $12, updated_at = $13, ended_at = $14 WHERE id = $1`,
+		stats = $9, cause = $10, advice = $11, receipt = $12, updated_at = $13, ended_at = $14, left_behind = $15 WHERE id = $1`,
 		m.ID, string(m.Phase), string(m.ResumePhase), string(m.Cut), string(m.Intent), m.Gen, m.Owner, m.LeaseUntil,
-		string(stats), m.Cause, m.Advice, m.Receipt, m.UpdatedAt, m.EndedAt)
+		string(stats), m.Cause, m.Advice, m.Receipt, m.UpdatedAt, m.EndedAt, m.LeftBehind)
 	return err
 }
 

@@ -3,46 +3,32 @@ package migration
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"smartseller/backends"
 )
-
-// longestLag is how many changes the old place may fall behind before the
-// rollback window closes itself: a rollback that takes hours helps nobody.
-const longestLag = 1_000_000
 
 // watch keeps the old place in step, so that a rollback loses nothing, until the
 // window closes or somebody decides.
 func (x *run) watch(ctx context.Context) error {
 	audit := x.newAuditor()
 	for {
-		switch x.intent.Load().(Intent) {
-		case WantRollback:
+		if x.intent.Load().(Intent) == WantRollback {
 			return x.turnBack(ctx)
-		case WantFinalize:
-			return x.enter(ctx, Finalizing, answerAll)
+		}
+		if closed, err := x.closeWindow(ctx); closed || err != nil {
+			return err
 		}
 		drained, err := x.drain(ctx, x.target, x.source)
 		if err != nil {
 			return err
 		}
-		switch {
-		case x.drilled():
+		if x.drilled() {
 			return x.turnBack(ctx)
-		case x.windowOver():
-			return x.enter(ctx, Finalizing)
 		}
 		if len(drained) == batchKeys {
-			lag, err := x.target.Backlog(ctx)
-			if err != nil {
+			if closed, err := x.closeWhenBehind(ctx); closed || err != nil {
 				return err
-			}
-			if lag > longestLag {
-				return x.enter(ctx, Finalizing, func(m *Move) {
-					m.Advice = fmt.Sprintf("The rollback window closed itself: the old place was %d changes behind.", lag)
-				})
 			}
 			continue
 		}
@@ -82,8 +68,11 @@ func (x *run) rollBack(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if f.Move == "" && f.State == backends.Active {
-			return x.end(ctx, RolledBack) // all was done but the last word
+		if f.Move == "" && f.State == backends.Active { // all was done but the last word
+			if err := x.leave(ctx, x.m.Target); err != nil {
+				return err
+			}
+			return x.end(ctx, RolledBack)
 		}
 	}
 	done, err := x.cross(ctx, x.backward())
@@ -93,7 +82,7 @@ func (x *run) rollBack(ctx context.Context) error {
 	if !done {
 		return x.again(ctx, RollingBack)
 	}
-	if err := x.erase(ctx, x.m.Target); err != nil {
+	if err := x.leave(ctx, x.m.Target); err != nil {
 		return err
 	}
 	if err := x.retire(ctx, x.m.Source); err != nil {

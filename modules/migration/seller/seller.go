@@ -26,7 +26,7 @@ var states = map[migration.Phase]State{
 	migration.Planned: Planned, migration.Preparing: UnderWay, migration.Copying: UnderWay, migration.CatchingUp: UnderWay,
 	migration.Verifying: UnderWay, migration.CuttingOver: UnderWay, migration.Cancelling: UnderWay, migration.RollingBack: UnderWay,
 	migration.Paused: Paused, migration.Watching: Moved, migration.Finalizing: Moved, migration.Completed: Done,
-	migration.Cancelled: NotMoved, migration.Failed: NotMoved, migration.RolledBack: NotMoved,
+	migration.Cancelled: NotMoved, migration.Failed: NotMoved, migration.RolledBack: NotMoved, migration.Rehearsed: NotMoved,
 }
 
 // Move is a move as the seller sees it. Times are microseconds UTC; 0: not known.

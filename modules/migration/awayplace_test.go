@@ -1,0 +1,202 @@
+package migration
+
+import (
+	"context"
+	"database/sql"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/platform/pgserver"
+)
+
+// TestPlacesAway takes the server of a place away while a move needs it only for what
+// comes after the storefront has its new home.
+func TestPlacesAway(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	w := newWorld(t)
+	w.own.admin, w.own.app = impatient(t, server.AdminDSN()), impatient(t, server.DSN("postgres", "app"))
+	w.sweep = 20 * time.Millisecond
+	at := &stage{}
+	i := w.instance(t, at.hook)
+	i.runner.tolerance = time.Second
+	i.runner.longestLag = 10
+	for name, test := range map[string]func(*testing.T, *instance, *pgserver.Server, *stage){
+		"old place in the window":       oldPlaceAwayInTheWindow,
+		"old place in a rollback":       oldPlaceAwayInARollback,
+		"new place behind the rollback": newPlaceAwayAfterARollback,
+		"and moved back to":             backToWhatWasLeft,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, i, server, at) })
+	}
+}
+
+// oldPlaceAwayInTheWindow: the old place's server goes while the storefront is watched
+// at the new one, and is away for as long as the move lasts. The operator is heard,
+// the window closes, the move ends, another one can begin, and what was left behind is
+// erased when the server is back.
+func oldPlaceAwayInTheWindow(t *testing.T, i *instance, server *pgserver.Server, _ *stage) {
+	for _, c := range []struct {
+		name    string
+		options Options
+		then    func(s scene, move string)
+		advice  string
+	}{
+		{"finalize", Options{}, func(s scene, move string) { ask(t, i, move, WantFinalize) }, ""},
+		{"finalize in place of a rollback", Options{}, func(s scene, move string) {
+			ask(t, i, move, WantRollback)
+			ask(t, i, move, WantFinalize)
+		}, ""},
+		{"the window is over", Options{WindowSeconds: 1}, func(scene, string) {}, ""},
+		{"it falls behind", Options{}, func(s scene, _ string) {
+			for range 12 {
+				s.put(i, hotCell)
+			}
+		}, "The rollback window closed itself"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newScene(t, i, "own")
+			m := startTo(t, i, s.storefront, "two", c.options)
+			i.waitFor(t, m.ID, Watching, Finalizing)
+			require.NoError(t, server.Kill())
+			c.then(s, m.ID)
+			ended := i.waitFor(t, m.ID, Completed)
+			require.Equal(t, "own", ended.LeftBehind)
+			require.Contains(t, ended.Receipt, "out of reach")
+			require.Contains(t, ended.Advice, c.advice)
+			e, err := i.service.Explain(context.Background(), m.ID)
+			require.NoError(t, err)
+			require.True(t, anyWait(e, "end", "own"))
+			s.moveOn(i, "one")
+			require.NoError(t, server.Restart(context.Background()))
+			i.erased(t, m.ID)
+			require.Zero(t, rowsAt(t, server, s.storefront))
+		})
+	}
+}
+
+// moveOn moves the storefront once more, from the place that it was moved to.
+func (s scene) moveOn(i *instance, target string) {
+	s.put(i, hotCell)
+	next := startTo(s.t, i, s.storefront, target, Options{})
+	s.judge(i, next.ID)
+}
+
+// oldPlaceAwayInARollback: the storefront stays where it is, and is told why.
+func oldPlaceAwayInARollback(t *testing.T, i *instance, server *pgserver.Server, at *stage) {
+	s := newScene(t, i, "own")
+	m := startTo(t, i, s.storefront, "two", Options{})
+	i.waitFor(t, m.ID, Watching)
+	at.set(string(RollingBack))
+	ask(t, i, m.ID, WantRollback)
+	happens(t, at.reached, "a rollback that begins")
+	require.NoError(t, server.Kill())
+	close(at.goOn)
+	require.Eventually(t, func() bool {
+		m, err := i.service.Get(context.Background(), m.ID)
+		require.NoError(t, err)
+		return m.Phase == Watching && m.Cause != "" && m.Advice != ""
+	}, waitLong, waitStep, "the rollback is given up")
+	s.put(i, hotCell)
+	require.NoError(t, server.Restart(context.Background()))
+	ask(t, i, m.ID, WantRollback)
+	i.waitFor(t, m.ID, RolledBack)
+	require.NoError(t, s.verdict(i.router))
+}
+
+// newPlaceAwayAfterARollback: the storefront is back at the old place for good, and
+// does not wait for the new one to be erased.
+func newPlaceAwayAfterARollback(t *testing.T, i *instance, server *pgserver.Server, at *stage) {
+	s := newScene(t, i, "one")
+	m := startTo(t, i, s.storefront, "own", Options{})
+	i.waitFor(t, m.ID, Watching)
+	at.set("K13")
+	ask(t, i, m.ID, WantRollback)
+	happens(t, at.reached, "a rollback at its commit")
+	require.NoError(t, server.Kill())
+	close(at.goOn)
+	ended := i.waitFor(t, m.ID, RolledBack)
+	require.Equal(t, "own", ended.LeftBehind)
+	s.moveOn(i, "two")
+	require.NoError(t, server.Restart(context.Background()))
+	i.erased(t, m.ID)
+	require.Zero(t, rowsAt(t, server, s.storefront))
+	require.NoError(t, s.verdict(i.router))
+}
+
+// backToWhatWasLeft: a move to the backend on which an earlier one left the
+// storefront's rows removes them first.
+func backToWhatWasLeft(t *testing.T, i *instance, server *pgserver.Server, _ *stage) {
+	i.runner.Stop()
+	sweeping := i.runner.sweepEvery
+	i.runner.sweepEvery = time.Hour // nobody does
+	i.runner.Start()
+	s := newScene(t, i, "own")
+	m := startTo(t, i, s.storefront, "two", Options{})
+	i.waitFor(t, m.ID, Watching)
+	require.NoError(t, server.Kill())
+	ask(t, i, m.ID, WantFinalize)
+	i.waitFor(t, m.ID, Completed)
+	require.NoError(t, server.Restart(context.Background()))
+	require.NotZero(t, rowsAt(t, server, s.storefront))
+	s.moveOn(i, "own")
+	i.runner.Stop()
+	i.runner.sweepEvery = sweeping
+	i.runner.Start()
+	i.erased(t, m.ID)
+	s.put(i, slowCell)
+	require.NoError(t, s.verdict(i.router))
+}
+
+// TestWindowStaysOpenWhilePlacesDiffer: only an operator erases an old place that a
+// comparison found to differ.
+func TestWindowStaysOpenWhilePlacesDiffer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.instance(t, nil)
+	s := newScene(t, i, "one")
+	m := startTo(t, i, s.storefront, "two", Options{WindowSeconds: 3600})
+	i.waitFor(t, m.ID, Watching)
+	old := backends.Place{Backend: "one", Storefront: s.storefront, Epoch: 1}
+	i.spoil(t, old, "counters", "row-000007", nil)
+	require.NotZero(t, i.audited(t, m.ID).Findings)
+
+	x := &run{Runner: i.runner, m: get(t, i, m.ID)}
+	x.m.Options.WindowSeconds = 1
+	x.m.Stats.CommittedAt -= time.Hour.Microseconds()
+	x.intent.Store(NoIntent)
+	closed, err := x.closeWindow(context.Background())
+	require.NoError(t, err)
+	require.False(t, closed)
+	e, err := i.service.Explain(context.Background(), m.ID)
+	require.NoError(t, err)
+	require.True(t, anyWait(e, "window", "stays open until an operator finalizes"))
+
+	ask(t, i, m.ID, WantFinalize)
+	i.waitFor(t, m.ID, Completed)
+}
+
+// erased waits until nothing is left behind by a move.
+func (i *instance) erased(t *testing.T, move string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return get(t, i, move).LeftBehind == "" }, waitLong, waitStep)
+	require.Equal(t, 1, countEvents(t, i, move, "left_erased"))
+}
+
+func get(t *testing.T, i *instance, move string) *Move {
+	m, err := i.service.Get(context.Background(), move)
+	require.NoError(t, err)
+	return m
+}
+
+// rowsAt counts a storefront's rows in a shared database.
+func rowsAt(t *testing.T, server *pgserver.Server, id backends.StorefrontID) (n int) {
+	db, err := sql.Open("postgres", server.AdminDSN())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	require.NoError(t, db.QueryRow(`SELECT (SELECT count(*) FROM counters WHERE storefront_id = $1) + (SELECT count(*) FROM fence WHERE storefront_id = $1)`, string(id)).Scan(&n))
+	return n
+}

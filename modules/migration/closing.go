@@ -1,0 +1,99 @@
+package migration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"smartseller/backends"
+)
+
+// longestLag is how many changes the old place may fall behind before the
+// rollback window closes itself: a rollback that takes hours helps nobody.
+const longestLag = 1_000_000
+
+// lagEvery is how often the lag is counted while the old place does not keep up: the
+// count takes time with it.
+const lagEvery = 5 * time.Second
+
+// decideAlone is what a move whose storefront serves from the new place does while one of
+// the two is away: it hears the operator and closes the window all the same, for the old
+// place may never come back. away is why both could not be had, and the error if
+// there is nothing to decide.
+func (x *run) decideAlone(ctx context.Context, away error) error {
+	switch {
+	case x.m.Phase == Watching:
+		closed, err := x.closeWindow(ctx)
+		if closed || err != nil {
+			return err
+		}
+		if x.openTarget(ctx) != nil { // it is the new place that is away
+			return away
+		}
+		if closed, err = x.closeWhenBehind(ctx); closed || err != nil {
+			return err
+		}
+	case x.m.Phase == RollingBack && x.m.Cut == NotCut && x.source == nil && x.impatient():
+		return x.enter(ctx, Watching, func(m *Move) {
+			m.Cut, m.Cause, m.Stats.RollbackRefused = Committed, "the rollback was given up: "+away.Error(), away.Error()
+			m.Advice = "The storefront serves on from the new place, and nothing was lost. Start the old place, then ask for the rollback again, or finalize the move without it."
+		})
+	}
+	return away
+}
+
+// closeWindow ends the time in which a rollback is possible when it is over, or when the
+// operator says so. A rollback that was asked for keeps it open, and so do differences
+// between the places: the old one may be the right one, and who decides is the operator.
+func (x *run) closeWindow(ctx context.Context) (closed bool, err error) {
+	want := x.intent.Load().(Intent)
+	if want == WantFinalize {
+		return true, x.enter(ctx, Finalizing, answerAll)
+	}
+	if !x.windowOver() || want == WantRollback || x.m.placesDiffer() {
+		return false, nil
+	}
+	return true, x.enter(ctx, Finalizing)
+}
+
+// placesDiffer says that the last comparison in the window found the places unequal.
+func (m *Move) placesDiffer() bool { return m.Stats.Audit != nil && m.Stats.Audit.Findings > 0 }
+
+// closeWhenBehind closes the window of an old place that has fallen too far behind.
+func (x *run) closeWhenBehind(ctx context.Context) (closed bool, err error) {
+	if x.m.placesDiffer() || time.Since(x.lagSeen) < lagEvery {
+		return false, nil
+	}
+	lag, err := x.target.Backlog(ctx)
+	if x.lagSeen = time.Now(); err != nil || lag <= x.longestLag {
+		return false, err
+	}
+	advice := fmt.Sprintf("The rollback window closed itself: the old place was %d changes behind.", lag)
+	if err := x.enter(ctx, Finalizing, func(m *Move) { m.Advice = advice }); err != nil {
+		return false, err
+	}
+	x.log.ErrorContext(ctx, "a rollback window closed itself: the old place is too far behind", "move", x.m.ID, "storefront", x.m.Storefront, "changes", lag)
+	x.metrics.lagged.Inc()
+	return true, nil
+}
+
+// mayLeave says that the place which the storefront left is out of reach for so long that
+// the move ends without it.
+func (x *run) mayLeave(err error) bool {
+	return errors.Is(err, backends.ErrUnreachable) && x.impatient()
+}
+
+// leave erases the place that the storefront left. One that stays out of reach holds
+// up neither the storefront's next move nor the removal of its backend: it is erased
+// when it can be reached again.
+func (x *run) leave(ctx context.Context, p backends.Place) error {
+	err := x.erase(ctx, p)
+	if err == nil || !x.mayLeave(err) {
+		return err
+	}
+	x.log.WarnContext(ctx, "a move ends and leaves a place behind that cannot be reached", "move", x.m.ID, "storefront", x.m.Storefront, "backend", p.Backend, "error", err)
+	x.gate("clean-up of the place that was left", "put off, for it is out of reach: "+p.Backend)
+	x.leftBehind = p.Backend
+	return nil
+}

@@ -1,0 +1,114 @@
+package migration
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+	"smartseller/platform/fault"
+)
+
+const (
+	sweepEvery    = time.Minute
+	sweepPatience = time.Minute // for one place
+	sweptAtOnce   = 100
+)
+
+// sweep does, now and then, what no move under way does.
+func (r *Runner) sweep(ctx context.Context) {
+	tick := time.NewTicker(r.sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := r.eraseLeft(ctx); err != nil && ctx.Err() == nil {
+			r.log.WarnContext(ctx, "what moves left behind was not looked at", "error", err)
+		}
+	}
+}
+
+// eraseLeft erases the places that moves left behind because they were out of reach. Any
+// number of instances may do so side by side.
+func (r *Runner) eraseLeft(ctx context.Context) error {
+	var left []string
+	err := r.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		left = nil
+		return tx.Select(&left, `SELECT id FROM moves WHERE left_behind <> '' ORDER BY id LIMIT $1`, int64(sweptAtOnce))
+	})
+	for _, id := range left {
+		if err := r.eraseLeftOf(ctx, id); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (r *Runner) eraseLeftOf(ctx context.Context, id string) error {
+	var m *Move
+	err := r.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
+		m, err = readMove(tx, id, false)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	trying, cancel := context.WithTimeout(ctx, sweepPatience)
+	defer cancel()
+	err = r.eraseAbandoned(trying, m.leftPlace(), m.token())
+	gone := fault.Of(err).Kind == fault.NotFound // the backend was removed
+	if err != nil && !gone {
+		r.log.DebugContext(ctx, "what a move left behind cannot be erased yet", "move", id, "backend", m.LeftBehind, "error", err)
+		return nil
+	}
+	return r.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		m, err := readMove(tx, id, true)
+		if err != nil || m.LeftBehind == "" {
+			return err
+		}
+		data := map[string]any{"backend": m.LeftBehind, "backend_removed": gone}
+		m.LeftBehind = ""
+		if err := writeMove(tx, m); err != nil {
+			return err
+		}
+		return addEvent(tx, id, "left_erased", data)
+	})
+}
+
+// leftPlace is the place that the move left behind.
+func (m *Move) leftPlace() backends.Place {
+	if m.LeftBehind == m.Target.Backend {
+		return m.Target
+	}
+	return m.Source
+}
+
+// eraseAbandoned erases a place by the token of the move that abandoned it. Its epoch is
+// past, so nothing else is ever made there; where places share a database, rows that
+// another move has brought meanwhile stand behind that one's fence.
+func (r *Runner) eraseAbandoned(ctx context.Context, p backends.Place, token backends.Token) error {
+	b, err := r.directory.Backend(ctx, p.Backend)
+	if err != nil {
+		return err
+	}
+	s, release, err := r.stores.Acquire(ctx, p)
+	if err == nil {
+		err = s.Takeover(ctx, token)
+		if err == nil {
+			err = purgeAbandoned(ctx, s, token)
+		}
+		release()
+		r.stores.Drop(p)
+	}
+	switch {
+	case errors.Is(err, backends.ErrStaleToken):
+		return nil // another move has taken what was left here away
+	case err != nil && !errors.Is(err, backends.ErrNoPlace):
+		return err
+	}
+	return b.Destroy(ctx, p)
+}
