@@ -58,7 +58,7 @@ func OpenPools(appDSN, ownerDSN string, pooled bool, connections int) (*Pools, e
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the owner's DSN: %w", err), app.Close())
 	}
-	bulk, err := database.OpenBulk(ownerDSN)
+	bulk, err := database.OpenBulk(ownerDSN, moverPatience)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the owner's DSN: %w", err), app.Close(), owner.Close())
 	}

@@ -16,14 +16,18 @@ import (
 
 // OpenBulk opens a pool for ReadBinary alone. lib/pq makes a value of every column of
 // every row, which costs more than the server takes to send them; pgconn hands out
-// what came over the wire. It connects at first use.
-func OpenBulk(dsn string) (*sql.DB, error) {
+// what came over the wire. It connects at first use. patience is OpenPostgres's.
+func OpenBulk(dsn string, patience time.Duration) (*sql.DB, error) {
 	cfg, err := pgconn.ParseConfig(dsn)
 	if err != nil {
 		return nil, errors.New("the DSN is not understood")
 	}
+	if patience, err = patienceSaid(cfg.RuntimeParams[answerTimeout], patience); err != nil {
+		return nil, err
+	}
+	cfg.DialFunc = patientDialer{newDialer(), patience}.DialContext
 	delete(cfg.RuntimeParams, "binary_parameters") // lib/pq's own
-	delete(cfg.RuntimeParams, answerTimeout)       // ours
+	delete(cfg.RuntimeParams, answerTimeout)       // ours, and heeded
 	cfg.RuntimeParams["default_transaction_read_only"] = "on"
 	// Rows that came lately are unknown to the planner's statistics: it would sort all
 	// of them for each page, where the primary key has them in order.

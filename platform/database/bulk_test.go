@@ -5,18 +5,21 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"net"
 	"testing"
+	"time"
 
 	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 
 	"smartseller/platform/database"
+	"smartseller/platform/pgserver/badwire"
 	"smartseller/platform/pgserver/pgtest"
 )
 
 func newBulk(t *testing.T) *sql.DB {
 	t.Helper()
-	pool, err := database.OpenBulk(pgtest.Database(t))
+	pool, err := database.OpenBulk(pgtest.Database(t), time.Hour)
 	require.NoError(t, err)
 	pool.SetMaxOpenConns(1)
 	t.Cleanup(func() { require.NoError(t, pool.Close()) })
@@ -66,4 +69,47 @@ func TestBulkErrorsAreLibPQs(t *testing.T) {
 	out, err := first(pool, 1, "SELECT 'another one'")
 	require.NoError(t, err, "a connection that died is not used again")
 	require.Equal(t, []string{"another one"}, out)
+}
+
+// TestBulkFromSilentServer: who reads pages through a wire that has fallen silent is not
+// kept for ever, though no context ends, and goes on when it speaks again.
+func TestBulkFromSilentServer(t *testing.T) {
+	t.Parallel()
+	direct := pgtest.Database(t)
+	w := badwire.New(t, direct)
+	pool, err := database.OpenBulk(with(t, w.DSN(direct), "answer_timeout", "1"), time.Hour)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, pool.Close()) })
+	read := func() error {
+		_, err := first(pool, 1, "SELECT 'a row'")
+		return err
+	}
+	require.NoError(t, read())
+	w.Silence()
+	err = read()
+	var silent net.Error
+	require.ErrorAs(t, err, &silent)
+	require.True(t, silent.Timeout())
+	w.Speak()
+	require.Eventually(t, func() bool { return read() == nil }, 20*time.Second, time.Millisecond)
+	_, err = database.OpenBulk(with(t, direct, "answer_timeout", "soon"), 0)
+	require.ErrorContains(t, err, "answer_timeout")
+}
+
+// TestBulkEndsWithItsContext, though the server's answer is awaited for hours.
+func TestBulkEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	direct := pgtest.Database(t)
+	w := badwire.New(t, direct)
+	pool, err := database.OpenBulk(w.DSN(direct), time.Hour)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, pool.Close()) })
+	ctx, cancel := context.WithCancel(context.Background())
+	read := func(text string) error {
+		return database.ReadBinary(ctx, pool, text, nil, func([][]byte) (bool, error) {
+			cancel()
+			return true, nil
+		})
+	}
+	require.ErrorIs(t, read("SELECT repeat('more than is kept back', 10000), pg_sleep(n) FROM (VALUES (0), (0), (3600)) v(n)"), context.Canceled)
 }

@@ -81,27 +81,36 @@ type connector struct {
 }
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
-	var w *wire
-	inner, err := c.Connector.Connect(context.WithValue(ctx, wireKey{}, &w))
+	full, w, err := connect(ctx, c.Connector)
 	if err != nil {
 		return nil, err
 	}
-	full, ok := inner.(pqConn)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("lib/pq's connection lacks a method that is needed: %T", inner), inner.Close())
-	}
 	for _, text := range c.settings {
 		if _, err := full.ExecContext(ctx, text, nil); err != nil {
-			return nil, errors.Join(err, inner.Close())
+			return nil, errors.Join(err, full.Close())
 		}
 	}
 	return &conn{pqConn: full, wire: w, prepared: newPrepared(c.statements)}, nil
+}
+
+// connect makes a connection of lib/pq's and tells its wire.
+func connect(ctx context.Context, through driver.Connector) (full pqConn, w *wire, err error) {
+	inner, err := through.Connect(context.WithValue(ctx, wireKey{}, &w))
+	if err != nil {
+		return nil, nil, err
+	}
+	full, ok := inner.(pqConn)
+	if !ok || w == nil {
+		return nil, nil, errors.Join(fmt.Errorf("lib/pq's connection lacks a method that is needed, or was not made by our dialer: %T", inner), inner.Close())
+	}
+	return full, w, nil
 }
 
 // pqConn is what lib/pq's connection can do.
 type pqConn interface {
 	driver.Conn
 	driver.ConnPrepareContext
+	driver.ConnBeginTx
 	driver.Tx
 	driver.QueryerContext
 	driver.ExecerContext
@@ -115,7 +124,7 @@ type pqConn interface {
 // was confirmed; database/sql uses a connection from one goroutine at a time.
 type conn struct {
 	pqConn
-	wire     *wire // nil: its answers are awaited for ever
+	wire     *wire
 	open     bool
 	reading  bool // a prepared statement's rows are open
 	prepared *prepared
@@ -137,6 +146,7 @@ func (c *conn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, erro
 		return nil, ErrNoEntry
 	}
 	c.open = true
+	defer c.wire.heed(ctx)()
 	if err := c.enter(ctx, entry); err != nil {
 		_ = c.Rollback() // one that fails leaves the connection open, which closes it
 		return nil, err
@@ -202,7 +212,9 @@ func (c *conn) QueryContext(ctx context.Context, text string, args []driver.Name
 		return nil, ErrOutsideTransaction
 	case c.reading:
 		return nil, errReading
-	case c.prepared.suits(text, args):
+	}
+	defer c.wire.heed(ctx)()
+	if c.prepared.suits(text, args) {
 		return c.query(ctx, text, args)
 	}
 	return c.pqConn.QueryContext(ctx, text, args)
@@ -214,7 +226,9 @@ func (c *conn) ExecContext(ctx context.Context, text string, args []driver.Named
 		return nil, ErrOutsideTransaction
 	case c.reading:
 		return nil, errReading
-	case c.prepared.suits(text, args):
+	}
+	defer c.wire.heed(ctx)()
+	if c.prepared.suits(text, args) {
 		return c.exec(ctx, text, args)
 	}
 	defer c.wire.awaitLong(ctx)()

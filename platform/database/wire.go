@@ -25,7 +25,7 @@ func OpenPostgres(dsn string, patience time.Duration) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenDB(c), nil
+	return sql.OpenDB(plainConnector{c}), nil
 }
 
 func newConnector(dsn string, patience time.Duration) (*pq.Connector, error) {
@@ -38,12 +38,8 @@ func newConnector(dsn string, patience time.Duration) (*pq.Connector, error) {
 		return nil, errors.New("the DSN is not understood")
 	}
 	q := u.Query()
-	if seconds := q.Get(answerTimeout); seconds != "" {
-		n, err := strconv.ParseUint(seconds, 10, 16)
-		if err != nil {
-			return nil, errors.New("the DSN's answer_timeout must be a number of seconds")
-		}
-		patience = time.Duration(n) * time.Second
+	if patience, err = patienceSaid(q.Get(answerTimeout), patience); err != nil {
+		return nil, err
 	}
 	q.Del(answerTimeout)
 	u.RawQuery = q.Encode()
@@ -53,6 +49,18 @@ func newConnector(dsn string, patience time.Duration) (*pq.Connector, error) {
 	}
 	c.Dialer(patientDialer{newDialer(), patience})
 	return c, nil
+}
+
+// patienceSaid is the patience that a DSN asks for, or (seconds "": nothing) the usual one.
+func patienceSaid(seconds string, usual time.Duration) (time.Duration, error) {
+	if seconds == "" {
+		return usual, nil
+	}
+	n, err := strconv.ParseUint(seconds, 10, 16)
+	if err != nil {
+		return 0, errors.New("the DSN's answer_timeout must be a number of seconds")
+	}
+	return time.Duration(n) * time.Second, nil
 }
 
 // patientDialer makes connections that are waited for so long and no longer. The kernel
@@ -65,8 +73,8 @@ type patientDialer struct {
 
 func (d patientDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := d.dialer.DialContext(ctx, network, address)
-	if err != nil || d.patience == 0 {
-		return c, err
+	if err != nil {
+		return nil, err
 	}
 	w := &wire{Conn: c, patience: d.patience}
 	if into, ok := ctx.Value(wireKey{}).(**wire); ok {
@@ -89,12 +97,13 @@ func WithLongAnswer(ctx context.Context) context.Context {
 
 const longer = 60
 
-// wire is a connection on which each read and each write is waited for with patience.
+// wire is a connection on which each read and each write is waited for with patience,
+// if it has one.
 type wire struct {
 	net.Conn
 	patience time.Duration
-	governed atomic.Bool // somebody else has set a deadline: lib/pq, while it connects
-	long     atomic.Bool // a long answer is awaited
+	governed atomic.Pointer[time.Time] // set by somebody else: a driver, while it connects or when a context ends
+	long     atomic.Bool               // a long answer is awaited
 }
 
 // answerIn is how long a read is waited for.
@@ -106,41 +115,47 @@ func (w *wire) answerIn() time.Duration {
 }
 
 // awaitLong lets a statement of this context have a long answer, until ended is called.
-// When the context ends, what is left of it is the ordinary patience.
 func (w *wire) awaitLong(ctx context.Context) (ended func()) {
-	if w == nil || ctx.Value(longAnswer{}) == nil {
+	if ctx.Value(longAnswer{}) == nil {
 		return func() {}
 	}
 	w.long.Store(true)
-	stop := context.AfterFunc(ctx, func() {
-		w.long.Store(false)
-		_ = w.SetReadDeadline(time.Now().Add(w.patience)) // of a connection that is closed already
-	})
-	return func() {
-		stop()
-		w.long.Store(false)
-	}
+	return func() { w.long.Store(false) }
 }
 
 func (w *wire) SetDeadline(t time.Time) error {
-	w.governed.Store(!t.IsZero())
+	if t.IsZero() {
+		w.governed.Store(nil)
+	} else {
+		w.governed.Store(&t)
+	}
 	return w.Conn.SetDeadline(t)
 }
 
 func (w *wire) Read(b []byte) (int, error) {
-	if !w.governed.Load() {
-		if err := w.SetReadDeadline(time.Now().Add(w.answerIn())); err != nil {
-			return 0, err
-		}
+	if err := w.bound(w.SetReadDeadline, w.answerIn()); err != nil {
+		return 0, err
 	}
 	return w.Conn.Read(b)
 }
 
 func (w *wire) Write(b []byte) (int, error) {
-	if !w.governed.Load() {
-		if err := w.SetWriteDeadline(time.Now().Add(w.patience)); err != nil {
-			return 0, err
-		}
+	if err := w.bound(w.SetWriteDeadline, w.patience); err != nil {
+		return 0, err
 	}
 	return w.Conn.Write(b)
+}
+
+// bound sets a deadline, unless somebody else has set one, or does so meanwhile: a
+// cancelled context must not wait for the patience to end.
+func (w *wire) bound(set func(time.Time) error, in time.Duration) error {
+	if in > 0 && w.governed.Load() == nil {
+		if err := set(time.Now().Add(in)); err != nil {
+			return err
+		}
+	}
+	if other := w.governed.Load(); other != nil {
+		return set(*other)
+	}
+	return nil
 }

@@ -61,6 +61,48 @@ func TestSilentServer(t *testing.T) {
 	}
 }
 
+// TestContextEndsWhileServerIsSilent: who asks for a while does not wait for as long as a
+// server may take.
+func TestContextEndsWhileServerIsSilent(t *testing.T) {
+	t.Parallel()
+	direct := pgtest.Database(t)
+	for name, open := range map[string]func(dsn string) (*sql.DB, error){
+		"plain":     func(dsn string) (*sql.DB, error) { return database.OpenPostgres(dsn, time.Hour) },
+		"unbounded": func(dsn string) (*sql.DB, error) { return database.OpenPostgres(dsn, 0) },
+		"entered":   func(dsn string) (*sql.DB, error) { return database.OpenEntered(dsn, 8, time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := badwire.New(t, direct)
+			pool, err := open(w.DSN(direct))
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, pool.Close()) })
+			pool.SetMaxOpenConns(1)
+			begin := func(ctx context.Context) (*sql.Tx, error) {
+				return pool.BeginTx(database.WithEntry(ctx, &database.Entry{Text: "BEGIN"}), nil)
+			}
+			soon := func() context.Context {
+				ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+				t.Cleanup(cancel)
+				return ctx
+			}
+			tx, err := begin(context.Background())
+			require.NoError(t, err)
+			w.Silence()
+			_, err = tx.ExecContext(soon(), `SELECT pg_sleep(0)`)
+			require.Error(t, err)
+			w.Speak()
+			_ = tx.Rollback() // its connection is closed
+			tx, err = begin(context.Background())
+			require.NoError(t, err, "on a new connection")
+			require.NoError(t, tx.Rollback())
+			w.Silence() // one that lay idle
+			_, err = begin(soon())
+			require.Error(t, err)
+		})
+	}
+}
+
 // TestSlowAnswer: a server that works longer than its client's patience is not waited for.
 func TestSlowAnswer(t *testing.T) {
 	t.Parallel()
