@@ -1,6 +1,7 @@
 package backends
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"regexp"
 	"sync"
+	"time"
 
 	"smartseller/platform/control"
 	"smartseller/platform/crypto"
@@ -23,12 +25,19 @@ type Directory struct {
 	catalog *Catalog
 
 	mu   sync.Mutex
-	open map[string]Backend
+	open map[string]opened
+}
+
+// opened is a backend, and what was registered when it was opened: under its name
+// another instance may have registered something else since.
+type opened struct {
+	Backend
+	sealed []byte
 }
 
 // NewDirectory makes a directory; openers says which kinds this program can open.
 func NewDirectory(db *control.DB, keys *crypto.Keyring, catalog *Catalog, openers map[Kind]Opener) *Directory {
-	return &Directory{db: db, keys: keys, catalog: catalog, openers: openers, open: map[string]Backend{}}
+	return &Directory{db: db, keys: keys, catalog: catalog, openers: openers, open: map[string]opened{}}
 }
 
 // Catalog is the list of tables that every backend of the directory holds.
@@ -113,7 +122,7 @@ func (d *Directory) try(cfg Config) (Backend, error) {
 // Remove forgets a backend that holds no storefront and takes part in no open move.
 func (d *Directory) Remove(ctx context.Context, name string) error {
 	err := d.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-		if _, err := d.config(tx, name); err != nil {
+		if _, err := registered(tx.GetLocked, name); err != nil {
 			return err
 		}
 		var used int64
@@ -131,14 +140,19 @@ func (d *Directory) Remove(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	return d.forget(name)
+}
+
+// forget closes a backend that was opened, if it was.
+func (d *Directory) forget(name string) error {
 	d.mu.Lock()
-	b := d.open[name]
+	o, known := d.open[name]
 	delete(d.open, name)
 	d.mu.Unlock()
-	if b != nil {
-		return b.Close()
+	if !known {
+		return nil
 	}
-	return nil
+	return o.Close()
 }
 
 // Configs lists every registered backend by name, secrets included: whoever
@@ -153,13 +167,16 @@ func (d *Directory) Configs(ctx context.Context) ([]Config, error) {
 }
 
 func (d *Directory) configs(tx control.Tx) ([]Config, error) {
-	var names []string
-	if err := tx.Select(&names, `SELECT name FROM backends ORDER BY name`); err != nil {
+	var rows []struct {
+		Name   string `db:"name"`
+		Sealed []byte `db:"config"`
+	}
+	if err := tx.Select(&rows, `SELECT name, config FROM backends ORDER BY name`); err != nil {
 		return nil, err
 	}
-	out := make([]Config, len(names))
-	for i, name := range names {
-		cfg, err := d.config(tx, name)
+	out := make([]Config, len(rows))
+	for i, r := range rows {
+		cfg, err := d.unseal(r.Name, r.Sealed)
 		if err != nil {
 			return nil, err
 		}
@@ -171,50 +188,102 @@ func (d *Directory) configs(tx control.Tx) ([]Config, error) {
 func configAAD(name string) []byte { return []byte("backend/" + name) }
 
 func (d *Directory) config(tx control.Tx, name string) (Config, error) {
-	var sealed []byte
-	err := tx.Get(&sealed, `SELECT config FROM backends WHERE name = $1`, name)
-	if errors.Is(err, sql.ErrNoRows) {
-		return Config{}, ErrNoBackend
-	}
+	sealed, err := registered(tx.Get, name)
 	if err != nil {
 		return Config{}, err
 	}
+	return d.unseal(name, sealed)
+}
+
+// registered reads what is registered under a name: no two registrations are sealed alike.
+func registered(get func(dst any, text string, args ...any) error, name string) (sealed []byte, err error) {
+	err = get(&sealed, `SELECT config FROM backends WHERE name = $1`, name)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNoBackend
+	}
+	return sealed, err
+}
+
+func (d *Directory) unseal(name string, sealed []byte) (cfg Config, err error) {
 	plain, err := d.keys.Open(sealed, configAAD(name))
 	if err != nil {
 		return Config{}, fmt.Errorf("configuration of backend %s: %w", name, err)
 	}
-	var cfg Config
 	return cfg, json.Unmarshal(plain, &cfg)
 }
 
-// Backend opens a registered backend, once, and keeps it. ErrNoBackend when
-// there is none of that name.
+// registrationPatience bounds the question whether an open backend is still registered.
+const registrationPatience = time.Second
+
+// Backend opens a registered backend and keeps it, until another instance has
+// registered something else under its name. While the control database does not
+// answer, what is open is given. ErrNoBackend when there is none of that name.
 func (d *Directory) Backend(ctx context.Context, name string) (Backend, error) {
 	d.mu.Lock()
-	b := d.open[name]
+	o, known := d.open[name]
 	d.mu.Unlock()
-	if b != nil {
-		return b, nil
+	asking := ctx
+	if known {
+		var enough context.CancelFunc
+		asking, enough = context.WithTimeout(ctx, registrationPatience)
+		defer enough()
 	}
-	var cfg Config
-	err := d.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
-		cfg, err = d.config(tx, name)
+	var sealed []byte
+	err := d.db.View(asking, func(_ context.Context, tx control.Tx) (err error) {
+		sealed, err = registered(tx.Get, name)
 		return err
 	})
+	switch {
+	case err == nil:
+		return d.opened(name, sealed)
+	case errors.Is(err, ErrNoBackend):
+		return nil, errors.Join(err, d.forget(name))
+	case known && ctx.Err() == nil:
+		return o.Backend, nil
+	}
+	return nil, err
+}
+
+// opened is the backend that was registered so.
+func (d *Directory) opened(name string, sealed []byte) (Backend, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	old, known := d.open[name]
+	if known && bytes.Equal(old.sealed, sealed) {
+		return old.Backend, nil
+	}
+	cfg, err := d.unseal(name, sealed)
 	if err != nil {
 		return nil, err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if b := d.open[name]; b != nil {
-		return b, nil
-	}
-	b, err = d.openers[cfg.Kind](cfg)
+	b, err := d.openers[cfg.Kind](cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open backend %s: %w", name, err)
 	}
-	d.open[name] = b
-	return b, nil
+	d.open[name] = opened{b, sealed}
+	if known {
+		err = old.Close() // no storefront is there any more
+	}
+	return b, err
+}
+
+// errBackendChanged says that a name stands for another backend than a moment ago.
+var errBackendChanged = fault.New(fault.Conflict, "backend_changed", "The backend was registered anew meanwhile; try again.")
+
+// HoldBackend keeps a backend from being removed until the transaction ends, for who
+// records that a storefront is, or will be, on it. ErrNoBackend when it is not registered;
+// a conflict when it was opened as another one than is registered now.
+func (d *Directory) HoldBackend(tx control.Tx, name string) error {
+	sealed, err := registered(tx.GetShared, name)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if o, known := d.open[name]; known && !bytes.Equal(o.sealed, sealed) {
+		return errBackendChanged
+	}
+	return nil
 }
 
 // connections are those that the places of each open backend share.
@@ -288,8 +357,11 @@ func (d *Directory) PlacesOn(ctx context.Context, backend string, limit int) ([]
 	return out, err
 }
 
-// Settle records a new storefront's first placement.
+// Settle records a new storefront's first placement; its errors are HoldBackend's too.
 func (d *Directory) Settle(tx control.Tx, p Placement) error {
+	if err := d.HoldBackend(tx, p.Place.Backend); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(`INSERT INTO placements (storefront_id, backend, made_at_epoch, epoch, changed_at) VALUES ($1, $2, $3, $4, $5)`,
 		string(p.Place.Storefront), p.Place.Backend, p.Place.Epoch, p.Epoch, tx.Now()); err != nil {
 		return err

@@ -2,6 +2,7 @@ package backends_test
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -9,9 +10,11 @@ import (
 	"smartseller/backends"
 	"smartseller/backends/sharedpostgres"
 	"smartseller/backends/storetest"
+	"smartseller/platform/control"
 	"smartseller/platform/control/controltest"
 	"smartseller/platform/crypto"
 	"smartseller/platform/fault"
+	"smartseller/platform/ids"
 )
 
 // TestRegistering: what could not be opened later is refused, and nothing is kept
@@ -49,6 +52,47 @@ func TestRegistering(t *testing.T) {
 	require.NoError(t, w.directory.Remove(ctx, "more-files"))
 	_, err = w.directory.Backend(ctx, "more-files")
 	require.ErrorIs(t, err, backends.ErrNoBackend)
+}
+
+// TestRegisteredAnew: a backend that another instance removes, and registers anew as
+// something else, is at once what it is now.
+func TestRegisteredAnew(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, 4)
+	other := w.newDirectory(t)
+	settle := func() error {
+		return w.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+			return w.directory.Settle(tx, backends.Placement{Place: place(backends.StorefrontID(ids.New())), Epoch: 1})
+		})
+	}
+	open, err := w.directory.Backend(ctx, "files")
+	require.NoError(t, err)
+	again, err := w.directory.Backend(ctx, "files")
+	require.NoError(t, err)
+	require.Same(t, open, again)
+
+	require.NoError(t, other.Remove(ctx, "files"))
+	require.ErrorIs(t, settle(), backends.ErrNoBackend)
+	anew := backends.Config{Name: "files", Kind: backends.SQLite, Path: t.TempDir()}
+	require.NoError(t, other.Register(ctx, anew))
+	require.Equal(t, fault.Conflict, fault.Of(settle()).Kind, "the place was made on the old one")
+	id := w.storefront(t)
+	require.NoError(t, w.visit(id))
+	require.NoDirExists(t, filepath.Join(w.folder, string(id)))
+	require.DirExists(t, filepath.Join(anew.Path, string(id)))
+	require.Equal(t, fault.Conflict, fault.Of(other.Remove(ctx, "files")).Kind)
+
+	require.NoError(t, other.Register(ctx, backends.Config{Name: "spare", Kind: backends.SQLite, Path: t.TempDir()}))
+	_, err = w.directory.Backend(ctx, "spare")
+	require.NoError(t, err)
+	require.NoError(t, other.Remove(ctx, "spare"))
+	_, err = w.directory.Backend(ctx, "spare")
+	require.ErrorIs(t, err, backends.ErrNoBackend)
+
+	require.NoError(t, w.db.Close())
+	_, err = w.directory.Backend(ctx, "files")
+	require.NoError(t, err, "while the control database is away, it is what it was")
 }
 
 // TestSharedDatabaseHasOneName: a move from one name of it to the other would begin at

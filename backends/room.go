@@ -77,7 +77,10 @@ func (d *Directory) SetCapacity(ctx context.Context, name string, bytes int64) e
 		return fault.New(fault.Conflict, "capacity_known", "Backend %s is a folder: its room is what its file system has left, and needs no word of yours.", name)
 	}
 	return d.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-		_, err := tx.Exec(`UPDATE backends SET capacity_bytes = $2 WHERE name = $1`, name, bytes)
+		n, err := tx.Exec(`UPDATE backends SET capacity_bytes = $2 WHERE name = $1`, name, bytes)
+		if err == nil && n == 0 { // it was removed a moment ago
+			err = ErrNoBackend
+		}
 		return err
 	})
 }

@@ -27,19 +27,24 @@ type world struct {
 
 func newWorld(t testing.TB, maxOpen int) *world {
 	t.Helper()
-	keys, err := crypto.New(make([]byte, 32))
-	require.NoError(t, err)
-	catalog := storetest.Catalog(t)
 	w := &world{db: controltest.Open(t), folder: t.TempDir()}
-	w.directory = backends.NewDirectory(w.db, keys, catalog, map[backends.Kind]backends.Opener{backends.SQLite: sqlite.Opener(catalog)})
+	w.directory = w.newDirectory(t)
 	require.NoError(t, w.directory.Register(context.Background(), backends.Config{Name: "files", Kind: backends.SQLite, Path: w.folder}))
 	w.stores = backends.NewStores(w.directory, maxOpen)
 	w.router = backends.NewRouter(w.directory, w.stores, backends.RouterOptions{})
-	t.Cleanup(func() {
-		require.NoError(t, w.stores.Close())
-		require.NoError(t, w.directory.Close())
-	})
+	t.Cleanup(func() { require.NoError(t, w.stores.Close()) })
 	return w
+}
+
+// newDirectory is that of an instance.
+func (w *world) newDirectory(t testing.TB) *backends.Directory {
+	t.Helper()
+	keys, err := crypto.New(make([]byte, 32))
+	require.NoError(t, err)
+	catalog := storetest.Catalog(t)
+	d := backends.NewDirectory(w.db, keys, catalog, map[backends.Kind]backends.Opener{backends.SQLite: sqlite.Opener(catalog)})
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	return d
 }
 
 func place(id backends.StorefrontID) backends.Place {

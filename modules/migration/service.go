@@ -53,6 +53,9 @@ func (s *Service) Start(ctx context.Context, r Request) (*Move, error) {
 		if m, err = plan(r, at); err != nil {
 			return err
 		}
+		if err := s.directory.HoldBackend(tx, r.Target); err != nil {
+			return err
+		}
 		if err := insertMove(tx, m); err != nil {
 			return err
 		}

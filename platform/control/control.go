@@ -39,6 +39,9 @@ type Tx interface {
 	// GetLocked is Get with the rows locked until the transaction ends: FOR
 	// UPDATE on Postgres, nothing on SQLite, where Update is the only writer.
 	GetLocked(dst any, text string, args ...any) error
+	// GetShared is Get with the rows kept as they are until the transaction ends, for
+	// any number at a time: FOR SHARE on Postgres, nothing on SQLite.
+	GetShared(dst any, text string, args ...any) error
 	// Select fills the slice that dst points to.
 	Select(dst any, text string, args ...any) error
 	// Exec runs a statement and says how many rows it wrote.
@@ -279,6 +282,13 @@ func (t *tx) Get(dst any, text string, args ...any) error {
 func (t *tx) GetLocked(dst any, text string, args ...any) error {
 	if t.postgres {
 		text += " FOR UPDATE"
+	}
+	return t.Get(dst, text, args...)
+}
+
+func (t *tx) GetShared(dst any, text string, args ...any) error {
+	if t.postgres {
+		text += " FOR SHARE"
 	}
 	return t.Get(dst, text, args...)
 }
