@@ -36,6 +36,7 @@ type Settings struct {
 	MoveLease lease   `setting:"" default:"10s" help:"How long a move, or an upgrade of all storefronts, whose instance died waits for another one, unless the storefront is sealed; 1s or more."`
 	OldSchema string  `setting:"" default:"upgrade" enum:"upgrade,refuse" help:"What is done with a storefront whose database is behind this program when a request comes: upgrade it, or refuse until schema upgrade was run."`
 	ImportMiB count   `name:"import-mib" setting:"" default:"1024" help:"How much one import may upload, in MiB; its files lie in the data folder while they are read."`
+	AuditDays count   `setting:"" default:"400" help:"For how many days a storefront knows what happened to its customers' accounts: logins, log-outs, refresh tokens that were used twice."`
 	LogLevel  string  `setting:"" default:"info" enum:"debug,info,warn,error" help:"Least severe level that is logged: debug, info, warn or error."`
 }
 

@@ -64,7 +64,7 @@ func TestSettings(t *testing.T) {
 			says: []string{"master_key: '***' # FOLDER/s.yaml:1 (FOLDER/key)\n"},
 		},
 
-		"an unknown key":                {files: map[string]string{"s.yaml": "listen: 127.0.0.1:1\nlissten: x\n"}, args: []string{"--config=FOLDER/s.yaml"}, code: 78, says: []string{"FOLDER/s.yaml:2: there is no setting lissten; there are control, data, "}},
+		"an unknown key":                {files: map[string]string{"s.yaml": "listen: 127.0.0.1:1\nlissten: x\n"}, args: []string{"--config=FOLDER/s.yaml"}, code: 78, says: []string{"FOLDER/s.yaml:2: there is no setting lissten; there are audit_days, control, data, "}},
 		"an unknown key, JSON":          {files: map[string]string{"s.json": "{\n\"lissten\": 1}"}, args: []string{"--config=FOLDER/s.json"}, code: 78, says: []string{"FOLDER/s.json:2: there is no setting lissten"}},
 		"an unknown variable":           {variables: []string{"LISSTEN=hunter2"}, code: 78, says: []string{"SMARTSELLER_LISSTEN: there is no setting lissten"}},
 		"a variable in lower case":      {variables: []string{"listen=127.0.0.1:1"}, code: 78, says: []string{"SMARTSELLER_listen: there is no setting listen"}},

@@ -87,7 +87,7 @@ func Wiring(s Settings) fx.Option {
 			l.UseErrorLevel(slog.LevelDebug) // serve returns them, and Main says them in words for people
 			return l
 		}),
-		fx.Provide(newLog, openKeys, openControl, NewCatalog, newDirectory, newStores, newRouter, newServer, importOptions),
+		fx.Provide(newLog, openKeys, openControl, NewCatalog, newDirectory, newStores, newRouter, newServer, importOptions, authOptions),
 		fx.Provide(fx.Annotate(authenticationGate, fx.ResultTags(`group:"gates"`))),
 		auth.Module, customers.Module, storefronts.Module, upgrades.Module, products.Module, orders.Module, imports.Module, migration.Module, planning.Module, seller.Module, monitoring.Module,
 		fx.Provide(newFirstStart),
@@ -171,4 +171,8 @@ func newServer(log *slog.Logger) *httpx.Server {
 
 func importOptions(s Settings) imports.Options {
 	return imports.Options{Folder: s.spools(), Limit: int64(s.ImportMiB) << 20}
+}
+
+func authOptions(s Settings) auth.Options {
+	return auth.Options{KeepAudit: time.Duration(s.AuditDays) * 24 * time.Hour}
 }

@@ -101,7 +101,7 @@ func (s *Service) ResetPassword(ctx context.Context, by, email string) (password
 
 func (s *Service) oneTimePassword(ctx context.Context) (password, hash string, err error) {
 	password = rand.Text()
-	hash, err = s.passwords.hash(ctx, password)
+	hash, err = s.passwords.hash(ctx, platformKey, password)
 	return password, hash, err
 }
 
@@ -154,7 +154,7 @@ func (s *Service) comeIn(ctx context.Context, key string, t Attempt) (*admin, er
 	}
 	fresh := ""
 	if t.NewPassword != "" {
-		if fresh, err = s.passwords.hash(ctx, t.NewPassword); err != nil {
+		if fresh, err = s.passwords.hash(ctx, platformKey, t.NewPassword); err != nil {
 			return nil, err
 		}
 	}
@@ -173,7 +173,7 @@ func (s *Service) prove(ctx context.Context, key, password string) (a *admin, er
 	if a != nil && a.PasswordHash != noPassword {
 		hash = &a.PasswordHash
 	}
-	same, err := s.passwords.matches(ctx, hash, password)
+	same, err := s.passwords.matches(ctx, platformKey, hash, password)
 	if err == nil && !same {
 		err = errCredentials
 	}

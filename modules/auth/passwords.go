@@ -5,11 +5,11 @@ import (
 	"crypto/rand"
 	"fmt"
 	"runtime"
-	"time"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/bcrypt"
 
+	"smartseller/backends"
 	"smartseller/platform/fault"
 )
 
@@ -22,15 +22,12 @@ const shortestPassword = 8
 // longestPassword in bytes: bcrypt would ignore what comes behind.
 const longestPassword = 72
 
-var errBusy = fault.New(fault.Unavailable, "busy", "Too many people are logging in at this moment; try again.").Retry(1)
-
 // Passwords hashes behind a gate: hashing is meant to be slow, so a crowd that logs
 // in at once must queue, within bounds, and leave the processors to others. Safe for
 // concurrent use.
 type Passwords struct {
 	cost  int
-	slots chan struct{}
-	queue chan struct{}
+	gate  *gate
 	dummy []byte // what unknown accounts are compared with, so that they take as long
 }
 
@@ -39,28 +36,8 @@ func NewPasswords() (*Passwords, error) { return newPasswords(passwordCost) }
 
 func newPasswords(cost int) (*Passwords, error) {
 	dummy, err := bcrypt.GenerateFromPassword([]byte(rand.Text()), cost)
-	n := max(1, runtime.GOMAXPROCS(0))
-	return &Passwords{cost: cost, slots: make(chan struct{}, n), queue: make(chan struct{}, 16*n), dummy: dummy}, err
-}
-
-// enter waits for a slot, at most two seconds.
-func (p *Passwords) enter(ctx context.Context) (leave func(), err error) {
-	select {
-	case p.queue <- struct{}{}:
-	default:
-		return nil, errBusy
-	}
-	defer func() { <-p.queue }()
-	timer := time.NewTimer(2 * time.Second)
-	defer timer.Stop()
-	select {
-	case p.slots <- struct{}{}:
-		return func() { <-p.slots }, nil
-	case <-timer.C:
-		return nil, errBusy
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	slots := runtime.GOMAXPROCS(0)
+	return &Passwords{cost: cost, gate: newGate(slots, 16*slots), dummy: dummy}, err
 }
 
 // checkPassword says whether a new password is acceptable.
@@ -71,9 +48,10 @@ func checkPassword(pointer, password string, shortest int) error {
 	return nil
 }
 
-// hash makes what is stored of a password that was checked.
-func (p *Passwords) hash(ctx context.Context, password string) (string, error) {
-	leave, err := p.enter(ctx)
+// hash makes what is stored of a password that was checked, of somebody at this
+// storefront, or of an admin: platformKey.
+func (p *Passwords) hash(ctx context.Context, of backends.StorefrontID, password string) (string, error) {
+	leave, err := p.gate.enter(ctx, of)
 	if err != nil {
 		return "", err
 	}
@@ -82,10 +60,10 @@ func (p *Passwords) hash(ctx context.Context, password string) (string, error) {
 	return string(hashed), err
 }
 
-// matches compares with a stored hash; nil stands for an account that does not
+// matches compares with a stored hash, as hash does; nil stands for an account that does not
 // exist or has no password, and takes as long as any other.
-func (p *Passwords) matches(ctx context.Context, stored *string, password string) (bool, error) {
-	leave, err := p.enter(ctx)
+func (p *Passwords) matches(ctx context.Context, of backends.StorefrontID, stored *string, password string) (bool, error) {
+	leave, err := p.gate.enter(ctx, of)
 	if err != nil {
 		return false, err
 	}

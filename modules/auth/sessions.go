@@ -37,11 +37,17 @@ type Sessions struct {
 	signers   *signers
 	limits    *limits
 	keys      *crypto.Keyring
+	options   Options
+}
+
+// Options are what an installation decides.
+type Options struct {
+	KeepAudit time.Duration // how long it is known what happened to a customer's account; 0: for ever
 }
 
 // NewSessions makes the service.
-func NewSessions(store backends.TenantStore, shops *storefronts.Service, db *control.DB, keys *crypto.Keyring, p *Passwords) *Sessions {
-	return &Sessions{store: store, shops: shops, passwords: p, limits: newLimits(db, keys), keys: keys, signers: newSigners(db, keys)}
+func NewSessions(o Options, store backends.TenantStore, shops *storefronts.Service, db *control.DB, keys *crypto.Keyring, p *Passwords) *Sessions {
+	return &Sessions{options: o, store: store, shops: shops, passwords: p, limits: newLimits(db, keys), keys: keys, signers: newSigners(db, keys)}
 }
 
 // Client is what is remembered of where a session came from.
@@ -110,7 +116,7 @@ func (s *Sessions) Register(ctx context.Context, slug string, r Registration, fr
 	if err := checkPassword("/password", r.Password, shortestPassword); err != nil {
 		return nil, err
 	}
-	hash, err := s.passwords.hash(ctx, r.Password)
+	hash, err := s.passwords.hash(ctx, shop, r.Password)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +132,7 @@ func (s *Sessions) Register(ctx context.Context, slug string, r Registration, fr
 			if err := customers.Insert(tx, c); err != nil {
 				return err
 			}
-			return errors.Join(insertSession(tx, session), audit(tx, c.ID, "registered", from))
+			return errors.Join(insertSession(tx, session), s.audit(tx, c.ID, "registered", from))
 		})
 		if err != nil {
 			return err
@@ -185,7 +191,7 @@ func (s *Sessions) enter(ctx context.Context, shop backends.StorefrontID, accoun
 	if err != nil {
 		return nil, nil, err
 	}
-	same, err := s.passwords.matches(ctx, c.PasswordHash, password)
+	same, err := s.passwords.matches(ctx, shop, c.PasswordHash, password)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -202,7 +208,7 @@ func (s *Sessions) enter(ctx context.Context, shop backends.StorefrontID, accoun
 		if !c.Active() || c.PasswordHash == nil || *c.PasswordHash != *tried {
 			return errCredentials // changed while the hash was computed
 		}
-		return errors.Join(insertSession(tx, session), audit(tx, c.ID, "login", from))
+		return errors.Join(insertSession(tx, session), s.audit(tx, c.ID, "login", from))
 	})
 	return c, session, err
 }
@@ -217,6 +223,10 @@ func (s *Sessions) find(ctx context.Context, shop backends.StorefrontID, account
 		return &customers.Customer{}, nil
 	}
 	return c, err
+}
+
+func (s *Sessions) audit(tx backends.Tx, customer, event string, from Client) error {
+	return audit(tx, s.options.KeepAudit, ids.New(), customer, event, from)
 }
 
 func newSession(customer string, from Client) *session {
@@ -285,7 +295,7 @@ func (s *Sessions) Refresh(ctx context.Context, slug, token string, from Client)
 			c = owner
 			return nil
 		}
-		return errors.Join(revokeSession(tx, held.ID, "refresh_reuse"), audit(tx, held.Customer, "refresh_reuse", from))
+		return errors.Join(revokeSession(tx, held.ID, "refresh_reuse"), s.audit(tx, held.Customer, "refresh_reuse", from))
 	})
 	if err != nil && !errors.Is(err, customers.ErrNotFound) {
 		return nil, err
@@ -330,7 +340,7 @@ func (s *Sessions) Logout(ctx context.Context, slug, access, token string, from 
 		if held.RevokedAt != nil {
 			return nil
 		}
-		return errors.Join(revokeSession(tx, id, "logout"), audit(tx, held.Customer, "logout", from))
+		return errors.Join(revokeSession(tx, id, "logout"), s.audit(tx, held.Customer, "logout", from))
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 	"smartseller/platform/control/controltest"
 	"smartseller/platform/crypto"
 	"smartseller/platform/identity"
+	"smartseller/platform/ids"
 )
 
 // doorway is a storefront "toys", and another one, whose customers come and go.
@@ -44,7 +45,7 @@ func newDoorway(t *testing.T) *doorway {
 	require.NoError(t, shops.AddBackend(ctx, backends.Config{Name: "files", Kind: backends.SQLite, Path: t.TempDir()}))
 	passwords, err := NewCheapPasswords()
 	require.NoError(t, err)
-	d := &doorway{Sessions: NewSessions(backends.NewRouter(directory, stores, backends.RouterOptions{}), shops, db, keys, passwords), t: t}
+	d := &doorway{Sessions: NewSessions(Options{}, backends.NewRouter(directory, stores, backends.RouterOptions{}), shops, db, keys, passwords), t: t}
 	for _, slug := range []string{"other", "toys"} {
 		made, err := shops.Create(ctx, storefronts.NewStorefront{Slug: slug, Name: slug, Currency: "EUR", TimeZone: "UTC", Backend: "files"})
 		require.NoError(t, err)
@@ -88,6 +89,7 @@ var (
 	idleUntil   = backends.Write(sessionsTable, `UPDATE sessions SET idle_expires_at = $2 WHERE storefront_id = $1`)
 	endedAt     = backends.Write(sessionsTable, `UPDATE sessions SET expires_at = $3 WHERE storefront_id = $1 AND id = $2`)
 	listIDs     = backends.Read(`SELECT id FROM sessions WHERE storefront_id = $1 ORDER BY id`)
+	listAudit   = backends.Read(`SELECT id FROM security_audit WHERE storefront_id = $1 ORDER BY id`)
 	raiseCred   = backends.Write(customers.Tables()[0], `UPDATE customers SET cred = cred + 1 WHERE storefront_id = $1`)
 	setStatus   = backends.Write(customers.Tables()[0], `UPDATE customers SET status = $2 WHERE storefront_id = $1`)
 	setHash     = backends.Write(customers.Tables()[0], `UPDATE customers SET password_hash = $2 WHERE storefront_id = $1`)
@@ -261,7 +263,7 @@ func TestPasswordsAreComparedWhole(t *testing.T) {
 	}
 	d.passwords.dummy, err = bcrypt.GenerateFromPassword([]byte("guessed"), bcrypt.MinCost)
 	require.NoError(t, err)
-	same, err := d.passwords.matches(ctx, nil, "guessed")
+	same, err := d.passwords.matches(ctx, d.toys, nil, "guessed")
 	require.NoError(t, err)
 	require.False(t, same, "what the unknown are compared with lets nobody in")
 }
@@ -303,4 +305,33 @@ func TestEndedSessionsAreForgotten(t *testing.T) {
 		return tx.Select(&left, listIDs)
 	}))
 	require.Equal(t, []string{ending, last}, left)
+}
+
+// TestOldAuditIsForgotten, when that is asked, and what is newer is not.
+func TestOldAuditIsForgotten(t *testing.T) {
+	t.Parallel()
+	d := newDoorway(t)
+	const keep = 24 * time.Hour
+	at := func(age time.Duration, last string) string {
+		return ids.First(time.Now().Add(-age)) + "-7000-8000-0000000000" + last
+	}
+	old, recent, last := at(keep+time.Minute, "01"), at(keep-time.Minute, "02"), at(0, "00")
+	note := func(keep time.Duration, ids ...string) (left []string) {
+		require.NoError(t, d.store.Update(context.Background(), d.toys, func(_ context.Context, tx backends.Tx) error {
+			for _, id := range ids {
+				if err := audit(tx, keep, id, "c", "login", Client{}); err != nil {
+					return err
+				}
+			}
+			left = nil
+			return tx.Select(&left, listAudit)
+		}))
+		return left
+	}
+	require.Equal(t, []string{old, recent}, note(keep, old, recent), "one in 256 forgets")
+	require.Len(t, note(0, at(time.Minute, "00")), 3, "for ever")
+	left := note(keep, last)
+	require.NotContains(t, left, old)
+	require.Contains(t, left, recent)
+	require.Contains(t, left, last)
 }

@@ -28,6 +28,9 @@ var (
 		(SELECT id FROM sessions WHERE storefront_id = $1 AND expires_at <= $2 ORDER BY expires_at LIMIT 1000)`)
 	insertAudit = backends.Write(auditTable, `INSERT INTO security_audit (storefront_id, id, customer_id, event, ip_prefix, user_agent, details, at)
 		VALUES ($1, $2, $3, $4, $5, $6, '{}', $7)`)
+	// By the key, which has the time in it: that needs no other index.
+	deleteOldAudit = backends.Write(auditTable, `DELETE FROM security_audit WHERE storefront_id = $1 AND id IN
+		(SELECT id FROM security_audit WHERE storefront_id = $1 AND id < $2 ORDER BY id LIMIT 1000)`)
 )
 
 type session struct {
@@ -85,7 +88,13 @@ func revokeSession(tx backends.Tx, id, reason string) error {
 	return err
 }
 
-func audit(tx backends.Tx, customer, event string, from Client) error {
-	_, err := tx.Exec(insertAudit, ids.New(), customer, event, from.prefix(), cut(from.UserAgent, 200), tx.Now().UnixMicro())
+// audit notes what happened to a customer's account; keep is for how long, 0: for ever.
+func audit(tx backends.Tx, keep time.Duration, id, customer, event string, from Client) error {
+	_, err := tx.Exec(insertAudit, id, customer, event, from.prefix(), cut(from.UserAgent, 200), tx.Now().UnixMicro())
+	if err != nil || keep == 0 || !strings.HasSuffix(id, "00") {
+		return err
+	}
+	// One in 256 forgets, for the others, what is older than that.
+	_, err = tx.Exec(deleteOldAudit, ids.First(tx.Now().Add(-keep)))
 	return err
 }

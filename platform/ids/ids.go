@@ -5,12 +5,19 @@ package ids
 import (
 	"crypto/sha256"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 )
 
 // New makes an identifier. It panics only when the system has no randomness left.
 func New() string { return uuid.Must(uuid.NewV7()).String() }
+
+// First comes before all that New makes from a time on, and behind what it made before.
+func First(at time.Time) string {
+	ms := fmt.Sprintf("%012x", at.UnixMilli())
+	return ms[:8] + "-" + ms[8:]
+}
 
 // Named makes the identifier of something that has a name elsewhere: the same words
 // always give the same one. It is a UUIDv8 (RFC 9562) that comes before all that New

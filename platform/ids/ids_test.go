@@ -2,6 +2,7 @@ package ids_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,4 +20,12 @@ func TestNamed(t *testing.T) {
 	for _, other := range [][]string{{"shop", "customer", "2"}, {"shop", "customer1", ""}, {"shop", "customer"}, {"shopcustomer", "1"}, {}} {
 		require.NotEqual(t, id, ids.Named(7, other...), "%q", other)
 	}
+}
+
+func TestFirst(t *testing.T) {
+	t.Parallel()
+	before := time.Now()
+	id := ids.New()
+	require.Less(t, ids.First(before), id)
+	require.Less(t, id, ids.First(time.Now().Add(time.Second)))
 }

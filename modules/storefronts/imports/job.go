@@ -26,7 +26,6 @@ type job struct {
 	spools []*spool
 	ctx    context.Context // of the run; ends with errStopped or errLost
 	cancel context.CancelCauseFunc
-	beats  sync.WaitGroup
 
 	// Of the goroutine that reads and writes:
 	number  int64 // the greatest of all orders
@@ -60,7 +59,7 @@ func (j *job) note(change func(i *Import)) {
 // beat keeps what is known, again and again, and with it the claim that the import
 // is under way; it ends the run when that is not believed any more.
 func (j *job) beat() {
-	j.beats.Go(func() {
+	go func() {
 		tick := time.NewTicker(beatEvery)
 		defer tick.Stop()
 		for {
@@ -76,7 +75,7 @@ func (j *job) beat() {
 				j.s.log.WarnContext(j.ctx, "an import's progress cannot be kept", "import", j.known.ID, "error", err)
 			}
 		}
-	})
+	}()
 }
 
 func (j *job) save(ctx context.Context) error {
@@ -123,8 +122,7 @@ func (j *job) guard(do func() error) (err error) {
 func (j *job) end(err error) {
 	defer j.release()
 	cause := context.Cause(j.ctx)
-	j.cancel(nil) // the beats end, whatever the reason
-	j.beats.Wait()
+	j.cancel(nil) // the beats end, whatever the reason; what one still keeps does not change an end
 	if errors.Is(cause, errLost) {
 		return
 	}
