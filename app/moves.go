@@ -87,10 +87,11 @@ type movePreview struct {
 	Bytes          int64
 	Rows           map[string]int64
 	Findings       []finding
+	Forecast       *moveForecast
 }
 
 func (p movePreview) String() string {
-	text := fmt.Sprintf("%s -> %s, about %d bytes; nothing was changed\n", p.Source, p.Target, p.Bytes)
+	text := fmt.Sprintf("%s -> %s, about %d bytes; nothing was changed\nexpected: %s\n", p.Source, p.Target, p.Bytes, p.Forecast)
 	for _, table := range slices.Sorted(maps.Keys(p.Rows)) {
 		text += fmt.Sprintf("%10d  %s\n", p.Rows[table], table)
 	}

@@ -32,6 +32,10 @@ type moveState struct {
 		Gates       map[string]string
 		Audit       *audit
 		Drill       *drillReport
+		Forecast    *moveForecast
+		VerifiedAt  int64            `json:"verified_at"`
+		Began       map[string]int64 `json:"phase_started_at"`
+		Bytes       int64            `json:"target_bytes"`
 	}
 	Cause, Advice string
 	Reason        string
@@ -61,6 +65,7 @@ func (m moveState) String() string {
 	if m.EndedAt != nil {
 		pairs = append(pairs, "ended", clockText(*m.EndedAt))
 	}
+	pairs = append(pairs, "expected", m.Stats.Forecast.String(), "it took", m.took())
 	for _, gate := range slices.Sorted(maps.Keys(m.Stats.Gates)) {
 		pairs = append(pairs, "gate "+gate, m.Stats.Gates[gate])
 	}

@@ -26,6 +26,10 @@ func TestDrillFromOutside(t *testing.T) {
 	p.must(t, "move", "cancel", "toys")
 	require.Contains(t, p.must(t, "move", "watch", "toys"), "cancelled")
 
+	out := p.must(t, "move", "start", "toys", "files-2", "--dry-run")
+	require.Contains(t, out, "expected: verified after 10s, writes wait 250ms")
+	require.Contains(t, out, "assumed, since no move from sqlite to sqlite has been measured")
+
 	l := p.crowd(t, "toys", func(o *load.Options) { o.Restarts = true })
 	l.Start(context.Background())
 	reached(t, l, 5)
@@ -37,9 +41,11 @@ func TestDrillFromOutside(t *testing.T) {
 		p.launch(t)
 		p.answers(t) // or dies again before
 	}
-	out := p.must(t, "move", "watch", "toys")
+	out = p.must(t, "move", "watch", "toys")
 	require.Contains(t, out, "rolled_back")
 	require.Contains(t, out, "passed: brought back with nothing lost")
+	require.Regexp(t, `it took +verified after .* at the target`, out)
+	require.Contains(t, p.must(t, "move", "start", "toys", "files-2", "--dry-run"), "the drill of this storefront before, the same way")
 	require.Contains(t, p.must(t, "move", "show", "toys", "--json"), `"passed": true`)
 	require.Contains(t, p.must(t, "storefront", "show", "toys"), "files-1 (epoch 3)")
 	reached(t, l, 5)

@@ -114,6 +114,9 @@ func (x *run) plotCopy(ctx context.Context) error {
 		return err
 	}
 	x.m.Stats.Rows = rows
+	if x.m.Stats.Forecast, err = foretell(ctx, x.db, x.directory, x.m, rows, x.m.Stats.Bytes); err != nil {
+		return err
+	}
 	if err := x.sideBySide(ctx, slices.Collect(maps.Keys(last)), func(ctx context.Context, t *backends.Table) error {
 		p := backends.Progress{Table: t.Name, Through: last[t], Done: last[t] == ""}
 		return x.target.Apply(ctx, x.token, backends.Batch{Progress: &p}) // as durable as the phase that follows

@@ -53,6 +53,9 @@ func (x *run) cutOver(ctx context.Context) error {
 	done, err := x.cross(ctx, x.forward())
 	switch {
 	case errors.Is(err, errRehearsed):
+		if err := x.weigh(ctx); err != nil {
+			return err
+		}
 		return x.enter(ctx, Cancelling, answerAll, func(m *Move) { m.Stats.Rehearsed = true })
 	case err != nil:
 		return err

@@ -210,8 +210,8 @@ type Receipt struct {
 	Purged      int64             `json:"purged"`
 	Audit       *Audit            `json:"audit,omitempty"`    // the last comparison in the rollback window
 	StallMicros int64             `json:"stall_micros"`       // the longest, there and back
-	Forecast    *Forecast         `json:"forecast,omitempty"` // by the newest rehearsal before it
-	Actual      Forecast          `json:"actual"`
+	Forecast    *Estimate         `json:"forecast,omitempty"` // when it began
+	Actual      Estimate          `json:"actual"`
 	Drill       *DrillReport      `json:"drill,omitempty"`
 	StartedAt   int64             `json:"started_at"`
 	Phases      map[Phase]int64   `json:"phase_started_at"`
@@ -226,13 +226,9 @@ func (x *run) end(ctx context.Context, outcome Phase) error {
 	if err != nil {
 		return err
 	}
-	forecast, err := x.forecast(ctx)
-	if err != nil {
-		return err
-	}
 	drill := x.m.reportDrill(outcome)
 	text, err := json.Marshal(Receipt{
-		Forecast: forecast, Actual: x.m.measured(), Drill: drill,
+		Forecast: x.m.Stats.Forecast, Actual: x.m.measured(), Drill: drill,
 		Move: x.m.ID, Storefront: string(x.m.Storefront), Outcome: outcome, Source: x.m.Source.Backend, Target: x.m.Target.Backend,
 		Epoch: at.Epoch, Rows: x.m.Stats.Rows, Digests: x.m.Stats.Digests, Gates: x.m.Stats.Gates, Captured: x.m.Stats.Captured,
 		Purged: x.m.Stats.Purged, Audit: x.m.Stats.Audit, StallMicros: max(x.m.Stats.StallMicros, x.m.Stats.BackStallMicros), StartedAt: x.m.CreatedAt, Phases: x.m.Stats.PhaseStartedAt,

@@ -40,10 +40,6 @@ const (
 	Rehearsed   Phase = "rehearsed"
 )
 
-// Rehearsal is the mode of a move that does everything but commit, on live traffic, and
-// leaves nothing behind.
-const Rehearsal = "rehearsal"
-
 // Cut is what became of the last attempt to commit: abort and commit exclude
 // each other by one compare-and-swap on it.
 type Cut string
@@ -125,6 +121,12 @@ type Stats struct {
 	PhaseStartedAt  map[Phase]int64   `json:"phase_started_at,omitempty"`
 	Gates           map[string]string `json:"gates,omitempty"`
 	Purged          int64             `json:"purged"`
+	// Bytes is what the storefront took up at its source before the move, TargetBytes at the
+	// target once it was there; 0: not measured yet.
+	Bytes       int64 `json:"bytes,omitempty"`
+	TargetBytes int64 `json:"target_bytes,omitempty"`
+	// Forecast is how the move was expected to go, when it began.
+	Forecast *Estimate `json:"forecast,omitempty"`
 	// Rehearsed says that a rehearsal came as far as the commit.
 	Rehearsed bool `json:"rehearsed,omitempty"`
 	// Audit is the last comparison of both places in the rollback window; nil: none has ended yet.

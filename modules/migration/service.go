@@ -93,6 +93,7 @@ type Preview struct {
 	Bytes      int64                 `json:"bytes"`
 	Rows       map[string]int64      `json:"rows"`
 	Findings   []backends.Finding    `json:"findings"`
+	Forecast   *Estimate             `json:"forecast"`
 }
 
 // DryRun looks at what Start would do and changes nothing.
@@ -125,7 +126,8 @@ func (s *Service) DryRun(ctx context.Context, r Request) (*Preview, error) {
 		return nil, err
 	}
 	p.Findings = preflight(ctx, s.directory, target, p.Bytes)
-	return p, nil
+	p.Forecast, err = foretell(ctx, s.db, s.directory, m, p.Rows, p.Bytes)
+	return p, err
 }
 
 func countRows(r backends.Reader, c *backends.Catalog, into map[string]int64) error {

@@ -61,6 +61,7 @@ func (x *run) passPreflight(ctx context.Context, target backends.Backend) error 
 	if err != nil {
 		return err
 	}
+	x.m.Stats.Bytes = bytes
 	for _, f := range preflight(ctx, x.directory, target, bytes) {
 		switch {
 		case f.Hinders() && f.Check == spaceCheck:

@@ -11,6 +11,9 @@ import (
 // watch keeps the old place in step, so that a rollback loses nothing, until the
 // window closes or somebody decides.
 func (x *run) watch(ctx context.Context) error {
+	if err := x.weigh(ctx); err != nil {
+		return err
+	}
 	audit := x.newAuditor()
 	for {
 		if x.intent.Load().(Intent) == WantRollback {
@@ -43,6 +46,14 @@ func (x *run) watch(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// weigh notes how much the storefront takes up at the target, when nobody waits for it.
+func (x *run) weigh(ctx context.Context) (err error) {
+	if x.m.Stats.TargetBytes == 0 {
+		x.m.Stats.TargetBytes, err = x.target.Size(ctx)
+	}
+	return err
 }
 
 func (x *run) turnBack(ctx context.Context) error {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"smartseller/backends"
+	"smartseller/modules/migration"
 	"smartseller/platform/control"
 	"smartseller/platform/fault"
 )
@@ -35,7 +36,7 @@ func (s *Service) Simulate(ctx context.Context, i Imagine) (*Forecast, error) {
 		return nil, ErrSimulating
 	}
 	defer s.simulating.Unlock()
-	measured, err := s.readRates(ctx)
+	measured, err := migration.ReadRates(ctx, s.db)
 	if err != nil {
 		return nil, err
 	}

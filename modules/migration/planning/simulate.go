@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"smartseller/backends"
@@ -26,7 +27,7 @@ type imagined struct {
 	moves     []*simulated // in the order of their turns
 	kinds     map[string]backends.Kind
 	options   PlanOptions
-	rates     rates
+	rates     migration.Rates
 	instances int
 	from      time.Time
 	day       func(*Shop) Day
@@ -63,20 +64,20 @@ type Turn struct {
 
 // Forecast is how a plan would go.
 type Forecast struct {
-	Storefronts int64    `json:"storefronts" doc:"Of the fleet"`
-	Moves       int64    `json:"moves"`
-	Waves       int64    `json:"waves"`
-	Begins      int64    `json:"begins_at" doc:"Microseconds UTC"`
-	Ends        int64    `json:"ends_at" doc:"Of the last cutover, microseconds UTC"`
-	Seconds     int64    `json:"seconds" doc:"From the beginning to the last cutover"`
-	WorkSeconds int64    `json:"work_seconds" doc:"Of all moves together, without waiting"`
-	LongestWait int64    `json:"longest_wait_seconds" doc:"Of a move that was ready, for its cutover"`
-	Rates       []Rate   `json:"rates" doc:"Between the kinds that the moves go between"`
-	Assumptions []string `json:"assumptions,omitempty" doc:"What was not measured"`
-	Times       []int64  `json:"times" doc:"Of what backends carry, microseconds UTC"`
-	Moved       []int64  `json:"moved" doc:"Storefronts at their targets at each of the times"`
-	Backends    []Course `json:"backends"`
-	Next        []Turn   `json:"next" doc:"The first 20 moves, by when they begin"`
+	Storefronts int64            `json:"storefronts" doc:"Of the fleet"`
+	Moves       int64            `json:"moves"`
+	Waves       int64            `json:"waves"`
+	Begins      int64            `json:"begins_at" doc:"Microseconds UTC"`
+	Ends        int64            `json:"ends_at" doc:"Of the last cutover, microseconds UTC"`
+	Seconds     int64            `json:"seconds" doc:"From the beginning to the last cutover"`
+	WorkSeconds int64            `json:"work_seconds" doc:"Of all moves together, without waiting"`
+	LongestWait int64            `json:"longest_wait_seconds" doc:"Of a move that was ready, for its cutover"`
+	Rates       []migration.Rate `json:"rates" doc:"Between the kinds that the moves go between"`
+	Assumptions []string         `json:"assumptions,omitempty" doc:"What was not measured"`
+	Times       []int64          `json:"times" doc:"Of what backends carry, microseconds UTC"`
+	Moved       []int64          `json:"moved" doc:"Storefronts at their targets at each of the times"`
+	Backends    []Course         `json:"backends"`
+	Next        []Turn           `json:"next" doc:"The first 20 moves, by when they begin"`
 }
 
 const (
@@ -102,7 +103,7 @@ type simulation struct {
 	number   int          // of events so far
 	windows  map[string]migration.Window
 	load     map[string]*Load
-	rated    map[ends]Rate
+	rated    map[migration.Ends]migration.Rate
 	forecast Forecast
 	peaks    map[string]int64
 	moved    int64
@@ -116,7 +117,7 @@ type simulation struct {
 func simulate(in imagined) *Forecast {
 	s := &simulation{
 		imagined: in, now: in.from, rest: in.moves, wave: -1, open: map[int64]int{}, busy: map[string]int64{}, slots: in.instances * migration.AtOnce,
-		windows: map[string]migration.Window{}, load: map[string]*Load{}, rated: map[ends]Rate{}, peaks: map[string]int64{}, course: map[string][]Load{}, every: time.Minute,
+		windows: map[string]migration.Window{}, load: map[string]*Load{}, rated: map[migration.Ends]migration.Rate{}, peaks: map[string]int64{}, course: map[string][]Load{}, every: time.Minute,
 	}
 	for name := range in.kinds {
 		s.load[name] = &Load{}
@@ -145,8 +146,8 @@ func (s *simulation) begin() {
 	for _, m := range s.moves {
 		f.Waves = max(f.Waves, m.wave+1)
 		s.open[m.wave]++
-		between := ends{s.kinds[m.shop.Backend], s.kinds[m.target]}
-		s.rated[between] = s.rates.of(between.source, between.target)
+		between := migration.Ends{Source: s.kinds[m.shop.Backend], Target: s.kinds[m.target]}
+		s.rated[between] = s.rates.Of(between.Source, between.Target)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.kinds)) {
 		f.Backends = append(f.Backends, Course{Backend: name, Kind: s.kinds[name], Before: *s.load[name]})
@@ -221,7 +222,7 @@ func (s *simulation) settled() bool {
 }
 
 func (s *simulation) work(m *simulated) {
-	took := s.rated[ends{s.kinds[m.shop.Backend], s.kinds[m.target]}].takes(m.shop.Rows)
+	took := s.rated[migration.Ends{Source: s.kinds[m.shop.Backend], Target: s.kinds[m.target]}].Takes(m.shop.Rows)
 	s.worked += took
 	s.at(s.now.Add(took), func() { s.ready(m) })
 }
@@ -348,4 +349,13 @@ func (e *events) Pop() any {
 	last := (*e)[len(*e)-1]
 	*e = (*e)[:len(*e)-1]
 	return last
+}
+
+// used lists rates by their kinds.
+func used(all map[migration.Ends]migration.Rate) []migration.Rate {
+	out := slices.Collect(maps.Values(all))
+	slices.SortFunc(out, func(a, b migration.Rate) int {
+		return strings.Compare(string(a.Source+" "+a.Target), string(b.Source+" "+b.Target))
+	})
+	return out
 }

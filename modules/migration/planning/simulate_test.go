@@ -24,7 +24,7 @@ func TestAForecastToTheSecond(t *testing.T) {
 	fleet := []*Shop{shop("x", 1000), shop("y", 2000), shop("z", 3000), shop("stays", 1)}
 	in := imagined{
 		fleet: fleet, kinds: threeKinds, instances: 1, from: from, day: func(*Shop) Day { return Day{} },
-		rates:     rates{{backends.SharedPostgres, backends.DedicatedPostgres}: {Source: backends.SharedPostgres, Target: backends.DedicatedPostgres, FixedSeconds: 5, RowsPerSecond: 100, Measured: 7}},
+		rates:     migration.Rates{{Source: backends.SharedPostgres, Target: backends.DedicatedPostgres}: {Source: backends.SharedPostgres, Target: backends.DedicatedPostgres, FixedSeconds: 5, RowsPerSecond: 100, Measured: 7}},
 		options:   PlanOptions{PerBackend: 1, SoakSeconds: 60, WindowSeconds: 3600, CutoverWindow: "13:01-13:02"},
 		blackouts: map[backends.StorefrontID]Blackout{"y": {from.Add(-time.Hour), from.Add(10 * time.Minute)}},
 	}
@@ -42,7 +42,7 @@ func TestAForecastToTheSecond(t *testing.T) {
 	require.EqualValues(t, 15+25+35, f.WorkSeconds)
 	require.EqualValues(t, (day + time.Minute).Seconds(), f.Seconds)
 	require.EqualValues(t, (day - time.Minute - 35*time.Second).Seconds(), f.LongestWait)
-	require.Equal(t, []Rate{in.rates[ends{backends.SharedPostgres, backends.DedicatedPostgres}]}, f.Rates)
+	require.Equal(t, []migration.Rate{in.rates[migration.Ends{Source: backends.SharedPostgres, Target: backends.DedicatedPostgres}]}, f.Rates)
 	require.Empty(t, f.Assumptions)
 	require.Equal(t, Load{Storefronts: 4, Bytes: 60010, Requests: 8, Writes: 4}, f.Backends[0].Before)
 	require.Equal(t, Load{Storefronts: 1, Bytes: 10, Requests: 2, Writes: 1}, f.Backends[0].After)
@@ -108,7 +108,7 @@ func (in imagined) anew() imagined {
 
 func someImagined(t *rapid.T) imagined {
 	in := imagined{
-		kinds: threeKinds, rates: rates{}, instances: rapid.IntRange(1, 2).Draw(t, "instances"), from: syntheticStart, day: syntheticDays(),
+		kinds: threeKinds, rates: migration.Rates{}, instances: rapid.IntRange(1, 2).Draw(t, "instances"), from: syntheticStart, day: syntheticDays(),
 		options: PlanOptions{
 			PerBackend: rapid.Int64Range(1, 3).Draw(t, "per_backend"), Canaries: rapid.Int64Range(1, 3).Draw(t, "canaries"), WaveSize: rapid.Int64Range(1, 9).Draw(t, "wave"),
 			AtOnce: rapid.Bool().Draw(t, "at_once"), CutoverWindow: rapid.SampledFrom([]string{"", "02:00-04:00"}).Draw(t, "window"),
@@ -132,38 +132,13 @@ func someImagined(t *rapid.T) imagined {
 	return in
 }
 
-func TestRatesComeFromWhatWasMeasured(t *testing.T) {
-	t.Parallel()
-	between := ends{backends.SQLite, backends.SharedPostgres}
-	r := fit(between, []observation{{1000, 12}, {2000, 14}, {5000, 20}})
-	require.InDelta(t, 10, r.FixedSeconds, 1e-9)
-	require.InDelta(t, 500, r.RowsPerSecond, 1e-9)
-	require.Equal(t, 3, r.Measured)
-	r = fit(between, []observation{{1000, 10}, {1000, 10}})
-	require.Equal(t, Rate{backends.SQLite, backends.SharedPostgres, 0, 100, 2}, r, "as if all of it were for the rows")
-	r = fit(between, []observation{{1000, 20}, {2000, 10}})
-	require.Equal(t, Rate{backends.SQLite, backends.SharedPostgres, 0, 100, 2}, r)
-	require.Positive(t, fit(between, []observation{{0, 2}}).takes(7), "an empty storefront alone")
-	require.Zero(t, rates{}.of(backends.SQLite, backends.SQLite).Measured)
-
-	stats := migration.Stats{Rows: map[string]int64{"a": 3, "b": 4}, VerifiedAt: 5e6, CommittedAt: 901e6, PhaseStartedAt: map[migration.Phase]int64{
-		migration.Preparing: 1e6, migration.CuttingOver: 900e6,
-	}}
-	o, ok := observed(stats)
-	require.True(t, ok)
-	require.Equal(t, observation{7, 5}, o, "without waiting for the cutover")
-	stats.PhaseStartedAt[migration.Paused] = 2e6
-	_, ok = observed(stats)
-	require.False(t, ok)
-}
-
 // TestAHundredThousandStorefronts are foretold, and the same again for the same seed.
 func TestAHundredThousandStorefronts(t *testing.T) {
 	t.Parallel()
 	forecast := func(storefronts int, seed uint64, options PlanOptions) *Forecast {
 		in, err := imagineFleet(Imagine{Synthetic: storefronts, Seed: seed, NewPlan: NewPlan{Options: options}})
 		require.NoError(t, err)
-		in.rates, in.instances = rates{}, 2
+		in.rates, in.instances = migration.Rates{}, 2
 		return simulate(in)
 	}
 	options := PlanOptions{WaveSize: 500, PerBackend: 4}

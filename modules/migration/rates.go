@@ -1,0 +1,157 @@
+package migration
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"slices"
+	"time"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
+)
+
+// Rate is how long moves between two kinds of backend take: a time of their own and
+// one for each row, with the cutover and without waiting for it.
+type Rate struct {
+	Source        backends.Kind `json:"source_kind"`
+	Target        backends.Kind `json:"target_kind"`
+	FixedSeconds  float64       `json:"fixed_seconds"`
+	RowsPerSecond float64       `json:"rows_per_second"`
+	Measured      int           `json:"measured" doc:"How many moves this comes from; 0: none, it is an assumption"`
+	StallMicros   int64         `json:"stall_micros" doc:"In nine of ten moves writes waited no longer"`
+	// What storefronts take up at the target; BytesPerRow 0: never measured.
+	FixedBytes  float64 `json:"fixed_bytes,omitempty"`
+	BytesPerRow float64 `json:"bytes_per_row,omitempty"`
+}
+
+// Takes is how long a move of so many rows takes.
+func (r Rate) Takes(rows int64) time.Duration {
+	return time.Duration((r.FixedSeconds + float64(rows)/r.RowsPerSecond) * float64(time.Second))
+}
+
+// Where nothing was measured: what a small machine does, on the cautious side.
+const (
+	assumedFixed = 10     // seconds
+	assumedRate  = 10_000 // rows a second
+	assumedStall = 250 * time.Millisecond
+)
+
+const measuredMoves = 1000 // the latest ones
+
+// Ends is a pair of kinds.
+type Ends struct{ Source, Target backends.Kind }
+
+// Rates knows how long moves take.
+type Rates map[Ends]Rate
+
+// Of finds the rate between two kinds, assumed where nothing was measured.
+func (r Rates) Of(source, target backends.Kind) Rate {
+	if rate, ok := r[Ends{source, target}]; ok {
+		return rate
+	}
+	return Rate{Source: source, Target: target, FixedSeconds: assumedFixed, RowsPerSecond: assumedRate, StallMicros: assumedStall.Microseconds()}
+}
+
+// observation is one move.
+type observation struct {
+	rows, seconds float64
+	stall         int64
+	bytes         float64 // at the target; 0: not measured
+}
+
+// ReadRates learns from the latest moves that completed and were never paused.
+func ReadRates(ctx context.Context, db *control.DB) (Rates, error) {
+	var rows []struct {
+		Source string `db:"source"`
+		Target string `db:"target"`
+		Stats  string `db:"stats"`
+	}
+	err := db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		rows = nil
+		return tx.Select(&rows, `SELECT a.kind AS source, b.kind AS target, m.stats FROM moves m JOIN backends a ON a.name = m.source_backend
+			JOIN backends b ON b.name = m.target_backend WHERE m.phase = 'completed' ORDER BY m.id DESC LIMIT $1`, int64(measuredMoves))
+	})
+	if err != nil {
+		return nil, err
+	}
+	seen := map[Ends][]observation{}
+	for _, r := range rows {
+		var stats Stats
+		if err := json.Unmarshal([]byte(r.Stats), &stats); err != nil {
+			return nil, err
+		}
+		if o, ok := observed(stats); ok {
+			between := Ends{backends.Kind(r.Source), backends.Kind(r.Target)}
+			seen[between] = append(seen[between], o)
+		}
+	}
+	out := Rates{}
+	for between, all := range seen {
+		out[between] = fitted(between, all)
+	}
+	return out, nil
+}
+
+// observed is how long a move worked: from its beginning until it was verified, and
+// from its cutover's beginning to the commit point.
+func observed(s Stats) (o observation, ok bool) {
+	at := s.PhaseStartedAt
+	o.rows, o.stall, o.bytes = float64(sum(s.Rows)), s.StallMicros, float64(s.TargetBytes)
+	micros := s.VerifiedAt - at[Preparing] + s.CommittedAt - at[CuttingOver]
+	o.seconds = float64(micros) / 1e6
+	whole := at[Preparing] > 0 && s.VerifiedAt > at[Preparing] && at[CuttingOver] > 0 && s.CommittedAt > 0
+	return o, whole && at[Paused] == 0 && micros > 0
+}
+
+func sum(rows map[string]int64) (total int64) {
+	for _, n := range rows {
+		total += n
+	}
+	return total
+}
+
+// fitted makes a rate of what was observed.
+func fitted(between Ends, all []observation) Rate {
+	r := Rate{Source: between.Source, Target: between.Target, Measured: len(all)}
+	var took, room []point
+	var stalls []int64
+	for _, o := range all {
+		took = append(took, point{o.rows, o.seconds})
+		stalls = append(stalls, o.stall)
+		if o.bytes > 0 {
+			room = append(room, point{o.rows, o.bytes})
+		}
+	}
+	fixed, perRow := line(took)
+	r.FixedSeconds, r.RowsPerSecond = fixed, 1/perRow
+	slices.Sort(stalls)
+	r.StallMicros = stalls[int(math.Ceil(0.9*float64(len(stalls))))-1]
+	if len(room) > 0 {
+		r.FixedBytes, r.BytesPerRow = line(room)
+	}
+	return r
+}
+
+type point struct{ x, y float64 }
+
+// line goes through what was observed: least squares. Where it has no sensible slope,
+// because all moves were about as large, all that was observed goes to their rows: that is
+// too much for larger ones rather than too little.
+func line(all []point) (fixed, slope float64) {
+	n := float64(len(all))
+	var x, y, squares, products float64
+	for _, p := range all {
+		x += p.x / n
+		y += p.y / n
+	}
+	for _, p := range all {
+		squares += (p.x - x) * (p.x - x)
+		products += (p.x - x) * (p.y - y)
+	}
+	if squares > 0 && products > 0 {
+		slope = products / squares
+		return max(0, y-slope*x), slope
+	}
+	return 0, y / max(1, x)
+}
