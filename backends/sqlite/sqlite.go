@@ -27,6 +27,9 @@ import (
 	"smartseller/platform/ids"
 )
 
+// readers bounds an open file's reading connections: a move takes four or five of them.
+const readers = 6
+
 // Backend is a folder of SQLite files. Safe for concurrent use.
 type Backend struct {
 	cfg     backends.Config
@@ -180,7 +183,7 @@ func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, e
 	if err := b.onThisHost(); err != nil {
 		return nil, err
 	}
-	db, err := database.OpenSQLite(ctx, path, database.SQLiteOptions{})
+	db, err := database.OpenSQLite(ctx, path, database.SQLiteOptions{Readers: readers})
 	if err != nil {
 		return nil, absent(err)
 	}

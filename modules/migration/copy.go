@@ -20,7 +20,7 @@ const (
 	chunkRows = 20000
 	batchKeys = 500
 	// tablesAtOnce are copied or compared side by side.
-	tablesAtOnce = 3
+	tablesAtOnce = 4
 	barrierWait  = 250 * time.Millisecond
 	barrierMax   = 40
 )
