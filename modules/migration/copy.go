@@ -117,10 +117,18 @@ func (x *run) plotCopy(ctx context.Context) error {
 	if x.m.Stats.Forecast, err = foretell(ctx, x.db, x.directory, x.m, rows, x.m.Stats.Bytes); err != nil {
 		return err
 	}
-	if err := x.sideBySide(ctx, slices.Collect(maps.Keys(last)), func(ctx context.Context, t *backends.Table) error {
-		p := backends.Progress{Table: t.Name, Through: last[t], Done: last[t] == ""}
-		return x.target.Apply(ctx, x.token, backends.Batch{Progress: &p}) // as durable as the phase that follows
+	plot := func(t *backends.Table) backends.Progress {
+		return backends.Progress{Table: t.Name, Through: last[t], Done: last[t] == ""}
+	}
+	tables := x.directory.Catalog().Moving()
+	if err := x.sideBySide(ctx, slices.Clone(tables), func(ctx context.Context, t *backends.Table) error {
+		return x.target.Load(ctx, x.token, &backends.Page{Table: t}, plot(t))
 	}); err != nil {
+		return err
+	}
+	// One that waits for the disk makes all of them as durable as the phase that follows.
+	p := plot(tables[0])
+	if err := x.target.Apply(ctx, x.token, backends.Batch{Progress: &p}); err != nil {
 		return err
 	}
 	return x.enter(ctx, Copying)
