@@ -53,6 +53,8 @@ var (
 	ErrCommitUnknown = errors.New("the connection broke during commit: the outcome is unknown")
 	// ErrUnreachable: the backend's database cannot be reached or is going away.
 	ErrUnreachable = errors.New("the database cannot be reached")
+	// ErrFull: so is one that has no room for what is to be written.
+	ErrFull = fmt.Errorf("%w: its disk is full", ErrUnreachable)
 	// ErrNotEmpty: the place already has rows of this storefront.
 	ErrNotEmpty = errors.New("the place already holds rows of this storefront")
 	// ErrTransition: the fence is not in a state that allows the transition.
@@ -65,6 +67,8 @@ var (
 		"The storefront is being moved and did not answer in time; try again.").Retry(1)
 	ErrDown = fault.New(fault.Unavailable, "storefront_unavailable",
 		"The storefront's database cannot be reached right now; try again.").Retry(2)
+	ErrNoRoom = fault.New(fault.Unavailable, "storefront_full",
+		"The disk of the storefront's database is full, so that nothing can be saved: it needs room; then try again.").Retry(2)
 	ErrOutcomeUnknown = fault.New(fault.Unavailable, "outcome_unknown",
 		"The storefront's database went away while the change was being saved: it may or may not have been made. Look before you try again.")
 	ErrNoStorefront = fault.New(fault.NotFound, "storefront_not_found", "There is no such storefront.")

@@ -219,6 +219,8 @@ func follow(err error) bool {
 
 func surface(err error) error {
 	switch {
+	case errors.Is(err, ErrFull):
+		return ErrNoRoom.Because(err)
 	case errors.Is(err, ErrUnreachable):
 		return ErrDown.Because(err)
 	case errors.Is(err, ErrCommitUnknown):

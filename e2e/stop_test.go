@@ -109,6 +109,31 @@ func (p *program) leaseUntil(t *testing.T, move string) (until int64) {
 	return until
 }
 
+// TestStopWithAFullDisk: what a stop would still like to write down is not what its
+// exit code is about.
+func TestStopWithAFullDisk(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	p := install(t)
+	db, err := control.Open(ctx, p.controlDSN())
+	require.NoError(t, err)
+	require.NoError(t, db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		for _, table := range []string{"leases", "storefront_hours"} {
+			for _, do := range []string{"INSERT", "UPDATE"} {
+				if _, err := tx.Exec(`CREATE TRIGGER full_` + table + do + ` BEFORE ` + do + ` ON ` + table + ` BEGIN SELECT RAISE(FAIL, 'as if the disk were full'); END`); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}))
+	require.NoError(t, db.Close())
+	status, _, _ := p.ask(t, "GET", "demo/products", "", nil)
+	require.Equal(t, http.StatusOK, status)
+	p.stop(t)
+	require.Contains(t, p.log.String(), "the last statistics are lost")
+}
+
 // TestSecondSignalForces: a request that never ends holds the first stop up, and the
 // second signal does not wait for it.
 func TestSecondSignalForces(t *testing.T) {

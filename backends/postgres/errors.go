@@ -55,6 +55,8 @@ func classify(err error) error {
 		return sqlstore.ErrContended.Because(err)
 	case "25006": // the server takes no writes at the moment: a standby, or its disk is full
 		return fmt.Errorf("%w: %w", backends.ErrUnreachable, err)
+	case "53100":
+		return sqlstore.Again(fmt.Errorf("%w: %w", backends.ErrFull, err))
 	case "3D000":
 		return fmt.Errorf("%w: %w", backends.ErrNoPlace, err)
 	}

@@ -17,25 +17,31 @@ import (
 var ErrAway = fault.New(fault.Unavailable, "control_database_away",
 	"The control database does not answer or takes no writes: see that it runs and has room, then try again.").Retry(1)
 
+// errFull is ErrAway where it is known what is the matter.
+var errFull = fault.New(ErrAway.Kind, ErrAway.Code, "The control database's disk is full: make room there, then try again.").Retry(ErrAway.RetryAfter)
+
 // awayIf is ErrAway because of err, when the database itself is the cause of that.
 func awayIf(err error) error {
 	var p *pq.Error
 	var s sqlite3.Error
 	var n net.Error
-	lost := false
+	lost, full := false, false
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded): // which is a net.Error too
 	case errors.As(err, &p):
-		lost = awayPostgres(p)
+		lost, full = awayPostgres(p), p.Code == "53100"
 	case errors.As(err, &s):
-		lost = awaySQLite(s)
+		lost, full = awaySQLite(s), s.Code == sqlite3.ErrFull
 	default:
 		lost = errors.As(err, &n) || broken(err)
 	}
-	if !lost {
-		return err
+	switch {
+	case full:
+		return errFull.Because(err)
+	case lost:
+		return ErrAway.Because(err)
 	}
-	return ErrAway.Because(err)
+	return err
 }
 
 // broken says that a connection ended, other than one that was never made: it may have

@@ -32,6 +32,9 @@ func TestAway(t *testing.T) {
 		require.ErrorIs(t, awayIf(fmt.Errorf("wrapped: %w", err)), ErrAway)
 		require.ErrorIs(t, awayIf(err), err, "the cause is kept, for the log")
 	}
+	for _, err := range []error{sqlite3.Error{Code: sqlite3.ErrFull}, &pq.Error{Code: "53100"}} {
+		require.ErrorContains(t, awayIf(err), "make room")
+	}
 	for _, err := range []error{
 		nil, sql.ErrNoRows, context.Canceled, context.DeadlineExceeded, errors.New("another"), &pq.Error{Code: "57014"}, &pq.Error{Code: "40001"}, sqlite3.Error{Code: sqlite3.ErrBusy},
 	} {

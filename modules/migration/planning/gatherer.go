@@ -54,10 +54,12 @@ func (g *Gatherer) Start() {
 }
 
 // Stop reports what is still in memory and returns when nothing runs any more.
-func (g *Gatherer) Stop(ctx context.Context) error {
+func (g *Gatherer) Stop(ctx context.Context) {
 	g.cancel()
 	<-g.done
-	return g.Report(ctx)
+	if err := g.Report(ctx); err != nil {
+		g.log.WarnContext(ctx, "the last statistics are lost", "error", err)
+	}
 }
 
 func (g *Gatherer) loop(ctx context.Context) {

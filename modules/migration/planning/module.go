@@ -1,7 +1,6 @@
 package planning
 
 import (
-	"context"
 	"log/slog"
 
 	"go.uber.org/fx"
@@ -16,22 +15,10 @@ var Module = fx.Module("planning", fx.Provide(NewService), fx.Invoke(startGather
 
 func startGatherer(lc fx.Lifecycle, db *control.DB, router *backends.Router, directory *backends.Directory, stores *backends.Stores, log *slog.Logger) {
 	g := NewGatherer(db, router.Traffic(), directory, stores, log)
-	lc.Append(fx.Hook{
-		OnStart: func(context.Context) error {
-			g.Start()
-			return nil
-		},
-		OnStop: g.Stop,
-	})
+	lc.Append(fx.StartStopHook(g.Start, g.Stop))
 }
 
 func startScheduler(lc fx.Lifecycle, db *control.DB, moves *migration.Service, log *slog.Logger) {
 	s := NewScheduler(SchedulerOptions{DB: db, Moves: moves, Log: log})
-	lc.Append(fx.Hook{
-		OnStart: func(context.Context) error {
-			s.Start()
-			return nil
-		},
-		OnStop: s.Stop,
-	})
+	lc.Append(fx.StartStopHook(s.Start, s.Stop))
 }

@@ -277,6 +277,40 @@ func TestLastingTrouble(t *testing.T) {
 	require.Positive(t, ended.Files[0].Imported)
 }
 
+// TestFullDisk: neither the storefront's database nor the control database takes any
+// more. Who asks learns why the import failed all the same, and once there is room that
+// is kept.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.shop(t, "toys", sample.Currency)
+	alter := func(text string) {
+		require.NoError(t, h.db.Update(context.Background(), func(_ context.Context, tx control.Tx) error {
+			_, err := tx.Exec(text)
+			return err
+		}))
+	}
+	alter(`CREATE TRIGGER full BEFORE UPDATE ON imports WHEN NEW.state = 'failed' BEGIN SELECT RAISE(FAIL, 'no room'); END`)
+	full := *backends.ErrNoRoom
+	full.Kind = fault.Conflict // which is not waited out
+	h.start(t, &flaky{TenantStore: h.router, errs: []error{nil, nil, &full}})
+	ended := h.run(t, "toys", sampleFiles(t)...)
+	require.Equal(t, imports.Failed, ended.State)
+	require.Equal(t, "storefront_full", ended.Failure.Code)
+	require.Contains(t, ended.Failure.Detail, "needs room")
+	require.Equal(t, imports.Failed, h.last(t, "toys").State)
+
+	alter(`DROP TRIGGER full`)
+	require.Eventually(t, func() bool {
+		var kept string
+		require.NoError(t, h.db.View(context.Background(), func(_ context.Context, tx control.Tx) error {
+			return tx.Get(&kept, `SELECT state FROM imports WHERE id = $1`, ended.ID)
+		}))
+		return kept == "failed"
+	}, patience, glance)
+	require.Equal(t, imports.Completed, h.run(t, "toys", sampleFiles(t)...).State)
+}
+
 // panicking is a store that meets a mistake of ours.
 type panicking struct{ backends.TenantStore }
 

@@ -147,6 +147,9 @@ var (
 var (
 	errStopped = fault.New(fault.Unavailable, "interrupted",
 		"The server stopped while the import was under way. Import the same files again: what is there already is left as it is.")
+	errCutOff = fault.New(fault.Unavailable, "interrupted",
+		"The import was cut off: the server stopped, or could not keep how far it was, as when its disk is full. "+
+			"See that it runs and has room, then import the same files again: what is there already is left as it is.")
 	errLost = errors.New("the import counts as interrupted")
 )
 

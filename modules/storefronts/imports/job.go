@@ -124,6 +124,7 @@ func (j *job) end(err error) {
 	cause := context.Cause(j.ctx)
 	j.cancel(nil) // the beats end, whatever the reason; what one still keeps does not change an end
 	if errors.Is(cause, errLost) {
+		j.s.here.leave(j)
 		return
 	}
 	j.note(func(i *Import) {
@@ -147,8 +148,11 @@ func (j *job) end(err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.ctx), endWithin)
 	defer cancel()
 	if err := j.save(ctx); err != nil && !errors.Is(err, errLost) {
-		j.s.log.WarnContext(ctx, "an import's end cannot be kept: it will count as interrupted", "import", ended.ID, "error", err)
+		j.s.log.WarnContext(ctx, "an import's end cannot be kept yet", "import", ended.ID, "error", err)
+		j.s.here.linger(j)
+		return
 	}
+	j.s.here.leave(j)
 }
 
 func (j *job) release() {

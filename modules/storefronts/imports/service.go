@@ -44,6 +44,7 @@ type Service struct {
 	stop    context.CancelCauseFunc
 	slots   chan struct{}
 	stopped sync.Once
+	here    present
 }
 
 // NewService makes the service; Start begins it.
@@ -71,6 +72,7 @@ func (s *Service) Stop() {
 		for range atOnce {
 			s.slots <- struct{}{}
 		}
+		s.here.saving.Wait()
 	})
 }
 
@@ -136,7 +138,10 @@ func (s *Service) Get(ctx context.Context, ref, id string) (found *Import, err e
 		found, err = findImport(tx, shop.ID, id)
 		return err
 	})
-	return found, err
+	if err != nil {
+		return nil, err
+	}
+	return s.here.newest(found), nil
 }
 
 // List returns up to limit imports into a storefront, newest first, before the id
@@ -150,6 +155,9 @@ func (s *Service) List(ctx context.Context, ref, cursor string, limit int) (foun
 		found, err = listImports(tx, shop.ID, cursor, limit)
 		return err
 	})
+	for n := range found {
+		found[n] = s.here.newest(found[n])
+	}
 	return found, err
 }
 
@@ -186,6 +194,7 @@ func (s *Service) receive(ctx context.Context, ref, format, by string, files Sou
 		j.release()
 		return nil, err
 	}
+	s.here.jobs.Store(j.known.ID, j)
 	j.beat()
 	if err := j.guard(func() error { return j.take(files) }); err != nil {
 		j.end(err)

@@ -44,7 +44,7 @@ func (r *importRow) opened(now int64) (*Import, error) {
 		return nil, err
 	}
 	if r.EndedAt == nil && r.LeaseUntil < now {
-		i.State, i.Failure, i.EndedAt = Interrupted, failure(errStopped), &r.LeaseUntil
+		i.State, i.Failure, i.EndedAt = Interrupted, failure(errCutOff), &r.LeaseUntil
 		return i, nil
 	}
 	return i, json.Unmarshal([]byte(r.Failure), &i.Failure)
@@ -66,7 +66,7 @@ func insertImport(tx control.Tx, i *Import) error {
 
 // endAbandoned ends imports that were last heard of before that time.
 func endAbandoned(tx control.Tx, before int64, which string, args ...any) error {
-	failure, err := json.Marshal(failure(errStopped))
+	failure, err := json.Marshal(failure(errCutOff))
 	if err != nil {
 		return err
 	}

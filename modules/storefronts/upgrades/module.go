@@ -1,7 +1,6 @@
 package upgrades
 
 import (
-	"context"
 	"log/slog"
 
 	"go.uber.org/fx"
@@ -12,11 +11,5 @@ var Module = fx.Module("upgrades", fx.Provide(NewService), fx.Invoke(startUpgrad
 
 func startUpgrader(lc fx.Lifecycle, s *Service, log *slog.Logger) {
 	u := NewUpgrader(UpgraderOptions{Service: s, Log: log})
-	lc.Append(fx.Hook{
-		OnStart: func(context.Context) error {
-			u.Start()
-			return nil
-		},
-		OnStop: u.Stop,
-	})
+	lc.Append(fx.StartStopHook(u.Start, u.Stop))
 }

@@ -76,10 +76,12 @@ func (u *Upgrader) Start() {
 
 // Stop returns when nothing runs any more, and hands the lease back, so that another
 // instance goes on at once.
-func (u *Upgrader) Stop(ctx context.Context) error {
+func (u *Upgrader) Stop(ctx context.Context) {
 	u.cancel()
 	<-u.done
-	return u.lease.Release(ctx)
+	if err := u.lease.Release(ctx); err != nil {
+		u.log.WarnContext(ctx, "a lease could not be handed back; it runs out by itself", "error", err)
+	}
 }
 
 func (u *Upgrader) loop(ctx context.Context) {
