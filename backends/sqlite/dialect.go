@@ -323,8 +323,8 @@ func (d *dialect) Schema(ctx context.Context, through database.Queryer) (databas
 
 // Inspect implements sqlstore.Dialect. It waits for no reader and holds up no writer.
 func (d *dialect) Inspect(ctx context.Context) error {
-	if _, err := d.db.Writer.ExecContext(ctx, serving+"; PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
-		return d.Classify(err)
+	if err := d.Warm(ctx); err != nil {
+		return err
 	}
 	var verdict string
 	if err := d.db.Reader.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&verdict); err != nil {
@@ -336,9 +336,13 @@ func (d *dialect) Inspect(ctx context.Context) error {
 	return nil
 }
 
-// Warm implements sqlstore.Dialect.
+// Warm implements sqlstore.Dialect. The log is copied beside writers and readers, through
+// a connection that no writer waits for: truncating it would hold the writers of a
+// storefront up until its last reader has ended.
 func (d *dialect) Warm(ctx context.Context) error {
-	// Busy readers may keep it from truncating; it has still copied what it could.
-	_, err := d.db.Writer.ExecContext(ctx, serving+"; PRAGMA wal_checkpoint(TRUNCATE)")
+	if _, err := d.db.Writer.ExecContext(ctx, serving); err != nil {
+		return d.Classify(err)
+	}
+	_, err := d.db.Reader.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
 	return d.Classify(err)
 }

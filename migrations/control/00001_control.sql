@@ -79,7 +79,9 @@ CREATE TABLE moves (
     updated_at BIGINT NOT NULL,
     ended_at BIGINT,
     -- The backend on which a move that ended could not erase what it left, since that is out of reach.
-    left_behind TEXT NOT NULL DEFAULT ''
+    left_behind TEXT NOT NULL DEFAULT '',
+    -- What was asked before a pause was, and holds again when the move is resumed.
+    kept TEXT NOT NULL DEFAULT ''
 );
 
 -- One open move per storefront.

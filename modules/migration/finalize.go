@@ -41,7 +41,10 @@ func (x *run) erase(ctx context.Context, p backends.Place) error {
 	s, release, err := x.stores.Acquire(ctx, p)
 	if err == nil {
 		var purged int64
-		err = purgeAll(ctx, s, x.token, &purged)
+		err = purgeAll(ctx, s, x.token, func(rows int64, took time.Duration) error {
+			purged += rows
+			return x.pace.rest(ctx, took)
+		})
 		release()
 		x.m.Stats.Purged += purged
 	}
@@ -63,15 +66,17 @@ func (x *run) destroy(ctx context.Context, p backends.Place) error {
 	return b.Destroy(ctx, p)
 }
 
-// purgeAll deletes in small transactions until a purge finds nothing.
-func purgeAll(ctx context.Context, s backends.Store, token backends.Token, purged *int64) error {
+// purgeAll deletes in small transactions until a purge finds nothing. after each of them
+// counts the rows, and rests as long as what took that time asks for.
+func purgeAll(ctx context.Context, s backends.Store, token backends.Token, after func(rows int64, took time.Duration) error) error {
 	for {
+		started := time.Now()
 		n, err := s.Purge(ctx, token, purgeRows)
 		if err != nil || n == 0 {
 			return err
 		}
-		if purged != nil {
-			*purged += n
+		if err := after(n, time.Since(started)); err != nil {
+			return err
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"smartseller/backends"
 	"smartseller/platform/control"
@@ -26,7 +27,7 @@ func purgeAbandoned(ctx context.Context, s backends.Store, token backends.Token)
 	if err != nil {
 		return err
 	}
-	return purgeAll(ctx, s, token, nil)
+	return purgeAll(ctx, s, token, func(_ int64, took time.Duration) error { return pause(ctx, took) }) // half of the time
 }
 
 // freeSource takes the source from a move that ended while its place was not there.

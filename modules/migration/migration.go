@@ -170,6 +170,8 @@ type Move struct {
 	// LeftBehind is the backend of the place that the storefront left, while that could not
 	// be erased since it is out of reach; "": nothing is left.
 	LeftBehind string
+	// Kept is what was asked for before a pause was, and holds again after it.
+	Kept Intent
 }
 
 // TargetEpoch is the placement's epoch after the cutover.

@@ -27,6 +27,7 @@ type run struct {
 	source, target backends.Store // acquired by openSource and openTarget
 	release        []func()
 	leaveSlot      func()       // the heavy part is over: another move may begin
+	stops          bool         // it was begun without a slot, to be told that it should stop
 	compared       atomic.Int64 // rows, since the comparison under way began
 	keepVerifying  bool         // applied keys are recorded for comparison
 	sealing        time.Time    // when writes began to wait, in the attempt to cross that is under way
@@ -44,7 +45,8 @@ type run struct {
 }
 
 // run claims a move and takes it as far as it goes.
-func (r *Runner) run(ctx context.Context, id string, leaveSlot func()) {
+// stops: it has no slot, since it was told to stop.
+func (r *Runner) run(ctx context.Context, id string, leaveSlot func(), stops bool) {
 	m, err := r.claim(ctx, id)
 	if err != nil || m == nil {
 		if err != nil && ctx.Err() == nil {
@@ -53,7 +55,8 @@ func (r *Runner) run(ctx context.Context, id string, leaveSlot func()) {
 		return
 	}
 	own, cancel := context.WithCancelCause(ctx)
-	x := &run{Runner: r, token: m.token(), m: m, cancel: cancel, leaveSlot: leaveSlot}
+	x := &run{Runner: r, token: m.token(), m: m, cancel: cancel, leaveSlot: leaveSlot, stops: stops}
+	defer func() { x.leaveSlot() }()
 	x.intent.Store(m.Intent)
 	x.pace = newPace(r.router.Latencies(), time.Now, m.placesToSpare()...)
 	beating := make(chan struct{})
@@ -139,6 +142,8 @@ func (x *run) drive(ctx context.Context) error {
 	for x.m.EndedAt == nil {
 		if !x.m.Phase.heavy() {
 			x.leaveSlot()
+		} else if x.stops && x.heed() == nil { // it was told otherwise meanwhile, and needs a slot
+			return nil
 		}
 		err := x.step(ctx)
 		switch {
@@ -225,7 +230,7 @@ func (x *run) step(ctx context.Context) error {
 	}
 	switch x.m.Phase {
 	case Paused:
-		return x.enter(ctx, x.m.ResumePhase, answer(WantResume))
+		return x.enter(ctx, x.m.ResumePhase, answer(WantResume), rememberKept)
 	case Planned:
 		return x.enter(ctx, Preparing)
 	}

@@ -49,6 +49,7 @@ type Runner struct {
 	// drops the move on the spot, as a killed process would.
 	hook func(ctx context.Context, point string) error
 
+	slots  chan struct{} // one for each move that copies or compares
 	woken  chan struct{}
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -90,7 +91,7 @@ func NewRunner(o RunnerOptions) *Runner {
 	r := &Runner{
 		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook, metrics: newMetrics(o.DB),
 		instance: ids.New(), lease: o.Lease, clock: o.Clock, auditEvery: o.AuditEvery, cutTries: cutTries, longestLag: longestLag, tolerance: tolerance, sweepEvery: o.SweepEvery,
-		woken: make(chan struct{}, 1), running: map[string]bool{},
+		slots: make(chan struct{}, AtOnce), woken: make(chan struct{}, 1), running: map[string]bool{},
 	}
 	if r.lease == 0 {
 		r.lease = leaseNormal
@@ -141,7 +142,6 @@ func (r *Runner) loop(ctx context.Context) {
 	var runs sync.WaitGroup
 	defer runs.Wait()
 	runs.Go(func() { r.sweep(ctx) })
-	slots := make(chan struct{}, AtOnce)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -150,7 +150,7 @@ func (r *Runner) loop(ctx context.Context) {
 			r.log.WarnContext(ctx, "moves stand still: the control database does not answer", "error", err)
 		}
 		for _, m := range found {
-			r.begin(ctx, m, slots, &runs)
+			r.begin(ctx, m, &runs)
 		}
 		select {
 		case <-ctx.Done():
@@ -162,24 +162,20 @@ func (r *Runner) loop(ctx context.Context) {
 }
 
 // begin runs a move beside others, unless it runs already, or is heavy and all slots
-// are taken: then a later look finds it again.
-func (r *Runner) begin(ctx context.Context, m claimable, slots chan struct{}, runs *sync.WaitGroup) {
+// are taken: then a later look finds it again. One that was told to stop needs none.
+func (r *Runner) begin(ctx context.Context, m claimable, runs *sync.WaitGroup) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.running[m.ID] {
 		return
 	}
 	leaveSlot := func() {}
-	if m.Phase.heavy() {
-		select {
-		case slots <- struct{}{}:
-		default:
+	stops := m.Intent == WantCancel || m.Intent == WantPause
+	if m.Phase.heavy() && !stops {
+		var free bool
+		if leaveSlot, free = r.takeSlot(); !free {
 			return
 		}
-		leaveSlot = sync.OnceFunc(func() {
-			<-slots
-			r.Wake() // somebody may wait for it
-		})
 	}
 	r.running[m.ID] = true
 	runs.Go(func() {
@@ -192,8 +188,21 @@ func (r *Runner) begin(ctx context.Context, m claimable, slots chan struct{}, ru
 				r.Wake()
 			}
 		}()
-		r.run(ctx, m.ID, leaveSlot)
+		r.run(ctx, m.ID, leaveSlot, stops)
 	})
+}
+
+// takeSlot takes one of the slots for heavy work, if one is free. leave gives it back.
+func (r *Runner) takeSlot() (leave func(), free bool) {
+	select {
+	case r.slots <- struct{}{}:
+	default:
+		return func() {}, false
+	}
+	return sync.OnceFunc(func() {
+		<-r.slots
+		r.Wake() // somebody may wait for it
+	}), true
 }
 
 // heavy phases, and one that goes on to them, are bounded in number. In the others a

@@ -103,5 +103,12 @@ func answer(fulfilled Intent) func(m *Move) {
 	}
 }
 
+// rememberKept asks again for what was asked before the pause.
+func rememberKept(m *Move) {
+	if m.Intent == NoIntent {
+		m.Intent, m.Kept = m.Kept, NoIntent
+	}
+}
+
 // answerAll clears whatever was asked: it is fulfilled, or comes too late.
-func answerAll(m *Move) { m.Intent = NoIntent }
+func answerAll(m *Move) { m.Intent, m.Kept = NoIntent, NoIntent }

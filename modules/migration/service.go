@@ -241,10 +241,9 @@ func (s *Service) AskIf(ctx context.Context, id string, want Intent, condition f
 		if err := m.awaken(want, tx.Now()); err != nil {
 			return err
 		}
-		if want == WantVerify && m.Intent != NoIntent {
-			return fault.New(fault.Conflict, "move_asked", "The move was asked to %s and has not done it yet; verify comes too late.", m.Intent)
+		if err := m.ask(want); err != nil {
+			return err
 		}
-		m.Intent = want
 		if err := writeMove(tx, m); err != nil {
 			return err
 		}
@@ -254,6 +253,22 @@ func (s *Service) AskIf(ctx context.Context, id string, want Intent, condition f
 		s.wake()
 	}
 	return m, err
+}
+
+// ask puts what an operator wants in the place of what was asked before, unless that
+// outlives it: a cancel is not taken back, and the word to cut over outlasts a pause.
+func (m *Move) ask(want Intent) error {
+	switch {
+	case m.Intent == WantCancel, want == WantVerify && m.Intent != NoIntent:
+		return fault.New(fault.Conflict, "move_asked", "The move was asked to %s and has not done it yet; %s comes too late.", m.Intent, want)
+	case m.Intent == WantCutover && want == WantPause:
+		m.Intent, m.Kept = WantPause, WantCutover
+	case m.Intent == WantPause && want == WantCutover:
+		m.Kept = WantCutover
+	default:
+		m.Intent = want
+	}
+	return nil
 }
 
 // Pace bounds, from now on, the share of the time that a move may work, in percent.

@@ -13,7 +13,7 @@ import (
 // moveColumns is every column of moves, in the order of moveRow.
 const moveColumns = `id, storefront_id, source_backend, source_made_at_epoch, target_backend, target_made_at_epoch, source_epoch,
 	phase, resume_phase, cut, intent, gen, owner, lease_until, options, stats, cause, advice, receipt, requested_by, reason,
-	created_at, updated_at, ended_at, left_behind`
+	created_at, updated_at, ended_at, left_behind, kept`
 
 type moveRow struct {
 	ID            string `db:"id"`
@@ -41,6 +41,7 @@ type moveRow struct {
 	UpdatedAt     int64  `db:"updated_at"`
 	EndedAt       *int64 `db:"ended_at"`
 	LeftBehind    string `db:"left_behind"`
+	Kept          string `db:"kept"`
 }
 
 func (r *moveRow) move() (*Move, error) {
@@ -51,7 +52,7 @@ func (r *moveRow) move() (*Move, error) {
 		Target:      backends.Place{Backend: r.TargetBackend, Storefront: id, Epoch: r.TargetMade},
 		SourceEpoch: r.SourceEpoch, Phase: Phase(r.Phase), ResumePhase: Phase(r.ResumePhase), Cut: Cut(r.Cut), Intent: Intent(r.Intent),
 		Gen: r.Gen, Owner: r.Owner, LeaseUntil: r.LeaseUntil, Cause: r.Cause, Advice: r.Advice, Receipt: r.Receipt,
-		RequestedBy: r.RequestedBy, Reason: r.Reason, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EndedAt: r.EndedAt, LeftBehind: r.LeftBehind,
+		RequestedBy: r.RequestedBy, Reason: r.Reason, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EndedAt: r.EndedAt, LeftBehind: r.LeftBehind, Kept: Intent(r.Kept),
 	}
 	return m, errors.Join(json.Unmarshal([]byte(r.Options), &m.Options), json.Unmarshal([]byte(r.Stats), &m.Stats))
 }
@@ -66,7 +67,7 @@ func insertMove(tx control.Tx, m *Move) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO moves (`+moveColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', '', $9, '', $14, $10, '{}', '', '', '', $11, $12, $13, $13, NULL, '')`,
+	_, err = tx.Exec(`INSERT INTO moves (`+moveColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', '', $9, '', $14, $10, '{}', '', '', '', $11, $12, $13, $13, NULL, '', '')`,
 		m.ID, string(m.Storefront), m.Source.Backend, m.Source.Epoch, m.Target.Backend, m.Target.Epoch, m.SourceEpoch,
 		string(m.Phase), last, string(options), m.RequestedBy, m.Reason, now, m.Options.BeginAt)
 	if errors.Is(err, control.ErrUnique) {
@@ -112,9 +113,9 @@ func writeMove(tx control.Tx, m *Move) error {
 	}
 	m.UpdatedAt = tx.Now()
 	_, err = tx.Exec(`UPDATE moves SET phase = $2, resume_phase = $3, cut = $4, intent = $5, gen = $6, owner = $7, lease_until = $8,
-		stats = $9, cause = $10, advice = $11, receipt = $12, updated_at = $13, ended_at = $14, left_behind = $15 WHERE id = $1`,
+		stats = $9, cause = $10, advice = $11, receipt = $12, updated_at = $13, ended_at = $14, left_behind = $15, kept = $16 WHERE id = $1`,
 		m.ID, string(m.Phase), string(m.ResumePhase), string(m.Cut), string(m.Intent), m.Gen, m.Owner, m.LeaseUntil,
-		string(stats), m.Cause, m.Advice, m.Receipt, m.UpdatedAt, m.EndedAt, m.LeftBehind)
+		string(stats), m.Cause, m.Advice, m.Receipt, m.UpdatedAt, m.EndedAt, m.LeftBehind, string(m.Kept))
 	return err
 }
 
@@ -132,16 +133,17 @@ func addEvent(tx control.Tx, move, kind string, data any) error {
 
 // claimable is a move that has no owner and something to do.
 type claimable struct {
-	ID    string `db:"id"`
-	Phase Phase  `db:"phase"`
+	ID     string `db:"id"`
+	Phase  Phase  `db:"phase"`
+	Intent Intent `db:"intent"`
 }
 
 // listClaimable lists open moves whose lease has run out and that have work to do,
-// those first for which a storefront may be waiting.
+// those first for which a storefront may be waiting, then those that are told to stop.
 func listClaimable(ctx context.Context, db *control.DB) (found []claimable, err error) {
 	err = db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		return tx.Select(&found, `SELECT id, phase FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '')
-			ORDER BY CASE WHEN cut = '' THEN 1 ELSE 0 END, lease_until, id LIMIT 100`, tx.Now())
+		return tx.Select(&found, `SELECT id, phase, intent FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '')
+			ORDER BY CASE WHEN cut <> '' THEN 0 WHEN intent IN ('cancel', 'pause') THEN 1 ELSE 2 END, lease_until, id LIMIT 100`, tx.Now())
 	})
 	return found, err
 }

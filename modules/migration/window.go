@@ -143,7 +143,7 @@ func (x *run) awaitCutover(ctx context.Context) error {
 		if !waited {
 			break
 		}
-		if err := x.judged(verificationGate, x.compareAll(ctx, x.source, x.target)); err != nil {
+		if err := x.compareOnceMore(ctx); err != nil {
 			return err
 		}
 	}
@@ -154,6 +154,35 @@ func (x *run) awaitCutover(ctx context.Context) error {
 	return nil
 }
 
+// compareOnceMore compares in whole, as one of so many at a time: a night's window opens
+// for all that wait for it at once.
+func (x *run) compareOnceMore(ctx context.Context) error {
+	for free := false; ; {
+		if x.leaveSlot, free = x.takeSlot(); free {
+			break
+		}
+		if err := x.stayABit(ctx); err != nil {
+			return err
+		}
+	}
+	err := x.judged(verificationGate, x.compareAll(ctx, x.source, x.target))
+	if err == nil {
+		x.leaveSlot()
+	}
+	return err
+}
+
+// stayABit stays in step for a moment, unless the operator wants something else.
+func (x *run) stayABit(ctx context.Context) error {
+	if err := x.heed(); err != nil {
+		return err
+	}
+	if err := x.stayInStep(ctx, x.source, x.target); err != nil {
+		return err
+	}
+	return pause(ctx, 100*time.Millisecond)
+}
+
 // waitForWord stays in step until the cutover may come; waited: not at once.
 func (x *run) waitForWord(ctx context.Context) (waited bool, err error) {
 	for ; ; waited = true {
@@ -161,13 +190,7 @@ func (x *run) waitForWord(ctx context.Context) (waited bool, err error) {
 		if may || err != nil {
 			return waited, err
 		}
-		if err := x.heed(); err != nil {
-			return waited, err
-		}
-		if err := x.stayInStep(ctx, x.source, x.target); err != nil {
-			return waited, err
-		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := x.stayABit(ctx); err != nil {
 			return waited, err
 		}
 	}

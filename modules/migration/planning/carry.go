@@ -125,6 +125,14 @@ func readReady(tx control.Tx, p *Plan, now time.Time) (out []*ready, err error) 
 	if err != nil {
 		return nil, err
 	}
+	storefronts := make([]backends.StorefrontID, len(rows))
+	for i, r := range rows {
+		storefronts[i] = backends.StorefrontID(r.Storefront)
+	}
+	days := map[backends.StorefrontID]Day{}
+	if err := readDays(tx, storefronts, days); err != nil {
+		return nil, err
+	}
 	for _, r := range rows {
 		var stats migration.Stats
 		if err := json.Unmarshal([]byte(r.Stats), &stats); err != nil {
@@ -137,12 +145,8 @@ func readReady(tx control.Tx, p *Plan, now time.Time) (out []*ready, err error) 
 		if err != nil {
 			return nil, err
 		}
-		day, err := readDay(tx, backends.StorefrontID(r.Storefront))
-		if err != nil {
-			return nil, err
-		}
 		blackout := Blackout{time.UnixMicro(r.From), time.UnixMicro(r.Until)}
-		r.at, r.why = cutoverAt(now, time.UnixMicro(stats.VerifiedAt), window, blackout, p.Options.AtOnce, day)
+		r.at, r.why = cutoverAt(now, time.UnixMicro(stats.VerifiedAt), window, blackout, p.Options.AtOnce, days[backends.StorefrontID(r.Storefront)])
 		out = append(out, r)
 	}
 	return out, nil

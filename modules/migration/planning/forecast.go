@@ -142,7 +142,10 @@ func (s *Service) imagineWorld(ctx context.Context, in *imagined) error {
 		return readBlackouts(tx, in.blackouts)
 	})
 	for done := 0; done < len(in.moves) && err == nil; done += fleetPage {
-		some := in.moves[done:min(done+fleetPage, len(in.moves))]
+		var some []backends.StorefrontID
+		for _, m := range in.moves[done:min(done+fleetPage, len(in.moves))] {
+			some = append(some, m.shop.ID)
+		}
 		err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error { return readDays(tx, some, days) })
 	}
 	return err
@@ -161,13 +164,16 @@ func readBlackouts(tx control.Tx, into map[backends.StorefrontID]Blackout) error
 	return err
 }
 
-// readDays is readDay for many.
-func readDays(tx control.Tx, moves []*simulated, into map[backends.StorefrontID]Day) error {
-	now := tx.Now() / hourMicros
+// readDays reads what was asked of storefronts in each hour of the day in the last week.
+func readDays(tx control.Tx, of []backends.StorefrontID, into map[backends.StorefrontID]Day) error {
+	if len(of) == 0 {
+		return nil
+	}
+	now := tx.Now() / hourMicros // has only begun, and is left out
 	args := []any{now - weekHours, now}
 	var marks []string
-	for _, m := range moves {
-		args = append(args, string(m.shop.ID))
+	for _, id := range of {
+		args = append(args, string(id))
 		marks = append(marks, fmt.Sprintf("$%d", len(args)))
 	}
 	var rows []struct {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"smartseller/backends"
 	"smartseller/platform/control"
 )
 
@@ -194,18 +193,4 @@ func setMove(tx control.Tx, plan string, seq int64, from, to MoveState, move, ca
 		moved_at = CASE WHEN CAST($7 AS BIGINT) = 0 THEN moved_at ELSE $7 END, updated_at = $8
 		WHERE plan_id = $1 AND (CAST($2 AS BIGINT) = 0 OR seq = $2) AND state = $3`,
 		plan, seq, string(from), string(to), move, cause, movedAt, tx.Now())
-}
-
-// readDay reads what was asked of a storefront in each hour of the day in the last week.
-func readDay(tx control.Tx, storefront backends.StorefrontID) (day Day, err error) {
-	var rows []struct {
-		Hour     int64 `db:"hour"`
-		Requests int64 `db:"requests"`
-	}
-	now := tx.Now() / hourMicros // has only begun, and is left out
-	err = tx.Select(&rows, `SELECT hour, requests FROM storefront_hours WHERE storefront_id = $1 AND hour > $2 AND hour < $3`, string(storefront), now-weekHours, now)
-	for _, r := range rows {
-		day[r.Hour%24] += float64(r.Requests)
-	}
-	return day, err
 }
