@@ -29,7 +29,52 @@ func (r *Runner) sweep(ctx context.Context) {
 		if err := r.eraseLeft(ctx); err != nil && ctx.Err() == nil {
 			r.log.WarnContext(ctx, "what moves left behind was not looked at", "error", err)
 		}
+		if err := r.forgetStories(ctx, storiesKept); err != nil && ctx.Err() == nil {
+			r.log.WarnContext(ctx, "the stories of old moves were not forgotten", "error", err)
+		}
 	}
+}
+
+// storiesKept is for how long a move's events and checkpoints are kept after its end. Its
+// row, with what it measured and its receipt, stays.
+const storiesKept = 90 * 24 * time.Hour
+
+// forgetStories forgets the events and checkpoints of moves that ended so long ago, some
+// moves at a time. Ids of moves grow with time, so that it ends at the first one that is
+// younger.
+func (r *Runner) forgetStories(ctx context.Context, kept time.Duration) error {
+	after := ""
+	for range sweptAtOnce {
+		more := false
+		err := r.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+			var found []struct {
+				ID      string `db:"id"`
+				Created int64  `db:"created_at"`
+				Ended   *int64 `db:"ended_at"`
+			}
+			more = false
+			err := tx.Select(&found, `SELECT id, created_at, ended_at FROM moves
+				WHERE id = (SELECT min(move_id) FROM move_events WHERE move_id > $1)`, after)
+			before := tx.Now() - kept.Microseconds()
+			if err != nil || len(found) == 0 || found[0].Created >= before {
+				return err
+			}
+			m := found[0]
+			if more = true; m.Ended == nil || *m.Ended >= before {
+				after = m.ID
+				return nil
+			}
+			if _, err := tx.Exec(`DELETE FROM move_checkpoints WHERE move_id = $1`, m.ID); err != nil {
+				return err
+			}
+			_, err = tx.Exec(`DELETE FROM move_events WHERE move_id = $1`, m.ID)
+			return err
+		})
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
 }
 
 // eraseLeft erases the places that moves left behind because they were out of reach. Any

@@ -1,0 +1,47 @@
+package migration
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/platform/control"
+)
+
+// TestStoriesAreForgotten: of moves that ended long ago the receipt is left; those that
+// ended lately, or have not ended, keep their events.
+func TestStoriesAreForgotten(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWorld(t).instance(t, nil)
+	var moves []*Move
+	for range 3 {
+		moves = append(moves, startTo(t, i, i.storefront(t, 10), "two", Options{}))
+	}
+	for _, m := range moves {
+		i.waitFor(t, m.ID, Watching)
+	}
+	for _, m := range moves[1:] {
+		ask(t, i, m.ID, WantFinalize)
+		i.waitFor(t, m.ID, Completed)
+	}
+	const long = 1000 * time.Hour
+	require.NoError(t, i.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		for _, m := range moves { // all of them began long ago; the last one ended then, too
+			if _, err := tx.Exec(`UPDATE moves SET created_at = $2 WHERE id = $1`, m.ID, tx.Now()-2*long.Microseconds()); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(`UPDATE moves SET ended_at = $2 WHERE id = $1`, moves[2].ID, tx.Now()-2*long.Microseconds())
+		return err
+	}))
+	require.NoError(t, i.runner.forgetStories(ctx, long))
+	for n, kept := range []bool{true, true, false} {
+		events, err := i.service.Events(ctx, moves[n].ID, 0, 10)
+		require.NoError(t, err)
+		require.Equal(t, kept, len(events) > 0, n)
+	}
+	require.NotEmpty(t, get(t, i, moves[2].ID).Receipt)
+}
