@@ -155,8 +155,7 @@ type recordBody struct {
 }
 
 type auditInput struct {
-	Cursor string `query:"cursor" maxLength:"36" doc:"next_cursor of the page before"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
+	httpx.Page
 }
 
 type auditOutput struct {

@@ -150,8 +150,7 @@ func addressOf(a *Address, err error) (*addressOutput, error) {
 
 type listAddressesInput struct {
 	SlugInput
-	Cursor string `query:"cursor" maxLength:"300" doc:"next_cursor of the page before"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
+	httpx.Page
 }
 
 type listAddressesOutput struct {

@@ -43,8 +43,7 @@ type createStorefrontInput struct {
 type storefrontOutput struct{ Body storefrontBody }
 
 type listStorefrontsInput struct {
-	Cursor string `query:"cursor" maxLength:"63" doc:"next_cursor of the page before"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
+	httpx.Page
 }
 
 type listStorefrontsOutput struct {

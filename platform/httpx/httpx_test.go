@@ -31,6 +31,8 @@ type echoOutput struct {
 	}
 }
 
+type shelfInput struct{ httpx.Page }
+
 type roomInput struct {
 	Room string `path:"room" maxLength:"5"`
 }
@@ -235,4 +237,22 @@ func TestHead(t *testing.T) {
 	require.NoError(t, json.NewDecoder(ask(http.MethodGet, "/openapi.json", "").Body).Decode(&document))
 	require.Contains(t, document.Paths["/inner"], "get")
 	require.NotContains(t, document.Paths["/inner"], "head")
+}
+
+// TestPage: what a list's input asks for when nothing is said, and what it may.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	s := httpx.New(httpx.Options{Log: slog.New(slog.DiscardHandler)})
+	var asked httpx.Page
+	httpx.Register(s, huma.Operation{OperationID: "shelf", Method: http.MethodGet, Path: "/shelf"}, func(_ context.Context, in *shelfInput) (*struct{}, error) {
+		asked = in.Page
+		return nil, nil
+	})
+	for query, want := range map[string]httpx.Page{"": {Limit: 20}, "?cursor=x&limit=100": {Cursor: "x", Limit: 100}, "?limit=0": {}, "?limit=101": {}, "?cursor=" + strings.Repeat("x", 301): {}} {
+		asked = httpx.Page{}
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/shelf"+query, nil))
+		require.Equal(t, want, asked, query)
+		require.Equal(t, want.Limit == 0, w.Code == http.StatusUnprocessableEntity, "%s: %s", query, w.Body)
+	}
 }

@@ -48,8 +48,7 @@ func bodyOf(m Move) sellerMoveBody {
 }
 
 type sellerListInput struct {
-	Cursor string `query:"cursor" maxLength:"36" doc:"next_cursor of the page before"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
+	httpx.Page
 }
 
 type sellerListOutput struct {

@@ -57,9 +57,8 @@ type importInput struct {
 type importOutput struct{ Body importBody }
 
 type listInput struct {
-	Ref    string `path:"ref" doc:"Id or slug"`
-	Cursor string `query:"cursor" maxLength:"36" doc:"next_cursor of the page before"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
+	Ref string `path:"ref" doc:"Id or slug"`
+	httpx.Page
 }
 
 type listOutput struct {

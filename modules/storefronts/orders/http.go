@@ -103,8 +103,7 @@ type listOrdersInput struct {
 	Status Status    `query:"status" enum:"open,fulfilled,cancelled"`
 	From   time.Time `query:"from" format:"date-time" doc:"Placed then or later; RFC 3339"`
 	To     time.Time `query:"to" format:"date-time" doc:"Placed earlier than that"`
-	Cursor string    `query:"cursor" maxLength:"300" doc:"next_cursor of the page before"`
-	Limit  int       `query:"limit" minimum:"1" maximum:"100" default:"20"`
+	httpx.Page
 }
 
 type listOrdersOutput struct {
