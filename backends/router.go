@@ -33,7 +33,13 @@ type Router struct {
 	cached *cache.Cache[StorefrontID, Placement]
 
 	mu     sync.Mutex
-	parked map[StorefrontID]int
+	parked map[StorefrontID]*parking
+}
+
+// parking is where requests of one storefront wait.
+type parking struct {
+	requests int
+	woken    chan struct{} // closed, and replaced, when the storefront may be open again
 }
 
 var _ TenantStore = (*Router)(nil)
@@ -51,7 +57,7 @@ func NewRouter(directory *Directory, stores *Stores, options RouterOptions) *Rou
 	}
 	return &Router{
 		directory: directory, stores: stores, options: options, latencies: NewLatencies(time.Now), traffic: NewTrafficMeter(time.Now),
-		cached: cache.New[StorefrontID, Placement](options.MaxCached), parked: map[StorefrontID]int{},
+		cached: cache.New[StorefrontID, Placement](options.MaxCached), parked: map[StorefrontID]*parking{},
 	}
 }
 
@@ -121,12 +127,22 @@ func (r *Router) refresh(ctx context.Context, storefront StorefrontID) (Placemen
 	if err != nil {
 		return Placement{}, err
 	}
-	return r.Learn(storefront, p), nil
+	return r.learn(storefront, p), nil
 }
 
-// Learn says where a storefront is, to whoever has that from the control database, and
-// returns what is believed now.
-func (r *Router) Learn(storefront StorefrontID, p Placement) (believed Placement) {
+// Learn says where a storefront is open, to whoever has that from the control database.
+// Requests that wait for it look at once.
+func (r *Router) Learn(storefront StorefrontID, p Placement) {
+	r.learn(storefront, p)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if here := r.parked[storefront]; here != nil {
+		close(here.woken)
+		here.woken = make(chan struct{})
+	}
+}
+
+func (r *Router) learn(storefront StorefrontID, p Placement) (believed Placement) {
 	r.cached.Change(storefront, func(old Placement) Placement {
 		believed = p
 		if old.Epoch > p.Epoch {
@@ -144,7 +160,8 @@ func (r *Router) enter(ctx context.Context, storefront StorefrontID, try func(St
 	if !follow(err) {
 		return surface(err)
 	}
-	if !r.park(storefront) {
+	woken, ok := r.park(storefront)
+	if !ok {
 		return ErrBusy.Because(err)
 	}
 	defer r.unpark(storefront)
@@ -169,10 +186,11 @@ func (r *Router) enter(ctx context.Context, storefront StorefrontID, try func(St
 				told = true
 				go (*stall)(context.WithoutCancel(ctx), storefront)
 			}
-			if err := pause(ctx, time.Since(began)); err != nil {
+			if err := pause(ctx, time.Since(began), woken); err != nil {
 				return err
 			}
 		}
+		woken = r.wake(storefront) // before it tries: what happens meanwhile is not missed
 		if tried, err = r.visit(ctx, storefront, try); !follow(err) {
 			return surface(err)
 		}
@@ -229,33 +247,48 @@ func surface(err error) error {
 	return err
 }
 
-// pause waits a little, longer the longer the request has waited already.
-func pause(ctx context.Context, waited time.Duration) error {
-	d := min(2*time.Millisecond+waited/8, 25*time.Millisecond)
+// pause waits a little, longer the longer the request has waited already. The storefront
+// may be moved by another instance, or not be moved at all: then nobody wakes it.
+func pause(ctx context.Context, waited time.Duration, woken <-chan struct{}) error {
+	d := min(8*time.Millisecond+waited/8, 25*time.Millisecond)
 	timer := time.NewTimer(d/2 + rand.N(d))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-timer.C:
-		return nil
+	case <-woken:
 	}
+	return nil
 }
 
-func (r *Router) park(storefront StorefrontID) bool {
+// park takes a place to wait in, and what wakes who waits there.
+func (r *Router) park(storefront StorefrontID) (woken <-chan struct{}, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.parked[storefront] >= r.options.MaxParked {
-		return false
+	here := r.parked[storefront]
+	if here == nil {
+		here = &parking{woken: make(chan struct{})}
+		r.parked[storefront] = here
 	}
-	r.parked[storefront]++
-	return true
+	if here.requests >= r.options.MaxParked {
+		return nil, false
+	}
+	here.requests++
+	return here.woken, true
+}
+
+// wake is what the next Learn closes.
+func (r *Router) wake(storefront StorefrontID) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.parked[storefront].woken
 }
 
 func (r *Router) unpark(storefront StorefrontID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.parked[storefront]--; r.parked[storefront] <= 0 {
+	if r.parked[storefront].requests--; r.parked[storefront].requests == 0 {
 		delete(r.parked, storefront)
 	}
 }
@@ -264,5 +297,8 @@ func (r *Router) unpark(storefront StorefrontID) {
 func (r *Router) Parked(storefront StorefrontID) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.parked[storefront]
+	if here := r.parked[storefront]; here != nil {
+		return here.requests
+	}
+	return 0
 }

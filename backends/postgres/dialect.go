@@ -25,6 +25,7 @@ type Pools struct {
 	App, Owner, Bulk *sql.DB
 
 	pooled bool
+	kept   int      // connections of each pool that may wait
 	texts  sync.Map // *backends.Statement -> string: see entering
 }
 
@@ -46,11 +47,11 @@ const modest = "SET max_parallel_workers_per_gather = 0; SET jit = off"
 // OpenPools opens both. They connect at first use. pooled says that the
 // application's DSN goes through a transaction pooler; the owner's is direct.
 func OpenPools(appDSN, ownerDSN string, pooled bool, connections int) (*Pools, error) {
-	kept, settings := statements, []string{bound}
+	prepared, settings := statements, []string{bound}
 	if pooled {
-		kept, settings = 0, nil
+		prepared, settings = 0, nil
 	}
-	app, err := database.OpenEntered(appDSN, kept, appPatience, settings...)
+	app, err := database.OpenEntered(appDSN, prepared, appPatience, settings...)
 	if err != nil {
 		return nil, fmt.Errorf("the application's DSN: %w", err)
 	}
@@ -62,10 +63,10 @@ func OpenPools(appDSN, ownerDSN string, pooled bool, connections int) (*Pools, e
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the owner's DSN: %w", err), app.Close(), owner.Close())
 	}
-	p := &Pools{App: app, Owner: owner, Bulk: bulk, pooled: pooled}
+	p := &Pools{App: app, Owner: owner, Bulk: bulk, pooled: pooled, kept: max(1, connections/2)}
 	for _, pool := range p.All() {
 		pool.SetMaxOpenConns(connections)
-		pool.SetMaxIdleConns(max(1, connections/2))
+		pool.SetMaxIdleConns(p.kept)
 		pool.SetConnMaxIdleTime(time.Minute)
 	}
 	return p, nil
@@ -102,7 +103,10 @@ func (d *Dialect) Enter(ctx context.Context, e sqlstore.Entry) (*sqlstore.Sessio
 		isolation, function, pq.QuoteLiteral(string(e.Storefront)), e.Epoch, d.Pools.timeout(e.Timeout)))
 }
 
-const beginChange = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = 500"
+const (
+	beginChange = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = 500"
+	lazily      = "; SET LOCAL synchronous_commit = off"
+)
 
 // Begin implements sqlstore.Dialect. An exclusive transaction takes the lock that
 // writers share. Its process may stop at any point, with the fence's row locked: half a
@@ -114,11 +118,11 @@ func (d *Dialect) Begin(ctx context.Context, storefront backends.StorefrontID, m
 	case sqlstore.Change:
 		return begin(ctx, d.Pools.Owner, beginChange)
 	case sqlstore.Fill:
-		return begin(ctx, d.Pools.Owner, beginChange+"; SET LOCAL synchronous_commit = off")
+		return begin(ctx, d.Pools.Owner, beginChange+lazily)
 	}
 	id := pq.QuoteLiteral(string(storefront))
 	s, err := begin(ctx, d.Pools.Owner, fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = %d; "+
-		"SET LOCAL idle_in_transaction_session_timeout = 500; "+
+		"SET LOCAL idle_in_transaction_session_timeout = 500"+lazily+"; "+
 		"SELECT count(pg_advisory_xact_lock(hashtextextended(%s, 0))) FROM fence WHERE storefront_id = %s AND id = 'fence'",
 		max(1, wait.Milliseconds()), id, id))
 	if errors.Is(err, sqlstore.ErrContended) {
@@ -204,9 +208,25 @@ func (d *Dialect) Size(ctx context.Context, storefront backends.StorefrontID, ta
 // Inspect implements sqlstore.Dialect: the server looks after its files itself.
 func (d *Dialect) Inspect(context.Context) error { return nil }
 
-// Warm implements sqlstore.Dialect.
+// Warm implements sqlstore.Dialect. When a storefront has moved, everybody comes at
+// once: the application's connections are there by then, as many as are kept.
 func (d *Dialect) Warm(ctx context.Context) error {
-	return errors.Join(Reach(ctx, d.Pools.App), Reach(ctx, d.Pools.Owner))
+	if err := errors.Join(Reach(ctx, d.Pools.App), Reach(ctx, d.Pools.Owner)); err != nil {
+		return err
+	}
+	return classify(d.Pools.connect(ctx))
+}
+
+// connect opens connections of the application's until as many are open as are kept.
+func (p *Pools) connect(ctx context.Context) (err error) {
+	for p.App.Stats().OpenConnections < p.kept {
+		c, err := p.App.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, c.Close()) }() // until then the next one is another one
+	}
+	return nil
 }
 
 // Reach says whether a pool's database answers. Idle connections may have died with

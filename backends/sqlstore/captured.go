@@ -56,12 +56,15 @@ func (s *Store) Verified(ctx context.Context, token backends.Token, entries []ba
 	return s.removeEntries(ctx, token, backends.VerifyTable, entries)
 }
 
+// removeEntries waits for no disk: entries that are back after a crash are worked through again.
 func (s *Store) removeEntries(ctx context.Context, token backends.Token, t *backends.Table, entries []backends.Entry) error {
 	ids := make([]string, len(entries))
 	for i, e := range entries {
 		ids[i] = e.ID
 	}
-	return s.guarded(ctx, token, 0, func(m *mover, _ backends.Fence) error { return m.remove(t, ids) })
+	return s.changeIn(ctx, Fill, 0, func(m *mover) error {
+		return m.guard(token, func(m *mover, _ backends.Fence) error { return m.remove(t, ids) })
+	})
 }
 
 // Progress implements backends.Store.

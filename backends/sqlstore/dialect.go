@@ -41,7 +41,8 @@ const (
 	// has committed it is as durable as that one.
 	Fill
 	// Exclusive writes alone: when Begin returns, every application writer that
-	// was under way has ended, and none begins before the transaction has ended.
+	// was under way has ended, and none begins before the transaction has ended. Its
+	// commit need not wait for the disk either: whoever seals a place closes it later.
 	Exclusive
 )
 
