@@ -32,7 +32,7 @@ func measureCutovers(ctx context.Context, w *world, r *report) error {
 	defer crowd.Stop()
 	for len(felt[forward])+len(felt[back]) < w.cutovers {
 		err := w.thereAndBack(ctx, "reference", "dedicated", func(way string, m shown) error {
-			committed, stall := time.UnixMicro(m.Stats.CommittedAt), time.Duration(m.Stats.StallMicros)*time.Microsecond
+			committed, stall := m.committed(way)
 			writes, reads := under(crowd, committed.Add(-stall), committed.Add(stall))
 			if len(writes) == 0 || len(reads) == 0 {
 				return errors.New("nobody wrote, or nobody read, while the storefront changed its place")
@@ -51,6 +51,16 @@ func measureCutovers(ctx context.Context, w *world, r *report) error {
 		r.cutovers(way, felt[way])
 	}
 	return crowd.Verify(ctx)
+}
+
+// committed is when a move changed the placement, there or back, and how long writes
+// waited for that by the mover's clock.
+func (m shown) committed(way string) (at time.Time, stall time.Duration) {
+	micros, waited := m.Stats.CommittedAt, m.Stats.StallMicros
+	if way == back {
+		micros, waited = m.Stats.BackAt, m.Stats.BackStall
+	}
+	return time.UnixMicro(micros), time.Duration(waited) * time.Microsecond
 }
 
 // cutovers adds what was felt, against what may be.

@@ -19,6 +19,8 @@ type shown struct {
 		Rows        map[string]int64 `json:"rows"`
 		CommittedAt int64            `json:"committed_at"`
 		StallMicros int64            `json:"stall_micros"`
+		BackAt      int64            `json:"back_at"`
+		BackStall   int64            `json:"back_stall_micros"`
 		Phases      map[string]int64 `json:"phase_started_at"`
 	}
 }
