@@ -27,10 +27,11 @@ test: ## install what is missing, run every test, leave nothing behind
 	@.ci/test
 
 COURSE = .
-crash-matrix: ## kill the server at every point of a move, for hours, and print how each move ended; COURSE="shared to files" for one pair
+SAMPLE = 1
+crash-matrix: ## kill the server at every point of a move, for hours, and print how each move ended; COURSE="shared to files" for one pair, SAMPLE=0.1 for a tenth by lot
 	@. .ci/need.sh && need_compiler && need_postgres
 	@go build -o bin/withpostgres ./platform/pgserver/withpostgres
-	@exec bin/withpostgres go test ./e2e -count 1 -timeout 48h -v -run '^TestCrashes$$/$(COURSE)' -crash-matrix
+	@exec bin/withpostgres go test ./e2e -count 1 -timeout 48h -parallel $$((3 * $$(nproc))) -v -run '^TestCrashes$$/$(COURSE)' -crash-matrix -crash-sample $(SAMPLE)
 
 lint: ## check format, vet, module file and golangci-lint's list
 	@.ci/lint

@@ -3,6 +3,7 @@ package e2e
 import (
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -13,7 +14,11 @@ import (
 	"smartseller/e2e/load"
 )
 
-var wholeMatrix = flag.Bool("crash-matrix", false, "kill the server at every point between all kinds of backends, not at a covering subset")
+var (
+	wholeMatrix = flag.Bool("crash-matrix", false, "kill the server at every point between all kinds of backends, not at a covering subset")
+	crashSample = flag.Float64("crash-sample", 1, "share of the matrix that is drawn by lot, from 0 to 1")
+	crashSeed   = flag.Uint64("crash-seed", uint64(time.Now().UnixNano()), "what -crash-sample draws by; the same number draws the same trips")
+)
 
 // deaths are those at these points, when something was asked.
 func deaths(asked, points string) (out []death) {
@@ -50,6 +55,7 @@ func TestCrashes(t *testing.T) {
 	courses := subset()
 	if *wholeMatrix {
 		courses = matrix()
+		t.Logf("%d trips, drawn by -crash-seed %d", count(courses), *crashSeed)
 	}
 	var table passages
 	t.Cleanup(func() { t.Log(table.String()) })
@@ -108,6 +114,13 @@ func subset() (courses []course) {
 // once undone, between each ordered pair of kinds, by one instance that is started again
 // and by two, of which one dies or stands still.
 func matrix() (courses []course) {
+	lot := rand.New(rand.NewPCG(*crashSeed, 0))
+	drawn := func(trips []trip) []trip {
+		if lot.Float64() < *crashSample {
+			return trips
+		}
+		return nil
+	}
 	for _, from := range kinds {
 		for _, to := range kinds {
 			one, two := course{from: from, to: to}, course{from: from, to: to, pair: true}
@@ -116,17 +129,28 @@ func matrix() (courses []course) {
 				if d.point == newFile.point && to != "files" {
 					continue
 				}
-				one.trips = append(one.trips, each(d)...)
-				two.trips = append(two.trips, each(d)...)
+				one.trips = append(one.trips, drawn(each(d))...)
+				two.trips = append(two.trips, drawn(each(d))...)
 				if d.stopped = true; (d.point == "K9" || d.point == anyMoment) && (from == "files" || to == "files") {
 					continue // whoever stands still with a file locked has it locked
 				}
-				two.trips = append(two.trips, each(d)...)
+				two.trips = append(two.trips, drawn(each(d))...)
 			}
-			courses = append(courses, one, two)
+			for _, c := range []course{one, two} {
+				if len(c.trips) > 0 {
+					courses = append(courses, c)
+				}
+			}
 		}
 	}
 	return courses
+}
+
+func count(courses []course) (trips int) {
+	for _, c := range courses {
+		trips += len(c.trips)
+	}
+	return trips
 }
 
 // each is a death on the way to every end that it may have. A trip that arrives is
@@ -149,6 +173,7 @@ type passage struct {
 	pair     bool
 	ended    string
 	load     load.Report
+	stall    time.Duration // that the move says
 	took     time.Duration
 }
 
@@ -176,6 +201,9 @@ func (p *passages) add(seen passage) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if seen.mode != "" {
+		died = append([]string{seen.mode + ":"}, died...)
+	}
 	p.rows = append(p.rows, fmt.Sprintf("%s -> %s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s", seen.from, seen.to, strings.Join(died, " "), who, seen.ended,
 		seen.load.Writes, seen.load.Verified, seen.load.Failures, seen.load.Unanswered, seen.load.Longest().Round(time.Millisecond), seen.took.Round(100*time.Millisecond)))
 }
@@ -185,6 +213,7 @@ func (p *passages) String() string {
 	defer p.mu.Unlock()
 	slices.Sort(p.rows)
 	var out strings.Builder
+	fmt.Fprintf(&out, "\n%d trips", len(p.rows))
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nmove\tdied at\tgone on by\tended\twrites\tverified\tfailures\tunanswered\tlongest wait\ttook")
 	for _, row := range p.rows {

@@ -43,14 +43,19 @@ const (
 
 // trip is one move of the storefront: the deaths on its way, in order, and how it is
 // to end, unless what was asked decides that: at the other place or, undone, where it was.
+// One in mode rehearsal goes right through and ends where it was.
 type trip struct {
 	deaths []death
 	undo   bool
+	mode   string
 }
 
 // decided is how the trip must end because of what was asked; "": see undo.
 func (r trip) decided() string {
 	ends := map[string]string{"cancel": "cancelled", "rollback": "rolled_back", "finalize": "completed"}
+	if r.mode == "rehearsal" {
+		return "rehearsed"
+	}
 	for _, d := range slices.Backward(r.deaths) {
 		if end := ends[d.asked]; end != "" {
 			return end
@@ -78,6 +83,7 @@ type journey struct {
 	home, away    string   // backends
 	others        map[string]map[string]string
 	load          *load.Load
+	mode          string // of the trip under way
 }
 
 // run makes the trips of the course, and checks after each that nothing was lost.
@@ -136,6 +142,7 @@ func (j *journey) survivor() *program {
 // make makes one trip and checks it.
 func (j *journey) make(r trip, seen *passage) {
 	began := time.Now()
+	j.mode = r.mode
 	var source, target backends.Place
 	j.first.inspect(j.t, func(a *audit) {
 		at := a.at(j.id)
@@ -160,6 +167,7 @@ func (j *journey) make(r trip, seen *passage) {
 		j.home, j.away = j.away, j.home
 	}
 	j.check(left, gone)
+	seen.stall = time.Duration(j.survivor().move(j.t, move).Stats.StallMicros) * time.Microsecond
 	seen.ended, seen.load, seen.took = ended, j.load.Since(began), time.Since(began)
 	j.load.Start(context.Background())
 }
@@ -213,7 +221,7 @@ func (j *journey) start() (id string) {
 	impatient.Timeout = 3 * time.Second // the first one may stand still, and the second one does not serve meanwhile
 	j.alone(func() {
 		j.first.adminBy(j.t, impatient, "POST", "moves", map[string]any{
-			"storefront_id": j.id, "target": j.away, "options": map[string]any{"manual_cutover": true, "unpaced": true},
+			"storefront_id": j.id, "target": j.away, "options": j.options(),
 		}, nil)
 		j.control(func(tx control.Tx) error {
 			return tx.Get(&id, `SELECT id FROM moves WHERE storefront_id = $1 AND ended_at IS NULL`, j.id)
@@ -221,6 +229,14 @@ func (j *journey) start() (id string) {
 		j.claimed(id, 0)
 	})
 	return id
+}
+
+// options of the move: one that is no rehearsal waits for the word to cut over.
+func (j *journey) options() map[string]any {
+	if j.mode != "" {
+		return map[string]any{"mode": j.mode, "unpaced": true}
+	}
+	return map[string]any{"manual_cutover": true, "unpaced": true}
 }
 
 // alone does something while the second server, if there is one, stands still: whom a

@@ -1,0 +1,59 @@
+package e2e
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestRehearsalsOutliveTheirServer: rehearsals under load whose server is killed, or stands
+// still, on the way, under seal, at the commit that does not come, and while it cleans up. The
+// other one ends them: nothing acknowledged is missing, nothing is left behind, and writes
+// waited for less than a second.
+func TestRehearsalsOutliveTheirServer(t *testing.T) {
+	t.Parallel()
+	rehearsals := func(points ...string) (trips []trip) {
+		for i, p := range points {
+			trips = append(trips, trip{mode: "rehearsal", deaths: []death{{point: p, stopped: i%3 == 2}}})
+		}
+		return trips
+	}
+	var table passages
+	t.Cleanup(func() { t.Log(table.String()) })
+	for _, c := range []course{
+		{from: "files", to: "shared", pair: true, trips: rehearsals("K3", "K10", "cancelling")},
+		{from: "dedicated", to: "files", pair: true, trips: rehearsals("K8", "erasing", "K12")},
+	} {
+		t.Run(c.from+" to "+c.to, func(t *testing.T) {
+			t.Parallel()
+			late := measureLateness(t)
+			c.run(t, func(seen passage) {
+				table.add(seen)
+				t.Logf("%s at %s: writes waited %s; this machine was late by up to %s", seen.ended, seen.deaths[0].point, seen.stall, late())
+				require.Less(t, seen.stall, time.Second+5*late(), "%s, sealed for too long", seen.deaths[0].point)
+			})
+		})
+	}
+}
+
+// measureLateness says by how much this machine is late at most, so that a bound in time can
+// be told from processors that others keep busy.
+func measureLateness(t *testing.T) (late func() time.Duration) {
+	const every = 10 * time.Millisecond
+	var most atomic.Int64
+	ended := make(chan struct{})
+	go func() {
+		for before := time.Now(); ; before = time.Now() {
+			select {
+			case <-ended:
+				return
+			case <-time.After(every):
+				most.Store(max(most.Load(), int64(time.Since(before)-every)))
+			}
+		}
+	}()
+	t.Cleanup(func() { close(ended) })
+	return func() time.Duration { return time.Duration(most.Load()) }
+}
