@@ -29,6 +29,9 @@ func (r *Runner) sweep(ctx context.Context) {
 		if err := r.eraseLeft(ctx); err != nil && ctx.Err() == nil {
 			r.log.WarnContext(ctx, "what moves left behind was not looked at", "error", err)
 		}
+		if err := r.endLongPauses(ctx); err != nil && ctx.Err() == nil {
+			r.log.WarnContext(ctx, "what paused moves hold up was not looked at", "error", err)
+		}
 		if err := r.forgetStories(ctx, storiesKept); err != nil && ctx.Err() == nil {
 			r.log.WarnContext(ctx, "the stories of old moves were not forgotten", "error", err)
 		}

@@ -45,3 +45,32 @@ func TestStoriesAreForgotten(t *testing.T) {
 	}
 	require.NotEmpty(t, get(t, i, moves[2].ID).Receipt)
 }
+
+// TestALongPauseEnds: a move that is paused while more and more changes gather for it is
+// given up, says why, and leaves the source as it was.
+func TestALongPauseEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := &stage{}
+	i := w.instance(t, at.hook)
+	i.runner.longestLag = 10
+	s := newScene(t, i, "one")
+	at.set(string(Copying))
+	m := startTo(t, i, s.storefront, "two", Options{})
+	happens(t, at.reached, "a copy that begins")
+	ask(t, i, m.ID, WantPause)
+	close(at.goOn)
+	i.waitFor(t, m.ID, Paused)
+	require.NoError(t, i.runner.endLongPauses(context.Background()))
+	require.Equal(t, Paused, get(t, i, m.ID).Phase, "few changes are kept")
+	for range 12 {
+		s.put(i, hotCell)
+	}
+	require.NoError(t, i.runner.endLongPauses(context.Background()))
+	ended := i.waitFor(t, m.ID, Failed)
+	require.Contains(t, ended.Cause, "paused for so long")
+	require.NotEmpty(t, ended.Advice)
+	s.put(i, hotCell)
+	i.requireAt(t, s.storefront, "one", 1)
+	require.NoError(t, s.verdict(i.router))
+}
