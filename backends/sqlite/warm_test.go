@@ -32,6 +32,8 @@ func TestWarmHoldsNobodyUp(t *testing.T) {
 	require.NoError(t, other.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &frames, &copied))
 	require.Equal(t, frames, copied)
 
+	// From here on the writer's connection would wait for others' locks for seconds.
+	require.NoError(t, s.Takeover(ctx, backends.Token{Move: "m", Gen: 1}))
 	require.NoError(t, s.Read(ctx, func(r backends.Reader) error {
 		if _, err := r.Count(backends.FenceTable); err != nil { // the snapshot begins
 			return err
