@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,9 +38,31 @@ func Peer(ctx context.Context) string {
 	return ip
 }
 
-// changes says whether an operation changes something, going by its method.
+// changes says whether an operation changes something, going by its method unless it
+// says itself that it reads.
 func changes(op *huma.Operation) bool {
+	for _, requirement := range op.Security {
+		if slices.Contains(requirement[AdminScheme], reading) {
+			return false
+		}
+	}
 	return op.Method != http.MethodGet && op.Method != http.MethodHead
+}
+
+// needs is an operation's security with what it needs of an admin.
+func needs(op *huma.Operation) []map[string][]string {
+	out := slices.Clone(op.Security)
+	for i, requirement := range out {
+		if _, ok := requirement[AdminScheme]; !ok {
+			continue
+		}
+		need := reading
+		if changes(op) {
+			need = changing
+		}
+		out[i] = map[string][]string{AdminScheme: {need}}
+	}
+	return out
 }
 
 // audited wraps an admin's operation.

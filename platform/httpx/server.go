@@ -33,12 +33,20 @@ const SellerScheme = "seller"
 // CustomerScheme names the security scheme of customers' operations.
 const CustomerScheme = "customer"
 
-// Admin marks an operation as an admin's, Seller as that of a storefront's seller,
-// Customer as a logged-in customer's.
+// Admin marks an operation as an admin's, AdminReads as one that any admin may use
+// though its method says that it changes something, Seller as that of a storefront's
+// seller, Customer as a logged-in customer's.
 var (
-	Admin    = []map[string][]string{{AdminScheme: {}}}
-	Seller   = []map[string][]string{{SellerScheme: {}}}
-	Customer = []map[string][]string{{CustomerScheme: {}}}
+	Admin      = []map[string][]string{{AdminScheme: {}}}
+	AdminReads = []map[string][]string{{AdminScheme: {reading}}}
+	Seller     = []map[string][]string{{SellerScheme: {}}}
+	Customer   = []map[string][]string{{CustomerScheme: {}}}
+)
+
+// What an admin's operation needs, as the OpenAPI document says it.
+const (
+	reading  = "read"
+	changing = "change"
 )
 
 // Options are what a server is made of.
@@ -298,6 +306,7 @@ func Register[I, O any](s *Server, op huma.Operation, handle func(context.Contex
 	}
 	slices.Sort(op.Errors)
 	op.Errors = slices.Compact(op.Errors)
+	op.Security = needs(&op)
 	if changes(&op) && isAdmins(&op) {
 		handle = audited(s, op.OperationID, handle)
 	}

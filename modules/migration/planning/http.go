@@ -108,7 +108,7 @@ func Routes(server *httpx.Server, s *Service) {
 	planRoutes(server, s)
 	httpx.Register(server, huma.Operation{
 		OperationID: "propose-moves", Method: http.MethodPost, Path: "/api/admin/plan-proposals", Summary: "Say which moves a policy wants, and why; nothing is changed",
-		Security: httpx.Admin,
+		Security: httpx.AdminReads,
 	}, func(ctx context.Context, in *policyInput) (*proposalsOutput, error) {
 		v, err := s.Propose(ctx, in.Body.Policy)
 		out := &proposalsOutput{}
@@ -166,7 +166,7 @@ func planRoutes(server *httpx.Server, s *Service) {
 	httpx.Register(server, huma.Operation{
 		OperationID: "simulate-plan", Method: http.MethodPost, Path: "/api/admin/plan-simulations", Summary: "Foretell how a plan would go; nothing is changed",
 		Description: "How long it takes, what each backend carries over time, and what would move next. How long moves take comes from those that completed here.",
-		Security:    httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusTooManyRequests},
+		Security:    httpx.AdminReads, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusTooManyRequests},
 	}, func(ctx context.Context, in *simulateInput) (*forecastOutput, error) {
 		b := in.Body
 		f, err := s.Simulate(ctx, Imagine{

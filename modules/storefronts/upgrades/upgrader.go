@@ -34,7 +34,6 @@ type Upgrader struct {
 	log     *slog.Logger
 	hook    func(ctx context.Context, point string) error
 
-	woken  chan struct{}
 	cancel context.CancelFunc
 	done   chan struct{}
 }
