@@ -95,6 +95,14 @@ func (d *auditor) step(ctx context.Context, asked bool) (worked bool, err error)
 	return true, nil
 }
 
+// due is how long nothing is to be compared.
+func (d *auditor) due() time.Duration {
+	if len(d.left) == 0 {
+		return time.Until(d.next)
+	}
+	return time.Until(d.resting)
+}
+
 func (d *auditor) begin(now time.Time, asked bool) {
 	d.left, d.after, d.rows, d.began, d.resting = slices.Clone(d.x.directory.Catalog().Moving()), "", firstRows, now, now
 	d.a = Audit{Asked: asked, Tables: len(d.left), Round: 1}

@@ -21,8 +21,10 @@ type run struct {
 	token  backends.Token
 	m      *Move // as persisted; changed by save alone
 	cancel context.CancelCauseFunc
-	intent atomic.Value // Intent, refreshed by the heartbeat
-	pace   *pace        // its bound is refreshed by the heartbeat
+	intent atomic.Value  // Intent, refreshed by the heartbeat
+	heard  chan struct{} // the heartbeat has learned what an operator wants
+	*grip
+	pace *pace // its bound is refreshed by the heartbeat
 
 	source, target backends.Store // acquired by openSource and openTarget
 	release        []func()
@@ -46,7 +48,7 @@ type run struct {
 
 // run claims a move and takes it as far as it goes.
 // stops: it has no slot, since it was told to stop.
-func (r *Runner) run(ctx context.Context, id string, leaveSlot func(), stops bool) {
+func (r *Runner) run(ctx context.Context, id string, g *grip, leaveSlot func(), stops bool) {
 	m, err := r.claim(ctx, id)
 	if err != nil || m == nil {
 		if err != nil && ctx.Err() == nil {
@@ -55,7 +57,7 @@ func (r *Runner) run(ctx context.Context, id string, leaveSlot func(), stops boo
 		return
 	}
 	own, cancel := context.WithCancelCause(ctx)
-	x := &run{Runner: r, token: m.token(), m: m, cancel: cancel, leaveSlot: leaveSlot, stops: stops}
+	x := &run{Runner: r, token: m.token(), m: m, cancel: cancel, leaveSlot: leaveSlot, stops: stops, grip: g, heard: make(chan struct{}, 1)}
 	defer func() { x.leaveSlot() }()
 	x.intent.Store(m.Intent)
 	x.pace = newPace(r.router.Latencies(), time.Now, m.placesToSpare()...)
@@ -84,10 +86,15 @@ func (x *run) heartbeat(ctx context.Context, id string, gen int64) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
+		beat := tick.C
+		if x.calm.Load() {
+			beat = nil // the runner renews the lease
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-beat:
+		case <-x.nudged:
 		}
 		var want Intent
 		var bound int64
@@ -116,7 +123,18 @@ func (x *run) heartbeat(ctx context.Context, id string, gen int64) {
 		if err == nil {
 			x.hear(want, saves)
 			x.pace.bound.Store(bound)
+			if want != NoIntent {
+				signal(x.heard)
+			}
 		}
+	}
+}
+
+// signal never waits: one signal that was not taken yet is enough.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 

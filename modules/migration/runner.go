@@ -3,7 +3,9 @@ package migration
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"smartseller/backends"
@@ -19,6 +21,9 @@ const (
 	leaseNormal  = 10 * time.Second
 	leaseCutting = 500 * time.Millisecond
 	lookEvery    = 250 * time.Millisecond
+
+	renewals      = 4   // of a lease in its life, where the runner renews it
+	renewedAtOnce = 500 // leases in one statement
 )
 
 // AtOnce is how many moves one instance copies or verifies side by side. Those that
@@ -45,6 +50,9 @@ type Runner struct {
 	longestLag int64
 	tolerance  time.Duration
 	sweepEvery time.Duration
+	// A move that is watched looks for changes again after watchLeast, and after longer and
+	// longer while there are none, at last after watchMost.
+	watchLeast, watchMost time.Duration
 	// hook is called at every named point of a move. An error of errCrash's kind
 	// drops the move on the spot, as a killed process would.
 	hook func(ctx context.Context, point string) error
@@ -55,7 +63,13 @@ type Runner struct {
 	done   chan struct{}
 
 	mu      sync.Mutex
-	running map[string]bool
+	running map[string]*grip // by move
+}
+
+// grip is what a runner has of a run.
+type grip struct {
+	nudged chan struct{} // its heart is to beat at once: something is asked of its move
+	calm   atomic.Bool   // it does nothing but watch, and its heart does not beat by itself
 }
 
 // RunnerOptions are what a runner is made of.
@@ -91,7 +105,7 @@ func NewRunner(o RunnerOptions) *Runner {
 	r := &Runner{
 		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook, metrics: newMetrics(o.DB),
 		instance: ids.New(), lease: o.Lease, clock: o.Clock, auditEvery: o.AuditEvery, cutTries: cutTries, longestLag: longestLag, tolerance: tolerance, sweepEvery: o.SweepEvery,
-		slots: make(chan struct{}, AtOnce), woken: make(chan struct{}, 1), running: map[string]bool{},
+		watchLeast: watchLeast, watchMost: watchMost, slots: make(chan struct{}, AtOnce), woken: make(chan struct{}, 1), running: map[string]*grip{},
 	}
 	if r.lease == 0 {
 		r.lease = leaseNormal
@@ -116,12 +130,7 @@ func NewRunner(o RunnerOptions) *Runner {
 }
 
 // Wake makes the runner look for work at once.
-func (r *Runner) Wake() {
-	select {
-	case r.woken <- struct{}{}:
-	default: // it is about to look anyway
-	}
-}
+func (r *Runner) Wake() { signal(r.woken) }
 
 // Start begins to look for moves to run.
 func (r *Runner) Start() {
@@ -144,14 +153,20 @@ func (r *Runner) loop(ctx context.Context) {
 	runs.Go(func() { r.sweep(ctx) })
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	renewed := time.Now()
 	for {
-		found, err := listClaimable(ctx, r.db)
+		found, asked, err := lookForWork(ctx, r.db, r.instance)
+		if err == nil && time.Since(renewed) >= r.lease/renewals {
+			renewed = time.Now()
+			err = r.renew(ctx)
+		}
 		if err != nil && ctx.Err() == nil {
 			r.log.WarnContext(ctx, "moves stand still: the control database does not answer", "error", err)
 		}
 		for _, m := range found {
 			r.begin(ctx, m, &runs)
 		}
+		r.nudge(asked)
 		select {
 		case <-ctx.Done():
 			return
@@ -161,12 +176,44 @@ func (r *Runner) loop(ctx context.Context) {
 	}
 }
 
+// nudge lets runs learn now what is asked of their moves.
+func (r *Runner) nudge(asked []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range asked {
+		if g := r.running[id]; g != nil {
+			signal(g.nudged)
+		}
+	}
+}
+
+// renew keeps the moves that do nothing but watch, of which there may be many, by one
+// statement for all.
+func (r *Runner) renew(ctx context.Context) error {
+	r.mu.Lock()
+	var calm []string
+	for id, g := range r.running {
+		if g.calm.Load() {
+			calm = append(calm, id)
+		}
+	}
+	r.mu.Unlock()
+	slices.Sort(calm)
+	for some := range slices.Chunk(calm, renewedAtOnce) {
+		err := r.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return renewWatched(tx, r.instance, some, r.lease) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // begin runs a move beside others, unless it runs already, or is heavy and all slots
 // are taken: then a later look finds it again. One that was told to stop needs none.
 func (r *Runner) begin(ctx context.Context, m claimable, runs *sync.WaitGroup) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.running[m.ID] {
+	if r.running[m.ID] != nil {
 		return
 	}
 	leaveSlot := func() {}
@@ -177,7 +224,8 @@ func (r *Runner) begin(ctx context.Context, m claimable, runs *sync.WaitGroup) {
 			return
 		}
 	}
-	r.running[m.ID] = true
+	g := &grip{nudged: make(chan struct{}, 1)}
+	r.running[m.ID] = g
 	runs.Go(func() {
 		defer func() {
 			r.mu.Lock()
@@ -188,7 +236,7 @@ func (r *Runner) begin(ctx context.Context, m claimable, runs *sync.WaitGroup) {
 				r.Wake()
 			}
 		}()
-		r.run(ctx, m.ID, leaveSlot, stops)
+		r.run(ctx, m.ID, g, leaveSlot, stops)
 	})
 }
 

@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
+	"time"
 
 	"smartseller/backends"
 	"smartseller/platform/control"
@@ -138,14 +141,31 @@ type claimable struct {
 	Intent Intent `db:"intent"`
 }
 
-// listClaimable lists open moves whose lease has run out and that have work to do,
-// those first for which a storefront may be waiting, then those that are told to stop.
-func listClaimable(ctx context.Context, db *control.DB) (found []claimable, err error) {
+// lookForWork finds the moves that nobody runs, those first for which a storefront may be
+// waiting, then those that are told to stop; and those that an instance runs and something
+// is asked of.
+func lookForWork(ctx context.Context, db *control.DB, instance string) (free []claimable, asked []string, err error) {
 	err = db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		return tx.Select(&found, `SELECT id, phase, intent FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '')
+		free, asked = nil, nil
+		if err := tx.Select(&asked, `SELECT id FROM moves WHERE ended_at IS NULL AND owner = $1 AND intent <> ''`, instance); err != nil {
+			return err
+		}
+		return tx.Select(&free, `SELECT id, phase, intent FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '')
 			ORDER BY CASE WHEN cut <> '' THEN 0 WHEN intent IN ('cancel', 'pause') THEN 1 ELSE 2 END, lease_until, id LIMIT 100`, tx.Now())
 	})
-	return found, err
+	return free, asked, err
+}
+
+// renewWatched renews the leases of moves that an instance watches.
+func renewWatched(tx control.Tx, instance string, moves []string, lease time.Duration) error {
+	args := []any{instance, tx.Now() + lease.Microseconds()}
+	var marks []string
+	for _, id := range moves {
+		args = append(args, id)
+		marks = append(marks, fmt.Sprintf("$%d", len(args)))
+	}
+	_, err := tx.Exec(`UPDATE moves SET lease_until = $2 WHERE owner = $1 AND phase = 'watching' AND ended_at IS NULL AND id IN (`+strings.Join(marks, ", ")+`)`, args...)
+	return err
 }
 
 // countOpen counts the open moves in each phase.

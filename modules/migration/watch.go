@@ -8,6 +8,14 @@ import (
 	"smartseller/backends"
 )
 
+// Any number of moves may be watched for days. An idle one asks its place every few
+// seconds, holds no store open meanwhile, and is woken when something is asked of it.
+const (
+	watchLeast = 50 * time.Millisecond
+	watchMost  = 5 * time.Second
+	letGo      = time.Second // a rest from which on its stores are let go
+)
+
 // watch keeps the old place in step, so that a rollback loses nothing, until the
 // window closes or somebody decides.
 func (x *run) watch(ctx context.Context) error {
@@ -15,6 +23,8 @@ func (x *run) watch(ctx context.Context) error {
 		return err
 	}
 	audit := x.newAuditor()
+	idle := x.watchLeast
+	defer x.beCalm(false)
 	for {
 		if x.intent.Load().(Intent) == WantRollback {
 			return x.turnBack(ctx)
@@ -29,6 +39,9 @@ func (x *run) watch(ctx context.Context) error {
 		if x.drilled() {
 			return x.turnBack(ctx)
 		}
+		if len(drained) > 0 {
+			idle = x.watchLeast
+		}
 		if len(drained) == batchKeys {
 			if closed, err := x.closeWhenBehind(ctx); closed || err != nil {
 				return err
@@ -42,9 +55,10 @@ func (x *run) watch(ctx context.Context) error {
 		if worked {
 			continue
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		if err := x.rest(ctx, min(idle, audit.due(), x.untilWindowEnds())); err != nil {
 			return err
 		}
+		idle = min(2*idle, x.watchMost)
 	}
 }
 
@@ -54,6 +68,59 @@ func (x *run) weigh(ctx context.Context) (err error) {
 		x.m.Stats.TargetBytes, err = x.target.Size(ctx)
 	}
 	return err
+}
+
+// untilWindowEnds is how long watching goes on by itself. A window that is over and
+// stays open waits for an operator.
+func (x *run) untilWindowEnds() time.Duration {
+	long := x.m.Options.window()
+	if x.m.Options.Mode == Drill {
+		long = x.m.Options.drill()
+	}
+	if left := time.Until(time.UnixMicro(x.m.Stats.CommittedAt).Add(long)); left > 0 {
+		return left
+	}
+	return x.watchMost
+}
+
+// rest waits until something is asked of the move, at most so long.
+func (x *run) rest(ctx context.Context, long time.Duration) error {
+	long = max(long, watchLeast)
+	x.beCalm(long >= letGo)
+	if long >= letGo {
+		x.close()
+	}
+	timer := time.NewTimer(long)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-x.heard:
+	case <-timer.C:
+	}
+	if x.source != nil {
+		return nil
+	}
+	// The fences know this run's token since it began.
+	return errors.Join(x.take(ctx, x.m.Source, &x.source), x.take(ctx, x.m.Target, &x.target))
+}
+
+// beCalm says whether the runner is to renew the lease, or the run itself and at once.
+func (x *run) beCalm(calm bool) {
+	if was := x.calm.Swap(calm); was && !calm {
+		signal(x.nudged)
+	}
+}
+
+// take acquires a place's store.
+func (x *run) take(ctx context.Context, p backends.Place, into *backends.Store) error {
+	s, release, err := x.stores.Acquire(ctx, p)
+	if err != nil {
+		return err
+	}
+	*into = s
+	x.release = append(x.release, release)
+	return nil
 }
 
 func (x *run) turnBack(ctx context.Context) error {
