@@ -36,12 +36,6 @@ type Router struct {
 	parked map[StorefrontID]*parking
 }
 
-// parking is where requests of one storefront wait.
-type parking struct {
-	requests int
-	woken    chan struct{} // closed, and replaced, when the storefront may be open again
-}
-
 var _ TenantStore = (*Router)(nil)
 
 // NewRouter makes a router.
@@ -131,26 +125,37 @@ func (r *Router) refresh(ctx context.Context, storefront StorefrontID) (Placemen
 }
 
 // Learn says where a storefront is open, to whoever has that from the control database.
-// Requests that wait for it look at once.
+// Requests that wait for it look at once, also where it was known already that the
+// storefront is there: that it opened is the news.
 func (r *Router) Learn(storefront StorefrontID, p Placement) {
 	r.learn(storefront, p)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if here := r.parked[storefront]; here != nil {
-		close(here.woken)
-		here.woken = make(chan struct{})
-	}
+	r.wake(storefront)
 }
 
+// learn returns what is believed now.
 func (r *Router) learn(storefront StorefrontID, p Placement) (believed Placement) {
+	news := false
 	r.cached.Change(storefront, func(old Placement) Placement {
-		believed = p
+		believed, news = p, p.Epoch > old.Epoch
 		if old.Epoch > p.Epoch {
 			believed = old // another request has seen a newer one
 		}
 		return believed
 	})
+	if news {
+		r.wake(storefront)
+	}
 	return believed
+}
+
+// wake lets all requests of a storefront that wait look at once.
+func (r *Router) wake(storefront StorefrontID) {
+	r.mu.Lock()
+	lot := r.parked[storefront]
+	r.mu.Unlock()
+	if lot != nil {
+		lot.change()
+	}
 }
 
 // enter tries the believed place and, while a fence refuses, waits and looks
@@ -160,8 +165,8 @@ func (r *Router) enter(ctx context.Context, storefront StorefrontID, try func(St
 	if !follow(err) {
 		return surface(err)
 	}
-	woken, ok := r.park(storefront)
-	if !ok {
+	lot := r.park(storefront)
+	if lot == nil {
 		return ErrBusy.Because(err)
 	}
 	defer r.unpark(storefront)
@@ -169,7 +174,8 @@ func (r *Router) enter(ctx context.Context, storefront StorefrontID, try func(St
 	began := time.Now()
 	told := false
 	for {
-		now, lookup := r.refresh(ctx, storefront)
+		changed := lot.changes()
+		now, lookup := lot.placement(ctx, max(r.options.ParkBudget-time.Since(began), StallAfter))
 		if errors.Is(lookup, ErrNoStorefront) {
 			return lookup
 		}
@@ -186,11 +192,10 @@ func (r *Router) enter(ctx context.Context, storefront StorefrontID, try func(St
 				told = true
 				go (*stall)(context.WithoutCancel(ctx), storefront)
 			}
-			if err := pause(ctx, time.Since(began), woken); err != nil {
+			if err := pause(ctx, time.Since(began), changed); err != nil {
 				return err
 			}
 		}
-		woken = r.wake(storefront) // before it tries: what happens meanwhile is not missed
 		if tried, err = r.visit(ctx, storefront, try); !follow(err) {
 			return surface(err)
 		}
@@ -247,48 +252,44 @@ func surface(err error) error {
 	return err
 }
 
-// pause waits a little, longer the longer the request has waited already. The storefront
-// may be moved by another instance, or not be moved at all: then nobody wakes it.
-func pause(ctx context.Context, waited time.Duration, woken <-chan struct{}) error {
+// pause waits a little, longer the longer the request has waited already, and not when
+// there is news. The storefront may be moved by another instance, or not be moved at all:
+// then nobody wakes it.
+func pause(ctx context.Context, waited time.Duration, news <-chan struct{}) error {
 	d := min(8*time.Millisecond+waited/8, 25*time.Millisecond)
 	timer := time.NewTimer(d/2 + rand.N(d))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	case <-news:
+		return nil
 	case <-timer.C:
-	case <-woken:
+		return nil
 	}
-	return nil
 }
 
-// park takes a place to wait in, and what wakes who waits there.
-func (r *Router) park(storefront StorefrontID) (woken <-chan struct{}, ok bool) {
+// park lets one more request wait; nil when too many do.
+func (r *Router) park(storefront StorefrontID) *parking {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	here := r.parked[storefront]
-	if here == nil {
-		here = &parking{woken: make(chan struct{})}
-		r.parked[storefront] = here
+	lot := r.parked[storefront]
+	if lot == nil {
+		lot = newParking(func(ctx context.Context) (Placement, error) { return r.refresh(ctx, storefront) })
+		r.parked[storefront] = lot
 	}
-	if here.requests >= r.options.MaxParked {
-		return nil, false
+	if lot.waiting >= r.options.MaxParked {
+		return nil
 	}
-	here.requests++
-	return here.woken, true
-}
-
-// wake is what the next Learn closes.
-func (r *Router) wake(storefront StorefrontID) <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.parked[storefront].woken
+	lot.waiting++
+	return lot
 }
 
 func (r *Router) unpark(storefront StorefrontID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.parked[storefront].requests--; r.parked[storefront].requests == 0 {
+	lot := r.parked[storefront]
+	if lot.waiting--; lot.waiting == 0 {
 		delete(r.parked, storefront)
 	}
 }
@@ -297,8 +298,8 @@ func (r *Router) unpark(storefront StorefrontID) {
 func (r *Router) Parked(storefront StorefrontID) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if here := r.parked[storefront]; here != nil {
-		return here.requests
+	if lot := r.parked[storefront]; lot != nil {
+		return lot.waiting
 	}
 	return 0
 }
