@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -55,6 +56,10 @@ var ErrCrowded = fault.New(fault.Unavailable, "too_many_storefronts",
 
 // crowdPatience bounds the wait for a place among the open stores.
 const crowdPatience = 2 * time.Second
+
+// openWithin bounds the opening of a place, which may have to make the schema of an empty
+// shared database first.
+const openWithin = 30 * time.Second
 
 // NewStores makes the pool; maxOpen bounds the open stores of each backend.
 func NewStores(directory *Directory, maxOpen int) *Stores {
@@ -125,7 +130,13 @@ func (s *Stores) shelf(backend string) *shelf {
 
 // fill opens the store, and is one of the users until others may have it.
 func (s *Stores) fill(ctx context.Context, h *held) {
+	ctx, cancel := context.WithTimeout(ctx, openWithin)
+	defer cancel()
+	defer context.AfterFunc(s.life, cancel)()
 	store, of, err := s.openPlace(ctx, h)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: opening it took too long: %w", ErrUnreachable, err)
+	}
 	s.mu.Lock()
 	h.store, h.err = store, err
 	if err == nil {
