@@ -61,8 +61,10 @@ func (l *limits) begin(ctx context.Context, key string) (guess, error) {
 	if err := remembered.refusal(l.clock().UnixMicro()); err != nil { // what was counted in an outage holds after it
 		return g, err
 	}
+	asking, enough := context.WithTimeout(ctx, settleWithin)
+	defer enough()
 	// Whoever is blocked is refused without a write.
-	err := l.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+	err := l.db.View(asking, func(_ context.Context, tx control.Tx) error {
 		found, err := findLimit(tx, key)
 		if err != nil {
 			return err
@@ -70,7 +72,7 @@ func (l *limits) begin(ctx context.Context, key string) (guess, error) {
 		return found.refusal(tx.Now())
 	})
 	if err == nil {
-		err = l.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return g.count(tx) })
+		err = l.db.Update(asking, func(_ context.Context, tx control.Tx) error { return g.count(tx) })
 	}
 	if err == nil || errors.Is(err, errBlocked) || ctx.Err() != nil {
 		return g, err

@@ -20,6 +20,8 @@ const (
 	servingMost  = 10000           // of each
 	lookUpWithin = 2 * time.Second
 	askAgain     = time.Second // once the control database has not answered
+	// knownWithin is how long who asks for what is known waits for something newer.
+	knownWithin = 250 * time.Millisecond
 )
 
 // serving remembers which storefront a slug names, so that a request does not
@@ -54,17 +56,30 @@ func (v *serving) isAbsent(slug string) bool {
 	return ok && v.clock().Sub(at) < absentFresh
 }
 
-// ask looks a slug up, once for all who ask meanwhile. Who began may leave: the others
-// get their answer.
-func (v *serving) ask(ctx context.Context, slug string) (Storefront, error) {
+var errSlow = errors.New("the control database takes its time")
+
+// ask looks a slug up, once for all who ask meanwhile. Who began may leave, and who knows
+// the storefront already soon does, by errSlow: the others get their answer.
+func (v *serving) ask(ctx context.Context, slug string, known bool) (Storefront, error) {
 	answer := v.asked.DoChan(slug, func() (any, error) {
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookUpWithin)
 		defer cancel()
 		return v.lookUp(within, slug)
 	})
+	var enough <-chan time.Time
+	if known {
+		timer := time.NewTimer(knownWithin)
+		defer timer.Stop()
+		enough = timer.C
+	}
 	select {
 	case <-ctx.Done():
 		return Storefront{}, ctx.Err()
+	case <-enough:
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.postpone(slug)
+		return Storefront{}, errSlow
 	case a := <-answer:
 		found, _ := a.Val.(Storefront)
 		return found, a.Err
@@ -88,15 +103,21 @@ func (v *serving) lookUp(ctx context.Context, slug string) (Storefront, error) {
 	case err == nil:
 		v.known.Put(slug, sighting{found, at})
 	case !errors.Is(err, backends.ErrNoStorefront):
-		if seen, ok := v.known.Get(slug); ok {
-			seen.at = v.clock().Add(askAgain - servingFresh) // counts as fresh until then
-			v.known.Put(slug, seen)
-		}
+		v.postpone(slug)
 	case v.created == before:
 		v.known.Drop(slug)
 		v.absent.Put(slug, at)
 	}
 	return found, err
+}
+
+// postpone makes what is known of a slug count as fresh for a while.
+func (v *serving) postpone(slug string) {
+	until := v.clock().Add(askAgain - servingFresh)
+	if seen, ok := v.known.Get(slug); ok && seen.at.Before(until) {
+		seen.at = until
+		v.known.Put(slug, seen)
+	}
 }
 
 // create is told of a slug that names a storefront from now on: whoever asks now must
@@ -122,7 +143,7 @@ func (s *Service) Serving(ctx context.Context, slug string) (Storefront, error) 
 	if !possible(slug) || s.serving.isAbsent(slug) {
 		return Storefront{}, backends.ErrNoStorefront
 	}
-	found, err := s.serving.ask(ctx, slug)
+	found, err := s.serving.ask(ctx, slug, known)
 	switch {
 	case err == nil:
 		return found, nil

@@ -211,11 +211,37 @@ func TestNoAnswerIsNotAwaitedAgain(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.Equal(t, 2, asked)
-		time.Sleep(askAgain)
+		time.Sleep(lookUpWithin + askAgain)
 		_, err = s.Serving(ctx, "toys")
 		require.NoError(t, err)
 		require.Equal(t, 3, asked)
 		_, err = s.Serving(ctx, "books")
 		require.ErrorIs(t, err, control.ErrAway)
+	})
+}
+
+// TestKnownIsServedWhileControlIsSilent: nobody waits for the answer, and a newer one is
+// taken up when it comes.
+func TestKnownIsServedWhileControlIsSilent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &Service{}
+		answers := make(chan Storefront)
+		s.serving = newServing(time.Now, func(context.Context, string) (Storefront, error) { return <-answers, nil })
+		go func() { answers <- Storefront{Slug: "toys"} }()
+		_, err := s.Serving(t.Context(), "toys")
+		require.NoError(t, err)
+		time.Sleep(servingFresh)
+		for range 3 {
+			found, err := s.Serving(t.Context(), "toys")
+			require.NoError(t, err)
+			require.Equal(t, "toys", found.Slug)
+			time.Sleep(askAgain)
+		}
+		answers <- Storefront{Slug: "toys", Status: "suspended"}
+		synctest.Wait()
+		found, err := s.Serving(t.Context(), "toys")
+		require.NoError(t, err)
+		require.Equal(t, "suspended", found.Status)
 	})
 }
