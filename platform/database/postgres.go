@@ -56,13 +56,19 @@ func OpenEntered(dsn string, statements int, patience time.Duration, settings ..
 
 // PostgresDSN completes a postgres:// URL: binary_parameters, without which a
 // transaction-pooling proxy could run another client's statement, and a bound
-// time to connect. sslmode must be said.
+// time to connect. sslmode must be said. Who logs in, and where, stands in the URL
+// alone: a parameter would win over what was judged, and drivers differ in that.
 func PostgresDSN(dsn string) (string, error) {
 	u, err := url.Parse(dsn)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
 		return "", errors.New("the DSN must be postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=MODE")
 	}
 	q := u.Query()
+	for _, name := range []string{"user", "password", "dbname", "database", "service", "servicefile"} {
+		if q.Has(name) {
+			return "", fmt.Errorf("the DSN must not have the parameter %s: say it as in postgres://USER:PASSWORD@HOST:PORT/DATABASE", name)
+		}
+	}
 	if q.Get("sslmode") == "" {
 		return "", errors.New("the DSN must say sslmode (verify-full, require, disable)")
 	}
