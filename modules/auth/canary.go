@@ -3,12 +3,12 @@ package auth
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 
 	"golang.org/x/crypto/bcrypt"
 
 	"smartseller/backends"
 	"smartseller/modules/customers"
+	"smartseller/platform/ids"
 )
 
 // canaryPages and canaryRows bound how many sessions the canary looks at.
@@ -50,16 +50,24 @@ func Canary(_ context.Context, source, target backends.Reader) (found string, er
 	return fmt.Sprintf("%d sessions and their passwords work at the target", len(held)), nil
 }
 
-// sampleSessions reads pages behind random keys. Ids begin with their time, so a
-// random cut of the greatest key falls anywhere into it.
+// sampleSessions reads pages behind random points between the first and the last key. Ids
+// begin with their time, so these are random times.
 func sampleSessions(r backends.Reader) (map[string]backends.Row, error) {
 	sample := map[string]backends.Row{}
-	last, err := r.LastKey(sessionsTable)
-	if err != nil || last == "" {
+	first, _, err := r.Scan(sessionsTable, "", "", 1)
+	if err != nil || len(first) == 0 {
 		return sample, err
 	}
+	last, err := r.LastKey(sessionsTable)
+	if err != nil {
+		return nil, err
+	}
 	for range canaryPages {
-		rows, _, err := r.Scan(sessionsTable, last[:rand.N(len(last))], "", canaryRows)
+		after, err := ids.Between(first[0].Key(), last)
+		if err != nil {
+			return nil, err
+		}
+		rows, _, err := r.Scan(sessionsTable, after, "", canaryRows)
 		if err != nil {
 			return nil, err
 		}
@@ -104,7 +112,7 @@ func sameSession(source, target backends.Row) error {
 	return nil
 }
 
-// samplePassword is compared by its stored form: the password itself nobody knows.
+// samePassword is compared by its stored form: the password itself nobody knows.
 func samePassword(owner backends.Key, source, target map[backends.Key]backends.Row) error {
 	from, to := source[owner], target[owner]
 	if from == nil && to == nil {

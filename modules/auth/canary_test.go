@@ -131,3 +131,36 @@ func TestCanaryFindsWhatWouldLogCustomersOut(t *testing.T) {
 		require.NoError(t, err, c.name)
 	}
 }
+
+// TestCanaryLooksAnywhere: of many sessions, those in the middle are met as well.
+func TestCanaryLooksAnywhere(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	catalog, err := backends.NewCatalog(append(Tables(), customers.Tables()...)...)
+	require.NoError(t, err)
+	backend, err := sqlite.Opener(catalog)(backends.Config{Name: "files", Kind: backends.SQLite, Path: t.TempDir()})
+	require.NoError(t, err)
+	place := newCopy(t, backend)
+	const sessions, part = 300, 100
+	rows := make([]backends.Row, sessions)
+	for i := range rows {
+		rows[i] = backends.Row{
+			ids.Named(uint64(i)), ids.New(), int64(3), []byte("a key"), "pwd", "", "", int64(1), int64(1), int64(1), int64(2), int64(2), nil, nil,
+		}
+	}
+	place.put(t, "sessions", rows...)
+	met := map[int]bool{}
+	require.NoError(t, place.store.Read(ctx, func(r backends.Reader) error {
+		for range 5 { // of 40 points, none in a third: once in ten million
+			sample, err := sampleSessions(r)
+			require.NoError(t, err)
+			for i, row := range rows {
+				if sample[row.Key()] != nil {
+					met[i/part] = true
+				}
+			}
+		}
+		return nil
+	}))
+	require.Len(t, met, sessions/part)
+}

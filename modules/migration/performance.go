@@ -61,7 +61,7 @@ func (x *run) comparePerformance(ctx context.Context) error {
 	return nil
 }
 
-// timeTable is the best time for a page behind a random key and a look-up of its rows.
+// timeTable is the best time for a page behind a random cut of the greatest key and a look-up of its rows.
 func (x *run) timeTable(ctx context.Context, s backends.Store, t *backends.Table) (best time.Duration, err error) {
 	err = s.Read(ctx, func(r backends.Reader) error {
 		last, err := r.LastKey(t)
