@@ -27,12 +27,18 @@ var errGivenUp = fault.New(fault.Unavailable, "founding_given_up", "Making the s
 
 // begin takes down that a place is about to be made; ErrSlugTaken spares it.
 func (s *Service) begin(ctx context.Context, made Storefront) error {
+	if _, err := s.directory.Backend(ctx, made.Backend); err != nil {
+		return err
+	}
 	return s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 		_, err := findStorefront(tx, made.Slug)
 		if err == nil {
 			return ErrSlugTaken
 		}
 		if !errors.Is(err, backends.ErrNoStorefront) {
+			return err
+		}
+		if err := s.directory.HoldBackend(tx, made.Backend); err != nil {
 			return err
 		}
 		return insertFounding(tx, made)

@@ -13,6 +13,7 @@ import (
 
 	"smartseller/backends"
 	"smartseller/platform/fault"
+	"smartseller/platform/ids"
 )
 
 // Storefront is a tenant.
@@ -77,6 +78,9 @@ func possible(slug string) bool { return slugForm.MatchString(slug) && !strings.
 func checkSlug(slug string) error {
 	if !possible(slug) {
 		return fault.InvalidField("/slug", "invalid_slug", "must be 3 to 63 lower-case letters, digits and single dashes, no dash at either end")
+	}
+	if ids.Valid(slug) { // whoever is named by id or slug would be two
+		return fault.InvalidField("/slug", "invalid_slug", "must not have the form of an id")
 	}
 	if slices.Contains(reserved, slug) {
 		return fault.InvalidField("/slug", "reserved_slug", "is reserved; choose another one")

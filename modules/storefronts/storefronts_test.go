@@ -12,6 +12,7 @@ import (
 	"smartseller/platform/control/controltest"
 	"smartseller/platform/crypto"
 	"smartseller/platform/fault"
+	"smartseller/platform/ids"
 )
 
 // fleet is a service with a backend of files, files-1.
@@ -56,6 +57,7 @@ func TestWhatAStorefrontMayBe(t *testing.T) {
 		{func(n *NewStorefront) { n.Slug = "-toys" }, "/slug"},
 		{func(n *NewStorefront) { n.Slug = "xn--toys" }, "/slug"},
 		{func(n *NewStorefront) { n.Slug = "admin" }, "/slug"},
+		{func(n *NewStorefront) { n.Slug = ids.New() }, "/slug"},
 		{func(n *NewStorefront) { n.Slug = strings.Repeat("a", 64) }, "/slug"},
 		{func(n *NewStorefront) { n.Name = "To\x1bys" }, "/name"},
 		{func(n *NewStorefront) { n.Currency = "XQZ" }, "/currency"},
