@@ -38,8 +38,7 @@ lint: ## check format, vet, module file and golangci-lint's list
 
 bench: ## measure moves against offline peers, growth, neighbours, cutovers, pacing and transactions, as ratios of one run
 	@. .ci/need.sh && need_compiler && need_postgres
-	@go run ./e2e/bench
-	@.ci/test -run '^$$' -bench . -benchmem
+	@code=0; go run ./e2e/bench || code=$$?; .ci/test -run '^$$' -bench . -benchmem || code=$$?; exit $$code
 
 model: ## install spin if it is missing, check the move's model and that its mutants are caught
 	@.ci/model
