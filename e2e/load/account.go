@@ -215,12 +215,17 @@ func (c *customer) verify(ctx context.Context) {
 	if c.load.o.Restarts { // a server that was killed comes back
 		deadline = deadline.Add(10 * time.Second)
 	}
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
 	for !c.settled(ctx) {
 		if time.Now().After(deadline) || ctx.Err() != nil {
 			c.load.journal.checked(c.email + ": the server does not answer")
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+		case <-again.C:
+		}
 	}
 	for _, look := range []func(context.Context) error{c.readProfile, c.listAddresses, c.listOrders, c.readOrders, c.refresh, c.readProfile, c.login} {
 		if err := look(ctx); err != nil {
