@@ -56,6 +56,7 @@ func (d *Directory) Register(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	shared := b.Shared()
 	if err := b.Close(); err != nil {
 		return err
 	}
@@ -75,8 +76,10 @@ func (d *Directory) Register(ctx context.Context, cfg Config) error {
 		if !errors.Is(err, ErrNoBackend) {
 			return err
 		}
-		if err := d.nobodyElses(tx, cfg); err != nil {
-			return err
+		if shared {
+			if err := d.nobodyElses(tx, cfg); err != nil {
+				return err
+			}
 		}
 		_, err = tx.Exec(`INSERT INTO backends (name, kind, config, created_at) VALUES ($1, $2, $3, $4)`,
 			cfg.Name, string(cfg.Kind), sealed, tx.Now())
@@ -87,9 +90,6 @@ func (d *Directory) Register(ctx context.Context, cfg Config) error {
 // nobodyElses refuses a shared database under a second name: a storefront cannot be
 // moved from its rows to these same rows. Other kinds make a new place for each epoch.
 func (d *Directory) nobodyElses(tx control.Tx, cfg Config) error {
-	if cfg.Kind != SharedPostgres {
-		return nil
-	}
 	all, err := d.configs(tx)
 	for _, other := range all {
 		if other.Kind == cfg.Kind && other.AdminDSN == cfg.AdminDSN {
@@ -127,6 +127,7 @@ func (d *Directory) Remove(ctx context.Context, name string) error {
 		}
 		var used int64
 		if err := tx.Get(&used, `SELECT (SELECT count(*) FROM placements WHERE backend = $1) +
+			(SELECT count(*) FROM foundings WHERE backend = $1 AND given_up = 0) +
 			(SELECT count(*) FROM moves WHERE ended_at IS NULL AND (source_backend = $1 OR target_backend = $1))`, name); err != nil {
 			return err
 		}

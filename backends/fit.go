@@ -37,7 +37,7 @@ type fitness struct {
 // fitnessOf is a new place's fitness: its own, or its database's. A backend that was
 // removed and registered anew is another database.
 func (on *shelf) fitnessOf(of Backend) *fitness {
-	if of.Kind() != SharedPostgres {
+	if !of.Shared() {
 		return &fitness{}
 	}
 	if on.of != of {

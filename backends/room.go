@@ -73,7 +73,7 @@ func (d *Directory) SetCapacity(ctx context.Context, name string, bytes int64) e
 	if err != nil {
 		return err
 	}
-	if b.Kind() == SQLite {
+	if b.Measured() {
 		return fault.New(fault.Conflict, "capacity_known", "Backend %s is a folder: its room is what its file system has left, and needs no word of yours.", name)
 	}
 	return d.db.Update(ctx, func(_ context.Context, tx control.Tx) error {

@@ -13,6 +13,12 @@ import (
 type Backend interface {
 	Name() string
 	Kind() Kind
+	// Shared says that places share one database: its schema is upgraded for all of
+	// them, and no two backends may be the same one.
+	Shared() bool
+	// Measured says that what the backend may hold is what its disk has left, which Room
+	// always sees; else an operator may say a capacity.
+	Measured() bool
 	// Create makes what a place needs (schema, and the file or the database and
 	// role where each storefront has its own) without a fence: nobody can enter
 	// yet. Repeating it for a place that exists is no error.

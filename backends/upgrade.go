@@ -35,7 +35,7 @@ func (d *Directory) upgrade(ctx context.Context, p Place, own string, met map[Pl
 		return err
 	}
 	whole := p
-	if b.Kind() == SharedPostgres {
+	if b.Shared() {
 		whole = Place{Backend: p.Backend}
 	}
 	if met[whole] { // two shared databases may each hold old places of the other
@@ -57,7 +57,7 @@ func (d *Directory) upgrade(ctx context.Context, p Place, own string, met map[Pl
 		return err
 	}
 	for _, m := range open {
-		if m.Move == own || b.Kind() != SharedPostgres && m.From.Storefront != p.Storefront {
+		if m.Move == own || !b.Shared() && m.From.Storefront != p.Storefront {
 			continue
 		}
 		if !slices.Contains(settled, m.Phase) {

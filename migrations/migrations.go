@@ -1,6 +1,6 @@
 // Package migrations embeds the schemas: control/ for the control database and
 // tenant/ for every place that holds storefronts. One text serves both engines:
-// it says TEXT, BIGINT and BYTEA, and For turns it into the engine's own words.
+// it says TEXT, BIGINT and BYTEA, and render turns it into the engine's own words.
 // tenant-postgres/ is what only Postgres has: the entry functions; its versions continue
 // tenant/'s.
 package migrations

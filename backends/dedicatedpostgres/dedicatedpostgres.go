@@ -56,6 +56,12 @@ func (b *Backend) Name() string { return b.cfg.Name }
 // Kind implements backends.Backend.
 func (b *Backend) Kind() backends.Kind { return backends.DedicatedPostgres }
 
+// Shared implements backends.Backend.
+func (b *Backend) Shared() bool { return false }
+
+// Measured implements backends.Backend.
+func (b *Backend) Measured() bool { return false }
+
 // home is what a place is made of.
 type home struct {
 	name             string // of the database and of the role

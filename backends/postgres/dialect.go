@@ -44,7 +44,7 @@ const (
 // others need as well, and from being compiled, which takes longer than they do.
 const modest = "SET max_parallel_workers_per_gather = 0; SET jit = off"
 
-// OpenPools opens both. They connect at first use. pooled says that the
+// OpenPools opens all three. They connect at first use. pooled says that the
 // application's DSN goes through a transaction pooler; the owner's is direct.
 func OpenPools(appDSN, ownerDSN string, pooled bool, connections int) (*Pools, error) {
 	prepared, settings := statements, []string{bound}

@@ -7,7 +7,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"sync"
+	"sync/atomic"
 
 	"smartseller/backends"
 	"smartseller/backends/postgres"
@@ -27,8 +27,8 @@ type Backend struct {
 	admin   *sql.DB
 	pools   *postgres.Pools
 
-	mu    sync.Mutex
-	ready bool
+	ready atomic.Bool
+	turn  chan struct{} // held by who prepares
 }
 
 var _ backends.Backend = (*Backend)(nil)
@@ -48,7 +48,7 @@ func Opener(catalog *backends.Catalog) backends.Opener {
 		if err != nil {
 			return nil, errors.Join(fault.InvalidField("/dsn", "invalid_dsn", err.Error()), admin.Close())
 		}
-		return &Backend{cfg: cfg, catalog: catalog, role: role, admin: admin, pools: pools}, nil
+		return &Backend{cfg: cfg, catalog: catalog, role: role, admin: admin, pools: pools, turn: make(chan struct{}, 1)}, nil
 	}
 }
 
@@ -58,13 +58,26 @@ func (b *Backend) Name() string { return b.cfg.Name }
 // Kind implements backends.Backend.
 func (b *Backend) Kind() backends.Kind { return backends.SharedPostgres }
 
+// Shared implements backends.Backend.
+func (b *Backend) Shared() bool { return true }
+
+// Measured implements backends.Backend.
+func (b *Backend) Measured() bool { return false }
+
 // prepare checks the application's role and makes the schema, once. A role that
 // row-level security does not hold is refused for good. A schema that is there, and
 // behind, is left as it is: upgrading it touches every storefront's place.
 func (b *Backend) prepare(ctx context.Context) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ready {
+	if b.ready.Load() {
+		return nil
+	}
+	select {
+	case b.turn <- struct{}{}:
+		defer func() { <-b.turn }()
+	case <-ctx.Done(): // another one waits for the server
+		return context.Cause(ctx)
+	}
+	if b.ready.Load() {
 		return nil
 	}
 	if err := postgres.CheckRole(ctx, b.admin, b.role); err != nil {
@@ -80,7 +93,7 @@ func (b *Backend) prepare(ctx context.Context) error {
 	if err := b.Upgrade(ctx, backends.Place{}); err != nil {
 		return err
 	}
-	b.ready = true
+	b.ready.Store(true)
 	return nil
 }
 

@@ -60,6 +60,12 @@ func (b *Backend) Name() string { return b.cfg.Name }
 // Kind implements backends.Backend.
 func (b *Backend) Kind() backends.Kind { return backends.SQLite }
 
+// Shared implements backends.Backend.
+func (b *Backend) Shared() bool { return false }
+
+// Measured implements backends.Backend.
+func (b *Backend) Measured() bool { return true }
+
 func (b *Backend) file(p backends.Place) (string, error) {
 	if !ids.Valid(string(p.Storefront)) || p.Epoch < 1 {
 		return "", fmt.Errorf("a place needs a storefront id and an epoch, not %q at %d", p.Storefront, p.Epoch)

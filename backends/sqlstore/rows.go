@@ -78,7 +78,7 @@ func checkPage(p *backends.Page) error {
 }
 
 // rowReader reads rows as the driver hands them out, without a copy in between. What
-// a value may be is checked where rows are written (checkRow).
+// a value may be is checked where rows are written (checkPage).
 type rowReader struct {
 	width int
 	into  []any

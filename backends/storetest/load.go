@@ -18,7 +18,7 @@ func loadTokens(s backends.Store, k backends.Token, rows ...backends.Row) error 
 }
 
 // shared says that storefronts share the tables of the backend under test.
-func (h *home) shared() bool { return h.Backend.Kind() == backends.SharedPostgres }
+func (h *home) shared() bool { return h.Backend.Shared() }
 
 // unindexed begins a load; contradict loads two rows of one unique key, which a place
 // that has its indexes refuses.

@@ -38,7 +38,7 @@ func lifecycleRepeats(t *testing.T, h *home) {
 func missingPlace(t *testing.T, h *home) {
 	p := h.newPlace(epoch)
 	s, err := h.Backend.Open(context.Background(), p)
-	if h.Backend.Kind() != backends.SharedPostgres {
+	if !h.Backend.Shared() {
 		require.ErrorIs(t, err, backends.ErrNoPlace)
 		return
 	}

@@ -177,9 +177,6 @@ type Move struct {
 // TargetEpoch is the placement's epoch after the cutover.
 func (m *Move) TargetEpoch() int64 { return m.SourceEpoch + 1 }
 
-// BackEpoch is the placement's epoch after a rollback.
-func (m *Move) BackEpoch() int64 { return m.SourceEpoch + 2 }
-
 // placesToSpare are the backends whose requests the copy yields to.
 func (m *Move) placesToSpare() []string {
 	if m.Options.Unpaced {

@@ -131,7 +131,7 @@ func (s *Service) examineBackend(ctx context.Context, name string) Examination {
 func (s *Service) examineSchema(ctx context.Context, b backends.Backend) backends.Finding {
 	f := backends.Finding{Check: "schema", Fix: "look with `smartseller schema status`, then `smartseller schema upgrade`"}
 	most := somePlaces
-	if b.Kind() == backends.SharedPostgres {
+	if b.Shared() {
 		most = 1
 	}
 	places, err := s.o.Directory.PlacesOn(ctx, b.Name(), most)
@@ -157,7 +157,7 @@ func (s *Service) examineSchema(ctx context.Context, b backends.Backend) backend
 	switch {
 	case len(places) == 0:
 		f.Found = "there is no place yet"
-	case b.Kind() == backends.SharedPostgres:
+	case b.Shared():
 		f.Found = "current"
 	case len(places) < somePlaces:
 		f.Found = fmt.Sprintf("current at all %d places", len(places))

@@ -87,9 +87,10 @@ type once struct {
 }
 
 type answer struct {
-	asked  sync.Once
-	schema database.Schema
-	err    error
+	asked   sync.Once
+	backend backends.Backend
+	schema  database.Schema // where places share it
+	problem string
 }
 
 func newOnce() *once { return &once{answers: map[string]*answer{}} }
@@ -120,27 +121,32 @@ func (s *Service) schemaOf(ctx context.Context, shop storefronts.Storefront, sha
 }
 
 func (s *Service) askSchema(ctx context.Context, shop storefronts.Storefront, shared *once) (database.Schema, string) {
-	b, err := s.directory.Backend(ctx, shop.Backend)
-	if err != nil {
-		return database.Schema{}, err.Error()
-	}
 	whole := shared.of(shop.Backend)
-	whole.asked.Do(func() {
-		asking, cancel := context.WithTimeout(ctx, schemaPatience)
-		defer cancel()
-		if b.Kind() == backends.SharedPostgres {
-			whole.schema, whole.err = b.Schema(asking, shop.Place())
-		} else {
-			whole.err = b.Ping(asking)
-		}
-	})
-	if b.Kind() == backends.SharedPostgres || whole.err != nil {
-		return whole.schema, problemOf(whole.err)
+	whole.asked.Do(func() { s.askBackend(ctx, shop.Place(), whole) })
+	if whole.problem != "" || whole.backend.Shared() {
+		return whole.schema, whole.problem
 	}
 	asking, cancel := context.WithTimeout(ctx, schemaPatience)
 	defer cancel()
-	schema, err := b.Schema(asking, shop.Place())
+	schema, err := whole.backend.Schema(asking, shop.Place())
 	return schema, problemOf(err)
+}
+
+func (s *Service) askBackend(ctx context.Context, p backends.Place, a *answer) {
+	b, err := s.directory.Backend(ctx, p.Backend)
+	if err != nil {
+		a.problem = err.Error()
+		return
+	}
+	asking, cancel := context.WithTimeout(ctx, schemaPatience)
+	defer cancel()
+	a.backend = b
+	if b.Shared() {
+		a.schema, err = b.Schema(asking, p)
+	} else {
+		err = b.Ping(asking)
+	}
+	a.problem = problemOf(err)
 }
 
 // problemOf says no more than an operator needs: a driver's text may name addresses.
