@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -31,13 +32,14 @@ const (
 // Settings are what `serve` can be told.
 type Settings struct {
 	installation
-	Listen    address `setting:"" default:"127.0.0.1:8080" help:"Address to serve on, HOST:PORT."`
-	MaxStores count   `setting:"" default:"500" help:"How many storefronts of one backend are kept open."`
-	MoveLease lease   `setting:"" default:"10s" help:"How long a move, or an upgrade of all storefronts, whose instance died waits for another one, unless the storefront is sealed; 1s or more."`
-	OldSchema string  `setting:"" default:"upgrade" enum:"upgrade,refuse" help:"What is done with a storefront whose database is behind this program when a request comes: upgrade it, or refuse until schema upgrade was run."`
-	ImportMiB count   `name:"import-mib" setting:"" default:"1024" help:"How much one import may upload, in MiB; its files lie in the data folder while they are read."`
-	AuditDays count   `setting:"" default:"400" help:"For how many days a storefront knows what happened to its customers' accounts: logins, log-outs, refresh tokens that were used twice."`
-	LogLevel  string  `setting:"" default:"info" enum:"debug,info,warn,error" help:"Least severe level that is logged: debug, info, warn or error."`
+	Listen    address  `setting:"" default:"127.0.0.1:8080" help:"Address to serve on, HOST:PORT."`
+	Proxies   networks `name:"trusted-proxies" setting:"" help:"Networks or addresses of proxies, with commas between, whose X-Forwarded-For tells the client's address, such as 10.0.0.0/8; none: nobody is believed."`
+	MaxStores count    `setting:"" default:"500" help:"How many storefronts of one backend are kept open."`
+	MoveLease lease    `setting:"" default:"10s" help:"How long a move, or an upgrade of all storefronts, whose instance died waits for another one, unless the storefront is sealed; 1s or more."`
+	OldSchema string   `setting:"" default:"upgrade" enum:"upgrade,refuse" help:"What is done with a storefront whose database is behind this program when a request comes: upgrade it, or refuse until schema upgrade was run."`
+	ImportMiB count    `name:"import-mib" setting:"" default:"1024" help:"How much one import may upload, in MiB; its files lie in the data folder while they are read."`
+	AuditDays count    `setting:"" default:"400" help:"For how many days a storefront knows what happened to its customers' accounts: logins, log-outs, refresh tokens that were used twice."`
+	LogLevel  string   `setting:"" default:"info" enum:"debug,info,warn,error" help:"Least severe level that is logged: debug, info, warn or error."`
 }
 
 // installation is what makes one: commands that work on it need no running server.
@@ -72,6 +74,7 @@ type (
 	masterKey  string
 	lease      time.Duration
 	token      string
+	networks   string
 )
 
 // UnmarshalText wants HOST:PORT.
@@ -86,6 +89,37 @@ func (a *address) UnmarshalText(text []byte) error {
 	*a = address(text)
 	return nil
 }
+
+// UnmarshalText wants networks, each ADDRESS or ADDRESS/BITS, or nothing.
+func (n *networks) UnmarshalText(text []byte) error {
+	*n = networks(text)
+	_, err := n.prefixes()
+	return err
+}
+
+func (n networks) prefixes() (all []netip.Prefix, err error) {
+	for one := range strings.SplitSeq(string(n), ",") {
+		if one = strings.TrimSpace(one); one == "" {
+			continue
+		}
+		if !strings.Contains(one, "/") {
+			address, err := netip.ParseAddr(one)
+			if err != nil || address.Zone() != "" {
+				return nil, errNetworks
+			}
+			all = append(all, netip.PrefixFrom(address, address.BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(one)
+		if err != nil {
+			return nil, errNetworks
+		}
+		all = append(all, p.Masked())
+	}
+	return all, nil
+}
+
+var errNetworks = errors.New("must be addresses or networks with commas between, such as 10.0.0.0/8,192.0.2.7")
 
 // UnmarshalText wants a whole number above zero, with which one can go on counting.
 func (c *count) UnmarshalText(text []byte) error {

@@ -66,6 +66,8 @@ func TestSettings(t *testing.T) {
 
 		"an unknown key":                {files: map[string]string{"s.yaml": "listen: 127.0.0.1:1\nlissten: x\n"}, args: []string{"--config=FOLDER/s.yaml"}, code: 78, says: []string{"FOLDER/s.yaml:2: there is no setting lissten; there are audit_days, control, data, "}},
 		"an unknown key, JSON":          {files: map[string]string{"s.json": "{\n\"lissten\": 1}"}, args: []string{"--config=FOLDER/s.json"}, code: 78, says: []string{"FOLDER/s.json:2: there is no setting lissten"}},
+		"a network that is none":        {variables: []string{"TRUSTED_PROXIES=10.0.0.0/8, 10.0.0.0/33"}, code: 78, says: []string{"SMARTSELLER_TRUSTED_PROXIES", "10.0.0.0/8,192.0.2.7"}},
+		"networks":                      {variables: []string{"TRUSTED_PROXIES=10.0.0.0/8,192.0.2.7"}, says: []string{"trusted_proxies: 10.0.0.0/8,192.0.2.7 # SMARTSELLER_TRUSTED_PROXIES\n"}},
 		"an unknown variable":           {variables: []string{"LISSTEN=hunter2"}, code: 78, says: []string{"SMARTSELLER_LISSTEN: there is no setting lissten"}},
 		"a variable in lower case":      {variables: []string{"listen=127.0.0.1:1"}, code: 78, says: []string{"SMARTSELLER_listen: there is no setting listen"}},
 		"an unknown flag":               {args: []string{"--lissten=1"}, code: 64, says: []string{"unknown flag --lissten"}},

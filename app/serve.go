@@ -165,8 +165,9 @@ func authenticationGate() migration.Gate {
 	return migration.Gate{Name: "authentication canary", Check: auth.Canary}
 }
 
-func newServer(log *slog.Logger) *httpx.Server {
-	return httpx.New(httpx.Options{Version: Version(), Log: log})
+func newServer(s Settings, log *slog.Logger) (*httpx.Server, error) {
+	proxies, err := s.Proxies.prefixes()
+	return httpx.New(httpx.Options{Version: Version(), Log: log, Proxies: proxies}), err
 }
 
 func importOptions(s Settings) imports.Options {

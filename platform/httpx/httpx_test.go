@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -254,5 +255,43 @@ func TestPage(t *testing.T) {
 		s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/shelf"+query, nil))
 		require.Equal(t, want, asked, query)
 		require.Equal(t, want.Limit == 0, w.Code == http.StatusUnprocessableEntity, "%s: %s", query, w.Body)
+	}
+}
+
+// TestClientBehindProxies: an address is believed when a trusted proxy says it, and what
+// a client says of itself never.
+func TestClientBehindProxies(t *testing.T) {
+	t.Parallel()
+	const proxy, stranger = "10.1.2.3", "192.0.2.7"
+	for name, c := range map[string]struct {
+		proxies   []netip.Prefix
+		from      string
+		forwarded string
+		want      string
+	}{
+		"nobody is trusted":      {nil, proxy, "198.51.100.1", proxy},
+		"a trusted proxy":        {[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, proxy, "198.51.100.1", "198.51.100.1"},
+		"another's":              {[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, stranger, "198.51.100.1", stranger},
+		"what the client said":   {[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, proxy, "203.0.113.9, 198.51.100.1", "198.51.100.1"},
+		"two proxies":            {[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, proxy, "198.51.100.1, 10.9.9.9", "198.51.100.1"},
+		"one on this machine":    {[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, "127.0.0.1", "198.51.100.1", "127.0.0.1"},
+		"a proxy that says none": {[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, proxy, "", proxy},
+	} {
+		s := httpx.New(httpx.Options{Version: "test", Log: slog.New(slog.DiscardHandler), Proxies: c.proxies})
+		var met string
+		httpx.Register(s, huma.Operation{OperationID: "peer", Method: http.MethodGet, Path: "/peer"}, func(ctx context.Context, _ *struct{}) (*struct{}, error) {
+			met = httpx.Peer(ctx)
+			return nil, nil
+		})
+		request := httptest.NewRequest(http.MethodGet, "/peer", nil)
+		request.RemoteAddr = c.from + ":4711"
+		if c.forwarded != "" {
+			request.Header.Set("X-Forwarded-For", c.forwarded)
+		}
+		answer := httptest.NewRecorder()
+		s.Handler().ServeHTTP(answer, request)
+		require.Equal(t, c.want, met, name)
+		require.Equal(t, "Authorization, Origin, X-Storefront", answer.Header().Get("Vary"))
+		require.NotEmpty(t, answer.Header().Get("Strict-Transport-Security"))
 	}
 }

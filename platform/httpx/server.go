@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -56,6 +57,9 @@ type Options struct {
 	// BodyLimit bounds a request's body where an operation says nothing else, in
 	// bytes; 0: 64 KiB.
 	BodyLimit int64
+	// Proxies are the networks of proxies whose X-Forwarded-For is believed; none: every
+	// client is who it connects as.
+	Proxies []netip.Prefix
 }
 
 // Server is the edge. Register operations before Serve.
@@ -94,7 +98,7 @@ func New(o Options) *Server {
 	}
 	s.echo.HideBanner, s.echo.HidePort = true, true
 	s.echo.HTTPErrorHandler = s.handleError
-	s.echo.IPExtractor = echo.ExtractIPDirect()
+	s.echo.IPExtractor = clientBehind(o.Proxies)
 	s.echo.OnAddRouteHandler = s.alsoHead
 	s.echo.Use(s.around)
 	ownErrors()
@@ -110,6 +114,19 @@ func New(o Options) *Server {
 	s.api.UseMiddleware(s.authenticate)
 	s.echo.GET("/docs", docs)
 	return s
+}
+
+// clientBehind finds the client's address: of those that X-Forwarded-For names, from the
+// back, the first that is none of the proxies. echo would believe private networks, too.
+func clientBehind(proxies []netip.Prefix) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	trust := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, p := range proxies {
+		trust = append(trust, echo.TrustIPRange(&net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}))
+	}
+	return echo.ExtractIPFromXFFHeader(trust...)
 }
 
 // alsoHead answers HEAD wherever GET is answered, by the same handler: net/http sends
@@ -200,6 +217,8 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
+		h.Set("Vary", "Authorization, Origin, X-Storefront")
+		h.Set("Strict-Transport-Security", "max-age=31536000") // heeded over TLS alone: at a proxy
 		if !s.Ready() {
 			h.Set("Connection", "close")
 		}
