@@ -287,6 +287,20 @@ func (d *Directory) HoldBackend(tx control.Tx, name string) error {
 	return nil
 }
 
+// ReadKinds reads of which kind each registered backend is.
+func ReadKinds(tx control.Tx) (map[string]Kind, error) {
+	var rows []struct {
+		Name string `db:"name"`
+		Kind Kind   `db:"kind"`
+	}
+	err := tx.Select(&rows, `SELECT name, kind FROM backends`)
+	kinds := make(map[string]Kind, len(rows))
+	for _, r := range rows {
+		kinds[r.Name] = r.Kind
+	}
+	return kinds, err
+}
+
 // connections are those that the places of each open backend share.
 func (d *Directory) connections() map[string]Connections {
 	d.mu.Lock()

@@ -36,14 +36,15 @@ func (s *Service) Explain(ctx context.Context, id string) (*Explanation, error) 
 	var now, notNow int64
 	var tables []Checkpoint
 	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
-		now, tables = tx.Now(), nil
+		now = tx.Now()
 		if m, err = readMove(tx, id, false); err != nil {
 			return err
 		}
 		if notNow, err = notBefore(tx, m.Storefront); err != nil {
 			return err
 		}
-		return tx.Select(&tables, `SELECT table_name, copied, total, done FROM move_checkpoints WHERE move_id = $1 ORDER BY table_name`, id)
+		tables, err = readCheckpoints(tx, id)
+		return err
 	})
 	if err != nil {
 		return nil, err

@@ -189,7 +189,8 @@ func (s *Service) List(ctx context.Context, storefront backends.StorefrontID, cu
 // Checkpoints reads how far each table's copy is.
 func (s *Service) Checkpoints(ctx context.Context, id string) (out []Checkpoint, err error) {
 	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		return tx.Select(&out, `SELECT table_name, copied, total, done FROM move_checkpoints WHERE move_id = $1 ORDER BY table_name`, id)
+		out, err = readCheckpoints(tx, id)
+		return err
 	})
 	return out, err
 }

@@ -197,6 +197,11 @@ func saveCheckpoint(tx control.Tx, move string, c Checkpoint) error {
 	return err
 }
 
+func readCheckpoints(tx control.Tx, move string) (out []Checkpoint, err error) {
+	err = tx.Select(&out, `SELECT table_name, copied, total, done FROM move_checkpoints WHERE move_id = $1 ORDER BY table_name`, move)
+	return out, err
+}
+
 // paceBound is the least of what operators allow one move and all of them, in percent.
 func paceBound(tx control.Tx, o Options) (int64, error) {
 	all, err := paceOfAll(tx)

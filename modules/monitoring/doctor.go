@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"smartseller/backends"
 	"smartseller/platform/control"
 )
@@ -98,12 +96,11 @@ func (s *Service) examineControl(ctx context.Context) []backends.Finding {
 
 func space(folder string) backends.Finding {
 	f := backends.Finding{Check: "disk space", Warning: true}
-	var s unix.Statfs_t
-	if err := unix.Statfs(folder, &s); err != nil {
+	free, err := backends.FreeOnDisk(folder)
+	if err != nil {
 		f.Problem, f.Fix = "cannot be told: "+err.Error(), "see that the folder can be read"
 		return f
 	}
-	free := int64(s.Bavail) * s.Bsize
 	f.Found = fmt.Sprintf("%d MiB are free", free>>20)
 	if free < leastSpace {
 		f.Problem, f.Fix = fmt.Sprintf("only %d MiB are free in %s", free>>20, folder), "free some space"

@@ -111,17 +111,3 @@ func readMoving(tx control.Tx, after, through string) (map[backends.StorefrontID
 	}
 	return moving, err
 }
-
-// readKinds reads which backends are registered.
-func readKinds(tx control.Tx) (map[string]backends.Kind, error) {
-	var rows []struct {
-		Name string `db:"name"`
-		Kind string `db:"kind"`
-	}
-	err := tx.Select(&rows, `SELECT name, kind FROM backends`)
-	kinds := map[string]backends.Kind{}
-	for _, r := range rows {
-		kinds[r.Name] = backends.Kind(r.Kind)
-	}
-	return kinds, err
-}

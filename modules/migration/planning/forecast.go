@@ -136,7 +136,7 @@ func (s *Service) imagineWorld(ctx context.Context, in *imagined) error {
 	in.blackouts = map[backends.StorefrontID]Blackout{}
 	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
 		in.from = time.UnixMicro(tx.Now())
-		if in.kinds, err = readKinds(tx); err != nil {
+		if in.kinds, err = backends.ReadKinds(tx); err != nil {
 			return err
 		}
 		return readBlackouts(tx, in.blackouts)

@@ -64,7 +64,7 @@ func (s *Service) vocabulary(ctx context.Context) (v Vocabulary, err error) {
 		v.Tables = append(v.Tables, t.Name)
 	}
 	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		v.Backends, err = readKinds(tx)
+		v.Backends, err = backends.ReadKinds(tx)
 		return err
 	})
 	return v, err

@@ -38,7 +38,7 @@ type sellerMoveBody struct {
 
 func bodyOf(m Move) sellerMoveBody {
 	b := sellerMoveBody{
-		ID: m.ID, State: string(m.State), Phase: string(m.Phase), From: m.From, To: m.To, Copied: m.Copied, Total: m.Total, ETA: m.ETA,
+		ID: m.ID, State: string(m.State), Phase: string(m.Phase), From: string(m.From), To: string(m.To), Copied: m.Copied, Total: m.Total, ETA: m.ETA,
 		CreatedAt: m.CreatedAt, MovedAt: m.MovedAt, EndedAt: m.EndedAt,
 	}
 	if r := m.Receipt; r != nil {

@@ -5,6 +5,7 @@ package seller
 import (
 	"time"
 
+	"smartseller/backends"
 	"smartseller/modules/migration"
 	"smartseller/platform/fault"
 )
@@ -34,10 +35,10 @@ type Move struct {
 	ID        string // "" while a plan has not started it
 	State     State
 	Phase     migration.Phase
-	From, To  string // kinds of backends
-	Copied    int64  // rows
-	Total     int64  // rows
-	ETA       int64  // when it may be ready to cut over, as far as can be told from its speed
+	From, To  backends.Kind
+	Copied    int64 // rows
+	Total     int64 // rows
+	ETA       int64 // when it may be ready to cut over, as far as can be told from its speed
 	CreatedAt int64
 	MovedAt   int64
 	EndedAt   int64

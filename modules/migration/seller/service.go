@@ -69,10 +69,10 @@ func (s *Service) Move(ctx context.Context, storefront backends.StorefrontID, id
 }
 
 // around reads what a storefront's moves are seen by.
-func (s *Service) around(ctx context.Context, storefront backends.StorefrontID) (kinds map[string]string, planned []plannedMove, now int64, err error) {
+func (s *Service) around(ctx context.Context, storefront backends.StorefrontID) (kinds map[string]backends.Kind, planned []plannedMove, now int64, err error) {
 	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
 		now = tx.Now()
-		if kinds, err = backendKinds(tx); err != nil {
+		if kinds, err = backends.ReadKinds(tx); err != nil {
 			return err
 		}
 		planned, err = plannedMoves(tx, storefront)
@@ -81,7 +81,7 @@ func (s *Service) around(ctx context.Context, storefront backends.StorefrontID) 
 	return kinds, planned, now, err
 }
 
-func (s *Service) see(ctx context.Context, m *migration.Move, kinds map[string]string, now int64) (Move, error) {
+func (s *Service) see(ctx context.Context, m *migration.Move, kinds map[string]backends.Kind, now int64) (Move, error) {
 	out := Move{
 		ID: m.ID, State: states[m.Phase], Phase: m.Phase, From: kinds[m.Source.Backend], To: kinds[m.Target.Backend],
 		CreatedAt: m.CreatedAt, MovedAt: m.Stats.CommittedAt,

@@ -9,19 +9,6 @@ import (
 	"smartseller/platform/control"
 )
 
-func backendKinds(tx control.Tx) (map[string]string, error) {
-	var rows []struct {
-		Name string `db:"name"`
-		Kind string `db:"kind"`
-	}
-	err := tx.Select(&rows, `SELECT name, kind FROM backends`)
-	kinds := make(map[string]string, len(rows))
-	for _, r := range rows {
-		kinds[r.Name] = r.Kind
-	}
-	return kinds, err
-}
-
 type plannedMove struct {
 	Source string `db:"source"`
 	Target string `db:"target"`
