@@ -66,17 +66,15 @@ func (c *startMove) Run(ctx context.Context, out io.Writer) error {
 	if !c.At.IsZero() {
 		options["begin_at"] = c.At.UnixMicro()
 	}
-	body := map[string]any{"storefront_id": shop.ID, "target": c.Target, "reason": c.Reason, "options": options}
-	if c.DryRun {
-		var said json.RawMessage
-		if err := c.call(ctx, http.MethodPost, "/api/admin/move-previews", body, &said); err != nil {
-			return err
-		}
-		return answer(c.output, out, said, movePreview.String)
-	}
-	var said struct{ Move json.RawMessage }
-	if err := c.call(ctx, http.MethodPost, movesPath, body, &said); err != nil {
+	var said struct{ Move, Preview json.RawMessage }
+	if err := c.call(ctx, http.MethodPost, movesPath, map[string]any{
+		"storefront_id": shop.ID, "target": c.Target, "reason": c.Reason, "dry_run": c.DryRun,
+		"options": options,
+	}, &said); err != nil {
 		return err
+	}
+	if c.DryRun {
+		return answer(c.output, out, said.Preview, movePreview.String)
 	}
 	return answer(c.output, out, said.Move, func(m moveState) string {
 		return m.ID + "\n  follow it: smartseller move watch " + shop.Slug

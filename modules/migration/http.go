@@ -51,21 +51,17 @@ type startInput struct {
 		Target     string  `json:"target" doc:"Name of a registered backend" audit:"detail"`
 		Reason     string  `json:"reason,omitempty" maxLength:"500" audit:"detail"`
 		Options    Options `json:"options,omitempty"`
+		DryRun     bool    `json:"dry_run,omitempty" doc:"Look at what would be done and change nothing" audit:"detail"`
 	}
-}
-
-func (in *startInput) request(ctx context.Context) Request {
-	b := in.Body
-	return Request{Storefront: backends.StorefrontID(b.Storefront), Target: b.Target, Options: b.Options, By: identity.Admin(ctx), Reason: b.Reason}
 }
 
 type startOutput struct {
-	Body struct {
-		Move moveBody `json:"move"`
+	Status int
+	Body   struct {
+		Move    *moveBody `json:"move,omitempty"`
+		Preview *Preview  `json:"preview,omitempty"`
 	}
 }
-
-type previewOutput struct{ Body Preview }
 
 type moveInput struct {
 	ID string `path:"id" maxLength:"36"`
@@ -112,23 +108,20 @@ func Routes(server *httpx.Server, s *Service) {
 		OperationID: "start-move", Method: http.MethodPost, Path: movesPath, Summary: "Move a storefront to another backend, live",
 		DefaultStatus: http.StatusAccepted, Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, func(ctx context.Context, in *startInput) (*startOutput, error) {
-		m, err := s.Start(ctx, in.request(ctx))
+		r := Request{Storefront: backends.StorefrontID(in.Body.Storefront), Target: in.Body.Target, Options: in.Body.Options, By: identity.Admin(ctx), Reason: in.Body.Reason}
+		out := &startOutput{Status: http.StatusAccepted}
+		if in.Body.DryRun {
+			preview, err := s.DryRun(ctx, r)
+			out.Status, out.Body.Preview = http.StatusOK, preview
+			return out, err
+		}
+		m, err := s.Start(ctx, r)
 		if err != nil {
 			return nil, err
 		}
-		out := &startOutput{}
-		out.Body.Move = bodyOf(m, nil)
+		body := bodyOf(m, nil)
+		out.Body.Move = &body
 		return out, nil
-	})
-	httpx.Register(server, huma.Operation{
-		OperationID: "preview-move", Method: http.MethodPost, Path: "/api/admin/move-previews", Summary: "Look at what a move would do; nothing is changed",
-		Security: httpx.AdminReads, Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *startInput) (*previewOutput, error) {
-		preview, err := s.DryRun(ctx, in.request(ctx))
-		if err != nil {
-			return nil, err
-		}
-		return &previewOutput{*preview}, nil
 	})
 	httpx.Register(server, huma.Operation{
 		OperationID: "list-moves", Method: http.MethodGet, Path: movesPath, Summary: "List moves, newest first", Security: httpx.Admin,
