@@ -91,7 +91,8 @@ func (b *Backend) Create(ctx context.Context, p backends.Place) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	// Not the backend's own folder: where that is gone, so is every storefront in it.
+	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return unreachable(err)
 	}
 	if err := publish(path, empty); err != nil {
@@ -237,13 +238,21 @@ func (b *Backend) Ping(context.Context) error {
 	if err := b.onThisHost(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(b.cfg.Path, 0o700); err != nil {
-		return unreachable(err)
-	}
 	if err := unix.Access(b.cfg.Path, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
 		return unreachable(fmt.Errorf("%s: %w", b.cfg.Path, err))
 	}
 	return nil
+}
+
+// fix says what to do about an error of Ping.
+func fix(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "the folder is gone: restore it, or mount the disk that it is on"
+	case errors.Is(err, unix.EROFS):
+		return "the folder can only be read: mount its disk so that it can be written"
+	}
+	return "make the folder readable and writable for this process, on the host that the backend was registered on"
 }
 
 func (b *Backend) onThisHost() error {
@@ -261,8 +270,7 @@ func (b *Backend) onThisHost() error {
 func (b *Backend) Check(ctx context.Context) []backends.Finding {
 	folder := backends.Finding{Check: "folder"}
 	if err := b.Ping(ctx); err != nil {
-		folder.Problem = err.Error()
-		folder.Fix = "make the folder readable and writable for this process, on the host that the backend was registered on"
+		folder.Problem, folder.Fix = err.Error(), fix(err)
 	}
 	space := backends.Finding{Check: "disk space", Warning: true}
 	if room, err := b.Room(ctx); err == nil {

@@ -72,6 +72,26 @@ func founded(t *testing.T, folder string) (*sqlite.Backend, backends.Place) {
 	return b.(*sqlite.Backend), p
 }
 
+// TestFolderThatIsGone: nothing is made in its place, neither by looking at it nor for
+// a storefront, and whoever looks learns what to do.
+func TestFolderThatIsGone(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	folder := filepath.Join(t.TempDir(), "files")
+	require.NoError(t, os.Mkdir(folder, 0o700))
+	b, p := founded(t, folder)
+	require.NoError(t, b.Ping(ctx))
+	require.Empty(t, b.Check(ctx)[0].Problem)
+	require.NoError(t, os.RemoveAll(folder))
+
+	require.ErrorIs(t, b.Ping(ctx), backends.ErrUnreachable)
+	found := b.Check(ctx)[0]
+	require.True(t, found.Hinders())
+	require.Contains(t, found.Fix, "restore it")
+	require.ErrorIs(t, b.Create(ctx, backends.Place{Backend: "files", Storefront: p.Storefront, Epoch: 2}), backends.ErrUnreachable)
+	require.NoDirExists(t, folder)
+}
+
 func nothing(context.Context, backends.Tx) error { return nil }
 
 // TestAWriterThatGetsNoTurn: whoever holds a file's lock for long is waited for

@@ -81,6 +81,9 @@ func newWorld(t *testing.T) *world {
 	keys, err := crypto.New(make([]byte, 32))
 	require.NoError(t, err)
 	folder := t.TempDir()
+	for _, name := range []string{"one", "two"} {
+		require.NoError(t, os.Mkdir(filepath.Join(folder, name), 0o700))
+	}
 	return &world{dsn: "sqlite:" + filepath.Join(folder, "control.db"), folder: folder, keys: keys}
 }
 

@@ -222,6 +222,7 @@ func TestTargetOutOfReachFailsAndServesOn(t *testing.T) {
 	w := newWorld(t)
 	i := w.instance(t, nil)
 	id := i.storefront(t, 5)
+	require.NoError(t, os.Remove(filepath.Join(w.folder, "two")))
 	require.NoError(t, os.WriteFile(filepath.Join(w.folder, "two"), []byte("a file where a folder should be"), 0o600))
 	m := start(t, i, id, Options{})
 	m = i.waitFor(t, m.ID, Failed, Cancelling)

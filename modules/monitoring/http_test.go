@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -81,6 +82,16 @@ func (i *instance) failing(t *testing.T) (names []string) {
 		names = append(names, e.Check)
 	}
 	return names
+}
+
+// TestReadinessSeesThatTheFileIsGone, though what is open still answers.
+func TestReadinessSeesThatTheFileIsGone(t *testing.T) {
+	t.Parallel()
+	i := newInstance(t)
+	require.Empty(t, i.failing(t))
+	require.NoError(t, os.RemoveAll(i.db.Folder()))
+	i.now = i.now.Add(time.Minute)
+	require.Equal(t, []string{"control_database"}, i.failing(t))
 }
 
 func TestReadinessNamesWhatDoesNotHold(t *testing.T) {

@@ -13,6 +13,10 @@ func inspect(ctx context.Context, db *control.DB) (checks []Check, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	reach, schema := Check{Name: checkControl}, Check{Name: checkMigrations}
+	if err := db.Present(); err != nil {
+		reach.Problem = control.ErrGone.Detail
+		return []Check{reach}, err
+	}
 	s, err := db.Schema(ctx)
 	switch {
 	case err != nil:

@@ -124,6 +124,9 @@ func (s *Service) AddBackend(ctx context.Context, cfg backends.Config) error {
 		if err != nil {
 			return fmt.Errorf("this host's name: %w", err)
 		}
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return fault.InvalidField("/path", "unusable_folder", fmt.Sprintf("the folder cannot be made (%v): choose another one", errors.Unwrap(err)))
+		}
 		cfg.Path, cfg.Host = path, host
 	}
 	inspecting, cancel := context.WithTimeout(ctx, inspection)

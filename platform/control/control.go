@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -55,8 +56,9 @@ type Tx interface {
 type DB struct {
 	write, read *sqlx.DB // the same pool on Postgres
 	postgres    bool
-	path        string   // of the file; "" on Postgres
-	turns       sync.Map // of Alone: a chan struct{} per name
+	path        string      // of the file; "" on Postgres
+	file        fs.FileInfo // what was there when it was opened
+	turns       sync.Map    // of Alone: a chan struct{} per name
 }
 
 // Open opens the control database and migrates it; several processes may do so at
@@ -67,13 +69,35 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 		return nil, fmt.Errorf("open the control database: %w", err)
 	}
 	if err := db.Ping(ctx); err != nil {
-		away := fault.New(fault.Unavailable, "control_database_away", "The control database cannot be opened (%v): check the setting control, and that it runs.", err)
+		away := fault.New(fault.Unavailable, "control_database_away", "The control database cannot be opened (%v): check the setting control, and that it runs.", db.explain(err))
 		return nil, errors.Join(away.Because(err), db.Close())
 	}
 	if err := db.migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("control database: %w", err), db.Close())
 	}
+	if db.path != "" {
+		if db.file, err = os.Stat(db.path); err != nil {
+			return nil, errors.Join(fmt.Errorf("control database: %w", err), db.Close())
+		}
+	}
 	return db, nil
+}
+
+// ErrGone says that the file is not there any more, or another one: what is written
+// to the one that is open will not be found again.
+var ErrGone = fault.New(fault.Unavailable, "control_database_gone",
+	"The control database's file was removed or replaced under the program: stop the program, restore the data folder, and start it again.")
+
+// Present is nil unless the file was taken away. It asks no database.
+func (db *DB) Present() error {
+	if db.path == "" {
+		return nil
+	}
+	now, err := os.Stat(db.path)
+	if err == nil && os.SameFile(db.file, now) {
+		return nil
+	}
+	return ErrGone.Because(err)
 }
 
 // CheckDSN says what is wrong with a DSN, without connecting or repeating it.
@@ -86,6 +110,13 @@ func CheckDSN(dsn string) error {
 		return err
 	}
 	return errors.New("must be sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=MODE")
+}
+
+func (db *DB) explain(err error) error {
+	if db.path == "" {
+		return err
+	}
+	return database.Explain(db.path, err)
 }
 
 func open(dsn string) (*DB, error) {

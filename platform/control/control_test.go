@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -148,4 +150,24 @@ func TestUnknownDSN(t *testing.T) {
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), "secret")
 	}
+}
+
+// TestFileIsTakenAway: what is open still answers, so it must be noticed otherwise.
+func TestFileIsTakenAway(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	path := filepath.Join(t.TempDir(), "control.db")
+	db, err := control.Open(ctx, "sqlite:"+path)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	require.NoError(t, db.Present())
+	require.NoError(t, os.Rename(path, path+".away"))
+	require.ErrorIs(t, db.Present(), control.ErrGone)
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	require.ErrorIs(t, db.Present(), control.ErrGone, "another one")
+	require.NoError(t, os.Rename(path+".away", path))
+	require.NoError(t, db.Present())
+
+	_, err = control.Open(ctx, "sqlite:"+filepath.Join(t.TempDir(), "nowhere", "control.db"))
+	require.ErrorContains(t, err, "nowhere cannot be written (no such file or directory)")
 }

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
 	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3"
+	"golang.org/x/sys/unix"
 )
 
 // SQLite is one SQLite file with the two handles it needs: SQLite has one
@@ -64,9 +66,19 @@ func OpenSQLite(ctx context.Context, path string, o SQLiteOptions) (*SQLite, err
 	}
 	var version int64
 	if err := first.QueryRowContext(ctx, "PRAGMA schema_version").Scan(&version); err != nil {
-		return nil, errors.Join(fmt.Errorf("open SQLite file: %w", err), db.Close())
+		return nil, errors.Join(fmt.Errorf("open SQLite file: %w", Explain(path, err)), db.Close())
 	}
 	return db, nil
+}
+
+// Explain is why a file could not be opened: SQLite speaks of a missing file where it
+// may not make its log beside the file.
+func Explain(path string, err error) error {
+	folder := filepath.Dir(path)
+	if denied := unix.Access(folder, unix.W_OK); denied != nil && err != nil {
+		return fmt.Errorf("the folder %s cannot be written (%w): let this process write there, or mount its disk so that it can be written: %w", folder, denied, err)
+	}
+	return err
 }
 
 // Close closes both handles; the last one to close a file folds its WAL into it.
