@@ -162,3 +162,12 @@ func Schema(ctx context.Context, owner database.Queryer) (database.Schema, error
 func (d *Dialect) Schema(ctx context.Context, through database.Queryer) (database.Schema, error) {
 	return Schema(ctx, through)
 }
+
+// Inhabited says whether any storefront has a place in the owner's database.
+func Inhabited(ctx context.Context, owner *sql.DB) (inhabited bool, err error) {
+	if err := owner.QueryRowContext(ctx, `SELECT to_regclass('fence') IS NOT NULL`).Scan(&inhabited); err != nil || !inhabited {
+		return false, classify(err)
+	}
+	err = owner.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM fence)`).Scan(&inhabited)
+	return inhabited, classify(err)
+}

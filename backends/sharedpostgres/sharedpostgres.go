@@ -65,8 +65,9 @@ func (b *Backend) Shared() bool { return true }
 func (b *Backend) Measured() bool { return false }
 
 // prepare checks the application's role and makes the schema, once. A role that
-// row-level security does not hold is refused for good. A schema that is there, and
-// behind, is left as it is: upgrading it touches every storefront's place.
+// row-level security does not hold is refused for good. A schema that is behind is left
+// as it is where storefronts live: upgrading it touches all their places. Where none do,
+// another instance may be making it at this moment, or have died of it.
 func (b *Backend) prepare(ctx context.Context) error {
 	if b.ready.Load() {
 		return nil
@@ -88,7 +89,10 @@ func (b *Backend) prepare(ctx context.Context) error {
 		return err
 	}
 	if schema.Version > 0 && schema.Pending > 0 {
-		return nil
+		inhabited, err := postgres.Inhabited(ctx, b.admin)
+		if err != nil || inhabited {
+			return err
+		}
 	}
 	if err := b.Upgrade(ctx, backends.Place{}); err != nil {
 		return err

@@ -2,6 +2,7 @@ package sharedpostgres_test
 
 import (
 	"context"
+	"database/sql"
 	"testing"
 	"time"
 
@@ -15,16 +16,37 @@ import (
 	"smartseller/platform/ids"
 )
 
+// older is a database as an older program, or one that is making the schema, leaves it.
+func older(t *testing.T) (backends.Config, *sql.DB) {
+	cfg := config(t, false)
+	admin := open(t, cfg.AdminDSN)
+	files, err := migrations.Tenant(migrations.Postgres)
+	require.NoError(t, err)
+	require.NoError(t, database.Migrate(context.Background(), admin, goose.DialectPostgres, storetest.Older(t, files)))
+	return cfg, admin
+}
+
+// TestHalfMadeSchemaIsFinished where no storefront lives.
+func TestHalfMadeSchemaIsFinished(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	cfg, _ := older(t)
+	b := openBackend(t, storetest.Catalog(t), cfg)
+	p := backends.Place{Backend: "shared", Storefront: backends.StorefrontID(ids.New()), Epoch: 1}
+	require.NoError(t, b.Create(ctx, p))
+	schema, err := b.Schema(ctx, p)
+	require.NoError(t, err)
+	require.Zero(t, schema.Pending)
+}
+
 // TestUpgradeWaitsForNobodysTurn: a transaction that holds a table keeps an upgrade
 // waiting, but whoever comes after gets by, and opening the place upgrades nothing.
 func TestUpgradeWaitsForNobodysTurn(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	cfg := config(t, false)
-	admin := open(t, cfg.AdminDSN)
-	files, err := migrations.Tenant(migrations.Postgres)
+	cfg, admin := older(t)
+	_, err := admin.Exec(`INSERT INTO fence VALUES ('another', 'fence', 1, 'active', 0, '', 0)`)
 	require.NoError(t, err)
-	require.NoError(t, database.Migrate(ctx, admin, goose.DialectPostgres, storetest.Older(t, files)))
 	b := openBackend(t, storetest.Catalog(t), cfg)
 	p := backends.Place{Backend: "shared", Storefront: backends.StorefrontID(ids.New()), Epoch: 1}
 	s, err := b.Open(ctx, p)
