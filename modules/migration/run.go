@@ -214,7 +214,7 @@ func (x *run) hopeless(err error) bool {
 	var wrong *mismatchError
 	var busy *busyError // it has had its tries
 	var away *controlError
-	if errors.As(err, &away) {
+	if errors.As(err, &away) || errors.Is(err, control.ErrAway) {
 		return false
 	}
 	if errors.As(err, &wrong) || errors.As(err, &busy) || errors.Is(err, backends.ErrNotEmpty) || errors.Is(err, backends.ErrNoPlace) {
