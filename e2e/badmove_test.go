@@ -81,7 +81,7 @@ func TestUnreachableTarget(t *testing.T) {
 			func() error {
 				return errors.Join(os.RemoveAll(folder), os.WriteFile(folder, nil, 0o600)) // a file where the folder should be
 			},
-			func() error { return os.Remove(folder) },
+			func() error { return errors.Join(os.Remove(folder), os.Mkdir(folder, 0o700)) },
 		},
 	} {
 		t.Run(target, func(t *testing.T) {

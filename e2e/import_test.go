@@ -302,7 +302,7 @@ func TestKilledImport(t *testing.T) {
 	p.serve(t)
 	killed := p.list(t, "toys")[0]
 	require.Equal(t, "interrupted", killed.State)
-	require.Contains(t, killed.Failure.Detail, "Import the same files again")
+	require.Contains(t, killed.Failure.Detail, "import the same files again")
 	everything := e.want.Customers.Importable + e.want.Products.Products + e.want.Orders.Orders
 	brought := p.imports(t, "toys", e)
 	require.Positive(t, brought)

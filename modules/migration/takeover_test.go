@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -23,6 +24,7 @@ func claimed(t *testing.T, i *instance, id string) *run {
 	require.NoError(t, err)
 	require.NotNil(t, m)
 	x := &run{Runner: i.runner, token: m.token(), m: m, leaveSlot: func() {}}
+	x.pace = newPace(i.router.Latencies(), time.Now)
 	x.intent.Store(NoIntent)
 	t.Cleanup(x.close)
 	return x

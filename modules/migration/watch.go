@@ -125,7 +125,7 @@ func (x *run) take(ctx context.Context, p backends.Place, into *backends.Store) 
 
 func (x *run) turnBack(ctx context.Context) error {
 	there := x.p95(x.m.Target.Backend)
-	return x.enter(ctx, RollingBack, answerAll, func(m *Move) {
+	return x.enter(ctx, RollingBack, answer(WantRollback), func(m *Move) {
 		m.Cut, m.Cause, m.Advice, m.Stats.CutoverTries, m.Stats.P95There = NotCut, "", "", 0, there
 	})
 }

@@ -203,7 +203,7 @@ func TestPlacesOfTheDead(t *testing.T) {
 	y.requireOnly(t, made)
 }
 
-// TestTidyTakesWhatIsOld, also where the backend was forgotten meanwhile.
+// TestTidyTakesWhatIsOld: until then nobody may forget the backends.
 func TestTidyTakesWhatIsOld(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -213,7 +213,7 @@ func TestTidyTakesWhatIsOld(t *testing.T) {
 		require.NoError(t, y.begin(ctx, s))
 		require.NoError(t, y.found(ctx, s.placement()))
 	}
-	require.NoError(t, y.RemoveBackend(ctx, "files"))
+	require.ErrorContains(t, y.RemoveBackend(ctx, "files"), "backend_in_use")
 	require.NoError(t, y.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 		_, err := tx.Exec(`UPDATE foundings SET begun_at = begun_at - $1`, foundWithin.Microseconds())
 		return err
@@ -221,4 +221,6 @@ func TestTidyTakesWhatIsOld(t *testing.T) {
 	require.NoError(t, y.Tidy(ctx))
 	require.Zero(t, y.count(t, "foundings"))
 	require.Empty(t, y.places(t, "shared"))
+	require.Empty(t, y.places(t, "files"))
+	require.NoError(t, y.RemoveBackend(ctx, "files"))
 }

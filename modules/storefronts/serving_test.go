@@ -31,8 +31,8 @@ func TestServesOnWithoutControlDatabase(t *testing.T) {
 	directory := backends.NewDirectory(db, keys, catalog, map[backends.Kind]backends.Opener{backends.SQLite: sqlite.Opener(catalog)})
 	stores := backends.NewStores(directory, 4)
 	s := NewService(db, directory, stores)
-	now := time.Unix(0, 0)
-	s.serving = newServing(func() time.Time { return now }, s.Find)
+	var now atomic.Int64 // seconds; a look-up may still be under way
+	s.serving = newServing(func() time.Time { return time.Unix(now.Load(), 0) }, s.Find)
 	require.NoError(t, s.AddBackend(ctx, backends.Config{Name: "files", Kind: backends.SQLite, Path: t.TempDir()}))
 	made, err := s.Create(ctx, NewStorefront{Slug: "toys", Name: "Toys", Currency: "EUR", TimeZone: "UTC", Backend: "files"})
 	require.NoError(t, err)
@@ -52,18 +52,18 @@ func TestServesOnWithoutControlDatabase(t *testing.T) {
 		}))
 	}
 	suspend("suspended")
-	now = now.Add(servingFresh)
+	now.Add(int64(servingFresh / time.Second))
 	got, err = s.Serving(ctx, "toys")
 	require.NoError(t, err)
 	require.Equal(t, "suspended", got.Status, "noticed after five seconds")
 	suspend("active")
-	now = now.Add(servingFresh)
+	now.Add(int64(servingFresh / time.Second))
 	_, err = s.Serving(ctx, "toys")
 	require.NoError(t, err)
 
 	require.NoError(t, stores.Close())
 	require.NoError(t, db.Close())
-	now = now.Add(time.Hour)
+	now.Add(int64(time.Hour / time.Second))
 	got, err = s.Serving(ctx, "toys")
 	require.NoError(t, err)
 	require.Equal(t, made.ID, got.ID)
@@ -192,11 +192,12 @@ func TestNoAnswerIsNotAwaitedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx := context.Background()
-		silent, asked := false, 0
+		var silent atomic.Bool
+		var asked atomic.Int64
 		s := &Service{}
 		s.serving = newServing(time.Now, func(ctx context.Context, slug string) (Storefront, error) {
-			asked++
-			if silent {
+			asked.Add(1)
+			if silent.Load() {
 				<-ctx.Done()
 				return Storefront{}, ctx.Err()
 			}
@@ -204,17 +205,17 @@ func TestNoAnswerIsNotAwaitedAgain(t *testing.T) {
 		})
 		_, err := s.Serving(ctx, "toys")
 		require.NoError(t, err)
-		silent = true
+		silent.Store(true)
 		time.Sleep(servingFresh) // of the bubble's clock
 		for range 3 {
 			_, err = s.Serving(ctx, "toys")
 			require.NoError(t, err)
 		}
-		require.Equal(t, 2, asked)
+		require.EqualValues(t, 2, asked.Load())
 		time.Sleep(lookUpWithin + askAgain)
 		_, err = s.Serving(ctx, "toys")
 		require.NoError(t, err)
-		require.Equal(t, 3, asked)
+		require.EqualValues(t, 3, asked.Load())
 		_, err = s.Serving(ctx, "books")
 		require.ErrorIs(t, err, control.ErrAway)
 	})

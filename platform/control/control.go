@@ -68,7 +68,7 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the control database: %w", err)
 	}
-	if err := db.Ping(ctx); err != nil {
+	if err := db.reach(ctx); err != nil {
 		away := fault.New(fault.Unavailable, "control_database_away", "The control database cannot be opened (%v): check the setting control, and that it runs.", db.explain(err))
 		return nil, errors.Join(away.Because(err), db.Close())
 	}
@@ -81,6 +81,23 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 		}
 	}
 	return db, nil
+}
+
+// reach waits for others that open the file at this moment: who makes a log for it waits
+// for nobody, and says at once that it is locked.
+func (db *DB) reach(ctx context.Context) error {
+	const tries, between = 50, 100 * time.Millisecond
+	for try := 1; ; try++ {
+		err := db.Ping(ctx)
+		if err == nil || try == tries || !conflict(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(between):
+		}
+	}
 }
 
 // ErrGone says that the file is not there any more, or another one: what is written

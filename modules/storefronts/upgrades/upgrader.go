@@ -186,10 +186,10 @@ func (u *Upgrader) wave(ctx context.Context, run *Run, turn []Place) error {
 		cancel()
 		<-kept
 	}()
-	group, ctx := errgroup.WithContext(ctx)
+	group, aside := errgroup.WithContext(ctx)
 	group.SetLimit(placesAside)
 	for _, p := range turn {
-		group.Go(func() error { return u.one(ctx, run, p) })
+		group.Go(func() error { return u.one(aside, run, p) })
 	}
 	return group.Wait()
 }
