@@ -174,7 +174,7 @@ func TestWhereAnInputIsWrong(t *testing.T) {
 	httpx.Register(s, huma.Operation{OperationID: "lines", Method: http.MethodPost, Path: "/lines"}, func(context.Context, *input) (*struct{}, error) {
 		return nil, nil
 	})
-	r := httptest.NewRequest(http.MethodPost, "/lines?limit=11", strings.NewReader(`{"lines":[{"quantity":"a"}],"a/b~c":1}`))
+	r := httptest.NewRequest(http.MethodPost, "/lines?limit=11", strings.NewReader(`{"lines":[{"quantity":"a"},{}],"a/b~c":1}`))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Depth", "infinity")
 	w := httptest.NewRecorder()
@@ -190,7 +190,7 @@ func TestWhereAnInputIsWrong(t *testing.T) {
 		delete(e, "detail")
 		at = append(at, e)
 	}
-	require.ElementsMatch(t, []map[string]string{{"parameter": "limit"}, {"parameter": "Depth"}, {"pointer": "/lines/0/quantity"}, {"pointer": "/a~1b~0c"}}, at)
+	require.ElementsMatch(t, []map[string]string{{"parameter": "limit"}, {"parameter": "Depth"}, {"pointer": "/lines/0/quantity"}, {"pointer": "/lines/1/quantity"}, {"pointer": "/a~1b~0c"}}, at)
 }
 
 // TestHead: as GET, without the body, and not described a second time.

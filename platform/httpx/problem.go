@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 	"github.com/labstack/echo/v4"
 
 	"smartseller/platform/fault"
@@ -161,9 +162,15 @@ func detailOf(k fault.Kind) string {
 }
 
 // fieldAt turns huma's "body.lines[0].quantity" into a JSON pointer, RFC 6901, and
-// its "query.limit" into the parameter's name.
+// its "query.limit" into the parameter's name. Of what is missing it knows only where
+// that should have been, and puts the name into the message.
 func fieldAt(location, message string) fault.Field {
 	f := fault.Field{Code: "invalid", Detail: message}
+	before, after, _ := strings.Cut(validation.MsgExpectedRequiredProperty, "%s")
+	if name, ok := strings.CutPrefix(message, before); ok {
+		location += "." + strings.TrimSuffix(name, after)
+		f.Code, f.Detail = "required", "is missing"
+	}
 	if rest, ok := strings.CutPrefix(location, "body"); ok {
 		f.Pointer = strings.NewReplacer("~", "~0", "/", "~1", ".", "/", "[", "/", "]", "").Replace(rest)
 	} else {
