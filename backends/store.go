@@ -197,6 +197,38 @@ type HolderError struct{ Holders []Key }
 
 func (e *HolderError) Error() string { return "rows outside the batch hold its unique keys" }
 
+// Holder is a transaction that keeps the exclusive lock from being had, as far as the
+// backend can tell. It never holds values or data.
+type Holder struct {
+	// Session says who it is: its process, what that does, for how long.
+	Session string
+	// WaitsFor is the session that it waits for itself; "" when for none.
+	WaitsFor string
+	// Row is the row whose lock it waits for; nil when it is not known or none.
+	Row *Key
+}
+
+// String says all of it in a line.
+func (h Holder) String() string {
+	if waits := h.Waits(); waits != "" {
+		return h.Session + ", which " + waits
+	}
+	return h.Session
+}
+
+// Waits says what the holder itself waits for; "" when for nothing.
+func (h Holder) Waits() string {
+	switch {
+	case h.Row != nil && h.WaitsFor != "":
+		return fmt.Sprintf("waits for row %s of %s, which %s has locked", h.Row.ID, h.Row.Table, h.WaitsFor)
+	case h.Row != nil:
+		return fmt.Sprintf("waits for row %s of %s", h.Row.ID, h.Row.Table)
+	case h.WaitsFor != "":
+		return "waits for a lock of " + h.WaitsFor
+	}
+	return ""
+}
+
 // Reader reads rows as the mover: one snapshot, any fence state.
 type Reader interface {
 	// Rows reads the rows of these keys; keys without a row are absent from the answer.
@@ -256,9 +288,8 @@ type Store interface {
 	// Barrier waits until every writer that was under way when it began has
 	// ended, at most wait; ErrLockBusy past it.
 	Barrier(ctx context.Context, token Token, wait time.Duration) error
-	// Holders describes the transactions that keep the exclusive lock from being
-	// had: age and database process, never values or data.
-	Holders(ctx context.Context) ([]string, error)
+	// Holders are the transactions that keep the exclusive lock from being had.
+	Holders(ctx context.Context) ([]Holder, error)
 
 	// Read runs fn on one read-only snapshot.
 	Read(ctx context.Context, fn func(Reader) error) error

@@ -154,33 +154,6 @@ func (d *Dialect) LockFence(change bool) string {
 	return " FOR SHARE"
 }
 
-// Holders implements sqlstore.Dialect.
-func (d *Dialect) Holders(ctx context.Context, storefront backends.StorefrontID) (out []string, err error) {
-	s, err := begin(ctx, d.Pools.Owner, "BEGIN ISOLATION LEVEL READ COMMITTED")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = s.Rollback() }()
-	rows, err := s.QueryContext(ctx, `SELECT a.pid, a.state, extract(epoch FROM clock_timestamp() - a.xact_start)::bigint
-		FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-		WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-		AND l.objsubid = 1 AND (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended($1, 0)
-		ORDER BY a.xact_start`, string(storefront))
-	if err != nil {
-		return nil, classify(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var pid, age int64
-		var state sql.NullString
-		if err := rows.Scan(&pid, &state, &age); err != nil {
-			return nil, err
-		}
-		out = append(out, fmt.Sprintf("database process %d, %s, %d s in its transaction", pid, state.String, age))
-	}
-	return out, classify(rows.Err())
-}
-
 // Size implements sqlstore.Dialect. In a shared database it is the rows' share of
 // their tables, indexes included.
 func (d *Dialect) Size(ctx context.Context, storefront backends.StorefrontID, tables []*backends.Table) (total int64, err error) {

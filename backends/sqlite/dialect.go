@@ -289,20 +289,6 @@ func (d *dialect) uniqueError(e sqlite3.Error) *backends.UniqueError {
 	return out
 }
 
-// Holders implements sqlstore.Dialect. SQLite does not say who holds a lock.
-func (d *dialect) Holders(ctx context.Context, _ backends.StorefrontID) ([]string, error) {
-	s, err := d.begin(ctx, d.db.Writer, time.Millisecond, false)
-	if errors.Is(err, errWaited) {
-		return []string{"a write transaction on the storefront's file, in this process or in another one on this host"}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	_ = s.Rollback()
-	s.Release(nil)
-	return nil, nil
-}
-
 // Size implements sqlstore.Dialect: the file and its log.
 func (d *dialect) Size(context.Context, backends.StorefrontID, []*backends.Table) (int64, error) {
 	file, err := os.Stat(d.db.Path)

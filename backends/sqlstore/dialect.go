@@ -124,9 +124,8 @@ type Dialect interface {
 	// certain that nothing was committed is as by Classify.
 	ClassifyCommit(err error) error
 
-	// Holders describes the transactions that keep an Exclusive one from
-	// beginning: age and process, never values.
-	Holders(ctx context.Context, storefront backends.StorefrontID) ([]string, error)
+	// Holders are the transactions that keep an Exclusive one from beginning.
+	Holders(ctx context.Context, storefront backends.StorefrontID) ([]backends.Holder, error)
 	// Size estimates the bytes of a storefront's rows in these tables, or of the
 	// whole place where it belongs to the storefront alone.
 	Size(ctx context.Context, storefront backends.StorefrontID, tables []*backends.Table) (int64, error)

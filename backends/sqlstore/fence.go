@@ -205,6 +205,6 @@ func (s *Store) Barrier(ctx context.Context, token backends.Token, wait time.Dur
 }
 
 // Holders implements backends.Store.
-func (s *Store) Holders(ctx context.Context) ([]string, error) {
+func (s *Store) Holders(ctx context.Context) ([]backends.Holder, error) {
 	return s.dialect.Holders(ctx, s.place.Storefront)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"smartseller/backends"
@@ -178,7 +177,7 @@ func (x *run) seal(ctx context.Context, c crossing) error {
 		}
 		if try == sealTries {
 			holders, _ := c.from.Holders(ctx)
-			return &busyError{fmt.Errorf("writers did not end in time, so nothing was cut over; in the way: %s", strings.Join(holders, "; "))}
+			return &busyError{fmt.Errorf("writers did not end in time, so nothing was cut over; in the way: %v", holders)}
 		}
 		if err := pause(ctx, rand.N(time.Duration(try)*10*time.Millisecond)); err != nil {
 			return err

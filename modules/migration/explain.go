@@ -12,7 +12,7 @@ import (
 // Wait is one thing that a move waits for, and what to do about it; Todo is empty
 // where waiting is all there is to do.
 type Wait struct {
-	For    string `json:"for" doc:"operator, lease, pace, backend, transaction, backlog, window, gate, audit, progress or end"`
+	For    string `json:"for" doc:"operator, lease, pace, backend, transaction, lock, key, backlog, window, gate, audit, progress or end"`
 	Detail string `json:"detail"`
 	Todo   string `json:"todo,omitempty"`
 }
@@ -185,10 +185,7 @@ func explainSource(ctx context.Context, p Phase, from backends.Store) []Wait {
 			return append(out, Wait{For: "backend", Detail: "open transactions cannot be listed: " + err.Error()})
 		}
 		for _, h := range holders {
-			out = append(out, Wait{
-				For: "transaction", Detail: h,
-				Todo: "no writer is ended by force: if it is old or idle, end the program that holds it",
-			})
+			out = append(out, explainHolder(h)...)
 		}
 	}
 	if p != Preparing {
@@ -197,6 +194,20 @@ func explainSource(ctx context.Context, p Phase, from backends.Store) []Wait {
 		}
 	}
 	return out
+}
+
+// explainHolder names the transaction, and the lock or key that it waits for itself:
+// then it is another one that has to end first.
+func explainHolder(h backends.Holder) []Wait {
+	const todo = "no writer is ended by force: if it is old or idle, end the program that holds it"
+	if h.Waits() == "" {
+		return []Wait{{For: "transaction", Detail: h.Session, Todo: todo}}
+	}
+	what := "lock"
+	if h.Row != nil {
+		what = "key"
+	}
+	return []Wait{{For: "transaction", Detail: h.Session}, {For: what, Detail: "the same process " + h.Waits(), Todo: todo}}
 }
 
 // noteVerified persists that verification is done and when waiting began.

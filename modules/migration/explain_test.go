@@ -2,7 +2,10 @@ package migration
 
 import (
 	"context"
-	"strings"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,9 +46,9 @@ func TestExplainMove(t *testing.T) {
 	}
 }
 
-// TestExplainNamesTheTransaction: a writer that does not end is what the barrier
-// waits for, and a backend that is gone is named.
-func TestExplainNamesTheTransaction(t *testing.T) {
+// TestExplainNamesTheTransactionAndTheKey: a writer that does not end is what the barrier
+// waits for, and with it whoever waits for its rows.
+func TestExplainNamesTheTransactionAndTheKey(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	i := newWideWorld(t).instance(t, nil)
@@ -54,42 +57,57 @@ func TestExplainNamesTheTransaction(t *testing.T) {
 	i.waitFor(t, m.ID, Watching)
 	ask(t, i, m.ID, WantFinalize)
 	i.waitFor(t, m.ID, Completed)
-
-	entered, leave := make(chan struct{}), make(chan struct{})
-	done := make(chan error, 1)
-	go func() {
-		first := true
-		done <- i.router.Update(ctx, id, func(_ context.Context, tx backends.Tx) error {
-			if _, err := tx.Exec(addCounter, "slow", 1); err != nil {
-				return err
-			}
-			if first {
-				first = false
-				close(entered)
-			}
-			<-leave
-			return nil
+	count := func(fn func()) error {
+		return i.router.Update(ctx, id, func(_ context.Context, tx backends.Tx) error {
+			_, err := tx.Exec(countUp, "contended")
+			fn()
+			return err
 		})
-	}()
+	}
+	require.NoError(t, i.router.Update(ctx, id, func(_ context.Context, tx backends.Tx) error {
+		_, err := tx.Exec(addCounter, "contended", 1)
+		return err
+	}))
+	entered, leave := make(chan struct{}), make(chan struct{})
+	done := make(chan error, 2)
+	go func() { done <- count(func() { close(entered); <-leave }) }()
 	<-entered
+	go func() { done <- count(func() {}) }()
+
 	m = startTo(t, i, id, "two", Options{})
-	var found []Wait
-	require.Eventually(t, func() bool {
-		e, err := i.service.Explain(ctx, m.ID)
-		require.NoError(t, err)
-		found = e.Waits
-		for _, w := range e.Waits {
-			if w.For == "transaction" && strings.Contains(w.Detail, "database process") && strings.Contains(w.Detail, "idle in transaction") {
-				return e.Phase == Preparing
-			}
-		}
-		return false
-	}, waitLong, 10*time.Millisecond, "%v", found)
+	i.explains(t, m.ID, "transaction", `^database process \d+, idle in transaction, \d+ s in its transaction$`)
+	i.explains(t, m.ID, "key", `^the same process waits for row contended of counters, which database process \d+ has locked$`)
 	close(leave)
-	require.NoError(t, <-done)
+	require.NoError(t, errors.Join(<-done, <-done))
 	i.waitFor(t, m.ID, Watching)
 	_, err := i.service.Explain(ctx, "nobody")
 	require.ErrorIs(t, err, ErrNoMove)
+}
+
+// TestExplainNamesTheProcess that writes to a SQLite file and does not end.
+func TestExplainNamesTheProcess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.instance(t, nil)
+	id := i.storefront(t, 10)
+	pid, letGo := holder(t, w.file("one", id, "1"))
+	m := start(t, i, id, Options{})
+	i.explains(t, m.ID, "transaction", fmt.Sprintf(`in process %d \(.+\) on this host$`, pid))
+	letGo()
+	i.waitFor(t, m.ID, Watching)
+}
+
+// explains waits until a move in preparing is said to wait for that.
+func (i *instance) explains(t *testing.T, move, what, detail string) {
+	var found []Wait
+	require.Eventually(t, func() bool {
+		e, err := i.service.Explain(t.Context(), move)
+		require.NoError(t, err)
+		found = e.Waits
+		return e.Phase == Preparing && slices.ContainsFunc(found, func(w Wait) bool {
+			return w.For == what && regexp.MustCompile(detail).MatchString(w.Detail)
+		})
+	}, waitLong, 10*time.Millisecond, "%v", &found)
 }
 
 func TestWhereAStorefrontWas(t *testing.T) {

@@ -33,7 +33,7 @@ func holdFile(path string) {
 }
 
 // holder starts such a process and waits until it has the lock.
-func holder(t *testing.T, path string) (letGo func()) {
+func holder(t *testing.T, path string) (pid int, letGo func()) {
 	c := exec.Command(os.Args[0])
 	c.Env = append(os.Environ(), holderVariable+"="+path)
 	in, err := c.StdinPipe()
@@ -44,7 +44,7 @@ func holder(t *testing.T, path string) (letGo func()) {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err)
 	require.Equal(t, "held\n", line)
-	return func() {
+	return c.Process.Pid, func() {
 		require.NoError(t, in.Close())
 		require.NoError(t, c.Wait())
 	}
@@ -65,10 +65,12 @@ func TestFilesGoBad(t *testing.T) {
 		begin func(t *testing.T, w *world, id backends.StorefrontID) (end func())
 	}{
 		"source's file locked by a process": {outage{point: "K3", ends: Watching}, func(t *testing.T, w *world, id backends.StorefrontID) func() {
-			return holder(t, w.file("one", id, "1"))
+			_, letGo := holder(t, w.file("one", id, "1"))
+			return letGo
 		}},
 		"target's file locked by a process": {outage{point: "K4", ends: Watching, serves: true}, func(t *testing.T, w *world, id backends.StorefrontID) func() {
-			return holder(t, w.file("two", id, "2"))
+			_, letGo := holder(t, w.file("two", id, "2"))
+			return letGo
 		}},
 		"target's file removed": {outage{point: "K4", ends: Failed, serves: true, cause: "the place does not exist"}, func(t *testing.T, w *world, id backends.StorefrontID) func() {
 			require.NoError(t, os.Remove(w.file("two", id, "2")))

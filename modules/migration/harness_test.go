@@ -43,6 +43,7 @@ var (
 	}
 
 	addCounter = backends.Write(counters, `INSERT INTO counters (storefront_id, id, value) VALUES ($1, $2, $3)`)
+	countUp    = backends.Write(counters, `UPDATE counters SET value = value + 1 WHERE storefront_id = $1 AND id = $2`)
 )
 
 // world is what instances share: the control database and the places.
