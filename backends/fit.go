@@ -157,12 +157,12 @@ func (s *Stores) missing(ctx context.Context, store Store) error {
 	err := store.Read(ctx, func(r Reader) error {
 		lacks = nil
 		for _, t := range s.directory.Catalog().Tables() {
-			live, err := r.Columns(t)
+			live, _, err := r.Shape(t)
 			if err != nil {
 				return err
 			}
 			for _, c := range t.Columns {
-				if !slices.Contains(live, c.Name) {
+				if !slices.ContainsFunc(live, func(l Column) bool { return l.Name == c.Name }) {
 					lacks = append(lacks, t.Name+"."+c.Name)
 				}
 			}

@@ -247,9 +247,9 @@ type Reader interface {
 	LastKey(t *Table) (string, error)
 	// Count counts rows on the server.
 	Count(t *Table) (int64, error)
-	// Columns names the columns that the table really has here, in their order,
-	// storefront_id included.
-	Columns(t *Table) ([]string, error)
+	// Shape is the table as it really is here: its columns in their order, without
+	// storefront_id, and the names of the unique keys beside the primary key that hold.
+	Shape(t *Table) (columns []Column, uniques []string, err error)
 	// Sums is the verifier's second path, computed by the server and not from
 	// rows that travel: see SumsOf for what each number is.
 	Sums(t *Table) ([]int64, error)

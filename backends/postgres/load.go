@@ -8,6 +8,14 @@ import (
 	"smartseller/platform/database"
 )
 
+// Shape implements sqlstore.Dialect. A table that is not there has no columns.
+func (d *Dialect) Shape() (columns, uniques string) {
+	return `SELECT attname, format_type(atttypid, atttypmod), NOT attnotnull FROM pg_attribute
+			WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum`,
+		`SELECT k.relname FROM pg_index i JOIN pg_class k ON k.oid = i.indexrelid
+			WHERE i.indrelid = to_regclass($1) AND i.indisunique AND i.indisvalid AND NOT i.indisprimary`
+}
+
 // Indexes implements sqlstore.Dialect.
 func (d *Dialect) Indexes() string {
 	return `SELECT k.relname, t.relname, pg_get_indexdef(k.oid)

@@ -207,6 +207,12 @@ func (d *dialect) Insert(ctx context.Context, tx *sql.Tx, storefront backends.St
 	return sqlstore.InsertRows(ctx, tx, d.Text, storefront, page.Table, page.Rows())
 }
 
+// Shape implements sqlstore.Dialect.
+func (d *dialect) Shape() (columns, uniques string) {
+	return `SELECT name, type, "notnull" = 0 FROM pragma_table_info(?1) ORDER BY cid`,
+		`SELECT name FROM pragma_index_list(?1) WHERE "unique" = 1 AND origin = 'c'`
+}
+
 // Indexes implements sqlstore.Dialect. Those of a table's own definition have no text.
 func (d *dialect) Indexes() string {
 	return `SELECT name, tbl_name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL AND ?1 <> ''`

@@ -102,6 +102,10 @@ type Dialect interface {
 	// then only end. Rows are checked against the table's columns before.
 	Insert(ctx context.Context, tx *sql.Tx, storefront backends.StorefrontID, page *backends.Page) error
 
+	// Shape are two queries about the table whose name is $1: the columns with their types
+	// and whether they may be NULL; the names of the unique indexes that hold.
+	Shape() (columns, uniques string)
+
 	// Indexes is a query of all indexes of a place but those of keys that belong to a
 	// table's own definition: name, table, and the statement that makes it.
 	Indexes() string

@@ -96,7 +96,12 @@ func (m *mover) exec(text string, args ...any) (int64, error) {
 
 // each runs a portable query, the storefront bound as $1, and calls fn on every row.
 func (m *mover) each(text string, args []any, fn func(rows *sql.Rows) error) error {
-	rows, err := m.tx.QueryContext(m.ctx, m.store.dialect.Text(text), m.bound(args)...)
+	return m.eachRow(m.store.dialect.Text(text), m.bound(args), fn)
+}
+
+// eachRow does so for an engine's own text.
+func (m *mover) eachRow(text string, args []any, fn func(rows *sql.Rows) error) error {
+	rows, err := m.tx.QueryContext(m.ctx, text, args...)
 	if err != nil {
 		return err
 	}

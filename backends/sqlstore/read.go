@@ -151,16 +151,42 @@ func (m *mover) Count(t *backends.Table) (int64, error) {
 	return n, m.failed(err)
 }
 
-// Columns implements backends.Reader. What "*" is must not be remembered from
-// before a migration: a text without arguments is not kept prepared.
-func (m *mover) Columns(t *backends.Table) ([]string, error) {
-	rows, err := m.tx.QueryContext(m.ctx, `SELECT * FROM `+t.Name+` LIMIT 0`)
+// Shape implements backends.Reader.
+func (m *mover) Shape(t *backends.Table) (columns []backends.Column, uniques []string, err error) {
+	columnsText, uniquesText := m.store.dialect.Shape()
+	err = m.eachRow(columnsText, []any{t.Name}, func(rows *sql.Rows) error {
+		var c backends.Column
+		var declared string
+		err := rows.Scan(&c.Name, &declared, &c.Null)
+		if c.Name != "storefront_id" {
+			c.Type = typeOf(declared)
+			columns = append(columns, c)
+		}
+		return err
+	})
 	if err != nil {
-		return nil, m.failed(err)
+		return nil, nil, m.failed(err)
 	}
-	defer rows.Close()
-	names, err := rows.Columns()
-	return names, m.failed(errors.Join(err, rows.Err()))
+	err = m.eachRow(uniquesText, []any{t.Name}, func(rows *sql.Rows) error {
+		var name string
+		err := rows.Scan(&name)
+		uniques = append(uniques, name)
+		return err
+	})
+	return columns, uniques, m.failed(err)
+}
+
+// typeOf is the portable type that an engine's own stands for; 0 for any other.
+func typeOf(declared string) backends.Type {
+	switch strings.ToLower(declared) {
+	case "text":
+		return backends.Text
+	case "bigint", "integer": // SQLite's only integer is one of 64 bits
+		return backends.Integer
+	case "bytea", "blob":
+		return backends.Bytes
+	}
+	return 0
 }
 
 // Sums implements backends.Reader.

@@ -74,7 +74,7 @@ func (x *run) makeTarget(ctx context.Context) error {
 	if err := x.target.Install(ctx, x.token, x.m.TargetEpoch()); err != nil {
 		return err
 	}
-	return x.checkSchema(ctx)
+	return x.checkSchema(ctx, false)
 }
 
 func (x *run) barrier(ctx context.Context) error {

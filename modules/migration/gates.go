@@ -183,7 +183,7 @@ type rowError interface {
 }
 
 func (x *run) askGates(ctx context.Context) error {
-	if err := x.checkSchema(ctx); err != nil {
+	if err := x.checkSchema(ctx, true); err != nil {
 		return err
 	}
 	if err := x.checkPerformance(ctx); err != nil {
@@ -254,16 +254,21 @@ func (x *run) changing(ctx context.Context, k backends.Key) (bool, error) {
 }
 
 // checkSchema holds both places against the catalog: a column that only one of
-// them has would be lost, or missed, without a word.
-func (x *run) checkSchema(ctx context.Context) error {
+// them has would be lost, or missed, without a word. Keys are asked for when those that
+// wait for the rows are there.
+func (x *run) checkSchema(ctx context.Context, keys bool) error {
 	for name, s := range map[string]backends.Store{"source": x.source, "target": x.target} {
 		err := s.Read(ctx, func(r backends.Reader) error {
 			for _, t := range x.directory.Catalog().Moving() {
-				live, err := r.Columns(t)
+				columns, uniques, err := r.Shape(t)
 				if err != nil {
 					return err
 				}
-				if text := schemaDifference(t, live); text != "" {
+				found := columnsDiffer(t, columns)
+				if keys {
+					found = append(found, keysMissing(t, uniques)...)
+				}
+				if text := strings.Join(found, ", "); text != "" {
 					return x.refuse("schema", fmt.Sprintf("the schema of the %s is not this program's: %s", name, text), "upgrade it: smartseller schema upgrade; then start the move again")
 				}
 			}
@@ -277,22 +282,33 @@ func (x *run) checkSchema(ctx context.Context) error {
 	return nil
 }
 
-// schemaDifference names the columns that a table lacks or has too many; "" for none.
-func schemaDifference(t *backends.Table, live []string) string {
-	wanted := []string{"storefront_id"}
+// columnsDiffer names the columns that a table lacks, has too many or has otherwise.
+func columnsDiffer(t *backends.Table, live []backends.Column) (found []string) {
 	for _, c := range t.Columns {
-		wanted = append(wanted, c.Name)
-	}
-	var found []string
-	for _, name := range wanted {
-		if !slices.Contains(live, name) {
-			found = append(found, t.Name+" lacks "+name)
+		at := slices.IndexFunc(live, func(l backends.Column) bool { return l.Name == c.Name })
+		switch {
+		case at < 0:
+			found = append(found, t.Name+" lacks "+c.Name)
+		case live[at].Type != c.Type:
+			found = append(found, t.Name+"."+c.Name+" is of another type")
+		case live[at].Null != c.Null:
+			found = append(found, t.Name+"."+c.Name+" differs in whether it may be NULL")
 		}
 	}
-	for _, name := range live {
-		if !slices.Contains(wanted, name) {
-			found = append(found, t.Name+" has "+name+", which nobody declared")
+	for _, l := range live {
+		if t.Column(l.Name) < 0 {
+			found = append(found, t.Name+" has "+l.Name+", which nobody declared")
 		}
 	}
-	return strings.Join(found, ", ")
+	return found
+}
+
+// keysMissing names the unique keys that a table lacks.
+func keysMissing(t *backends.Table, live []string) (found []string) {
+	for _, u := range t.Uniques {
+		if !slices.Contains(live, u.Name) {
+			found = append(found, t.Name+" lacks the unique key "+u.Name)
+		}
+	}
+	return found
 }

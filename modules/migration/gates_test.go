@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,11 +13,20 @@ import (
 	"smartseller/backends"
 )
 
-func TestSchemaDifferenceNamesColumns(t *testing.T) {
+func TestSchemaDifferencesAreNamed(t *testing.T) {
 	t.Parallel()
-	require.Empty(t, schemaDifference(counters, []string{"value", "storefront_id", "id"}))
-	require.Equal(t, "counters lacks value", schemaDifference(counters, []string{"storefront_id", "id"}))
-	require.Equal(t, "counters has colour, which nobody declared", schemaDifference(counters, []string{"storefront_id", "id", "value", "colour"}))
+	id, value := backends.T("id"), backends.I("value")
+	for want, live := range map[string][]backends.Column{
+		"":                     {value, id},
+		"counters lacks value": {id},
+		"counters has colour, which nobody declared":       {id, value, backends.T("colour")},
+		"counters.value is of another type":                {id, backends.T("value")},
+		"counters.value differs in whether it may be NULL": {id, backends.NI("value")},
+	} {
+		require.Equal(t, want, strings.Join(columnsDiffer(counters, live), ", "))
+	}
+	require.Empty(t, keysMissing(tokens, []string{"one_time_tokens_hash", "another"}))
+	require.Equal(t, []string{"one_time_tokens lacks the unique key one_time_tokens_hash"}, keysMissing(tokens, nil))
 }
 
 // TestGateOfAModule: a gate that fails for good keeps the storefront where it is and
@@ -57,6 +67,7 @@ func TestGateOfAModule(t *testing.T) {
 type liar struct {
 	backends.Store
 	columns bool // tells of a column that is not there
+	keys    bool // hides the unique keys
 	canary  bool // forgets the canary
 }
 
@@ -76,27 +87,31 @@ type liarReader struct {
 	s *liar
 }
 
-func (r liarReader) Columns(t *backends.Table) ([]string, error) {
-	names, err := r.Reader.Columns(t)
+func (r liarReader) Shape(t *backends.Table) ([]backends.Column, []string, error) {
+	columns, uniques, err := r.Reader.Shape(t)
 	if r.s.columns {
-		names = append(names, "colour")
+		columns = append(columns, backends.T("colour"))
 	}
-	return names, err
+	if r.s.keys {
+		uniques = nil
+	}
+	return columns, uniques, err
 }
 
 // TestGatesThatFailSayWhatToDo: each gate keeps the storefront where it is, stands in
 // the report with what it found, and the move says what to do.
 func TestGatesThatFailSayWhatToDo(t *testing.T) {
 	t.Parallel()
-	for gate, c := range map[string]struct {
-		at    string // where it goes wrong
-		lies  liar
-		found string
+	for _, c := range []struct {
+		gate, at string // where it goes wrong
+		lies     liar
+		found    string
 	}{
-		"schema":         {at: "two", lies: liar{columns: true}, found: "counters has colour"},
-		"reverse canary": {at: "one", lies: liar{canary: true}, found: "did not arrive"},
+		{"schema", "two", liar{columns: true}, "counters has colour"},
+		{"schema", "two", liar{keys: true}, "one_time_tokens lacks the unique key one_time_tokens_hash"},
+		{"reverse canary", "one", liar{canary: true}, "did not arrive"},
 	} {
-		t.Run(gate, func(t *testing.T) {
+		t.Run(c.found, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.wrap = func(s backends.Store) backends.Store {
@@ -108,7 +123,7 @@ func TestGatesThatFailSayWhatToDo(t *testing.T) {
 				return &lies
 			}
 			i := w.instance(t, nil)
-			i.requireRefused(t, i.storefront(t, 20), "two", gate, c.found)
+			i.requireRefused(t, i.storefront(t, 20), "two", c.gate, c.found)
 		})
 	}
 }
