@@ -28,6 +28,7 @@ func TestPlacesAway(t *testing.T) {
 		"old place in the window":       oldPlaceAwayInTheWindow,
 		"old place in a rollback":       oldPlaceAwayInARollback,
 		"new place behind the rollback": newPlaceAwayAfterARollback,
+		"target of a cancelled move":    targetAwayInACancel,
 		"and moved back to":             backToWhatWasLeft,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, i, server, at) })
@@ -125,6 +126,24 @@ func newPlaceAwayAfterARollback(t *testing.T, i *instance, server *pgserver.Serv
 	i.erased(t, m.ID)
 	require.Zero(t, rowsAt(t, server, s.storefront))
 	require.NoError(t, s.verdict(i.router))
+}
+
+// targetAwayInACancel: nothing waits for what the move had made until then.
+func targetAwayInACancel(t *testing.T, i *instance, server *pgserver.Server, at *stage) {
+	s := newScene(t, i, "one")
+	at.set("K4")
+	m := startTo(t, i, s.storefront, "own", Options{})
+	happens(t, at.reached, "a chunk at the target")
+	require.NoError(t, server.Kill())
+	ask(t, i, m.ID, WantCancel)
+	close(at.goOn)
+	ended := i.waitFor(t, m.ID, Cancelled)
+	require.Equal(t, "own", ended.LeftBehind)
+	require.Contains(t, ended.Stats.Gates["clean-up of the target"], "put off")
+	s.moveOn(i, "two")
+	require.NoError(t, server.Restart(context.Background()))
+	i.erased(t, m.ID)
+	require.Zero(t, rowsAt(t, server, s.storefront))
 }
 
 // backToWhatWasLeft: a move to the backend on which an earlier one left the

@@ -136,10 +136,13 @@ func (x *run) forgetAll(ctx context.Context, s backends.Store) error {
 }
 
 // undo takes back a move that has not committed: the source as it was, nothing at
-// the target. A target out of reach is given up after a while, and so is a source that
-// is not there, unless it may be sealed; the next move removes what is left.
+// the target. A target out of reach is left behind after a while, to be erased later, and
+// a source that is not there is given up, unless it may be sealed.
 func (x *run) undo(ctx context.Context) error {
-	patient := time.Since(time.UnixMicro(x.m.Stats.PhaseStartedAt[Cancelling])) < x.tolerance
+	if x.undoing.IsZero() {
+		x.undoing = time.Now()
+	}
+	patient := time.Since(x.undoing) < x.tolerance
 	if err := x.undoSource(ctx); err != nil {
 		if patient || x.m.Cut != NotCut || !errors.Is(err, backends.ErrNoPlace) {
 			return err
@@ -150,13 +153,7 @@ func (x *run) undo(ctx context.Context) error {
 		if patient {
 			return err
 		}
-		x.gate("clean-up of the target", "given up: "+err.Error())
-		if x.m.Stats.Rehearsed {
-			return x.enter(ctx, Failed, func(m *Move) {
-				m.Cause = "the rehearsal went well, but what it made at the target is still there: " + err.Error()
-				m.Advice = "The storefront serves on from where it was. The next move to that backend removes what is left."
-			})
-		}
+		return x.undoLater(ctx, err)
 	}
 	if x.m.Cause != "" {
 		return x.enter(ctx, Failed)
@@ -165,6 +162,24 @@ func (x *run) undo(ctx context.Context) error {
 		return x.end(ctx, Rehearsed)
 	}
 	return x.enter(ctx, Cancelled)
+}
+
+// undoLater ends a move whose target cannot be cleaned up now. A rehearsal that leaves
+// something behind has not gone well.
+func (x *run) undoLater(ctx context.Context, away error) error {
+	x.log.WarnContext(ctx, "a move ends and what it made cannot be erased yet", "move", x.m.ID, "storefront", x.m.Storefront, "backend", x.m.Target.Backend, "error", away)
+	x.gate("clean-up of the target", "put off: "+away.Error())
+	outcome := Cancelled
+	if x.m.Cause != "" || x.m.Stats.Rehearsed {
+		outcome = Failed
+	}
+	return x.enter(ctx, outcome, func(m *Move) {
+		m.LeftBehind = m.Target.Backend
+		if m.Cause == "" && m.Stats.Rehearsed {
+			m.Cause = "the rehearsal went well, but what it made at the target is still there: " + away.Error()
+			m.Advice = "The storefront serves on from where it was. What is left is erased when the target can be reached again."
+		}
+	})
 }
 
 func (x *run) undoSource(ctx context.Context) error {

@@ -167,8 +167,8 @@ type Move struct {
 	CreatedAt   int64
 	UpdatedAt   int64
 	EndedAt     *int64
-	// LeftBehind is the backend of the place that the storefront left, while that could not
-	// be erased since it is out of reach; "": nothing is left.
+	// LeftBehind is the backend of a place that the storefront left, or never came to live
+	// at, while that could not be erased since it is out of reach; "": nothing is left.
 	LeftBehind string
 	// Kept is what was asked for before a pause was, and holds again after it.
 	Kept Intent

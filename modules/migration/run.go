@@ -44,6 +44,7 @@ type run struct {
 	troubleSince time.Time // since when no step has worked; zero: the last one did
 	lagSeen      time.Time // when the old place's lag was counted last
 	leftBehind   string    // the backend whose place this run gives up erasing; "": none
+	undoing      time.Time // since when this run undoes the move; zero: it does not
 }
 
 // run claims a move and takes it as far as it goes.

@@ -53,6 +53,9 @@ func (s *Service) Start(ctx context.Context, r Request) (*Move, error) {
 		if m, err = plan(r, at); err != nil {
 			return err
 		}
+		if m.Target.Epoch, err = unusedEpoch(tx, m); err != nil {
+			return err
+		}
 		if err := s.directory.HoldBackend(tx, r.Target); err != nil {
 			return err
 		}
@@ -83,6 +86,16 @@ func plan(r Request, at backends.Placement) (*Move, error) {
 		Target:  backends.Place{Backend: r.Target, Storefront: r.Storefront, Epoch: at.Epoch + 1},
 		Options: r.Options, RequestedBy: r.By, Reason: r.Reason,
 	}, nil
+}
+
+// unusedEpoch is what the target's place is named by. No two moves of a storefront share
+// one, be they cancelled, failed or rehearsed: an owner that was stopped while it erased
+// what its move had made may go on at any time, and must not meet another move's place.
+// The fence's epoch is another thing: see Move.TargetEpoch.
+func unusedEpoch(tx control.Tx, m *Move) (int64, error) {
+	var used int64
+	err := tx.Get(&used, `SELECT COALESCE(max(target_made_at_epoch), 0) FROM moves WHERE storefront_id = $1`, string(m.Storefront))
+	return max(used+1, m.Target.Epoch), err
 }
 
 // Preview is what a dry run finds: the same checks that prepare makes.
