@@ -29,11 +29,11 @@ const (
 // Kinds lists every kind.
 func Kinds() []Kind { return []Kind{SharedPostgres, DedicatedPostgres, SQLite} }
 
-// Place names one home of one storefront on one backend. Epoch is the
-// placement's epoch at which the place was made, and part of its address where
-// the backend gives each storefront a file or a database of its own; it does not
-// change while the place lives, though the fence's epoch may (a rollback makes
-// an old place active again at a newer epoch).
+// Place names one home of one storefront on one backend. Epoch tells the places of
+// a storefront apart: each that is made gets a greater one than all before it, also than
+// those of moves that came to nothing. It is part of the place's address where the backend
+// gives each storefront a file or a database of its own, never changes, and is not the
+// fence's epoch, which follows the placement's.
 type Place struct {
 	Backend    string       `json:"backend"`
 	Storefront StorefrontID `json:"storefront"`
