@@ -130,13 +130,16 @@ func TestBadBodiesAreRefused(t *testing.T) {
 			pointer          string
 		}{
 			{"malformed", form, `{"a":`, http.StatusBadRequest, ""},
-			{"no document", form, ``, http.StatusBadRequest, ""},
+			{"no document", form, ``, http.StatusBadRequest, ""}, // where one is needed
 			{"a wrong type", form, wrong, http.StatusUnprocessableEntity, field},
 			{"an unknown field", form, `{"surprise":1}`, http.StatusUnprocessableEntity, "/surprise"},
 			{"too large", form, `{"surprise":"` + strings.Repeat("x", 200<<10) + `"}`, http.StatusRequestEntityTooLarge, ""},
 			{"no content type", "", `{}`, http.StatusUnsupportedMediaType, ""},
 			{"another content type", "text/plain", `{}`, http.StatusUnsupportedMediaType, ""},
 		} {
+			if c.body == "" && !o.RequestBody.Value.Required {
+				continue
+			}
 			found, _ := p.refused(t, who, o.method, o.at("demo"), c.kind, c.body)
 			name := o.method + " " + o.path + ", " + c.name
 			require.Equal(t, c.status, found.Status, "%s: %+v", name, found)

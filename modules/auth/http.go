@@ -52,9 +52,21 @@ type refreshInput struct {
 type logoutInput struct {
 	From
 	Authorization string `header:"Authorization"`
-	Body          struct {
-		RefreshToken string `json:"refresh_token,omitempty" maxLength:"200"`
+	Body          *logoutBody
+}
+
+// logoutBody may be left out: an access token says enough.
+type logoutBody struct {
+	RefreshToken string `json:"refresh_token,omitempty" maxLength:"200" doc:"Names the session where no access token does"`
+	Scope        string `json:"scope,omitempty" enum:"local,others,global" doc:"What ends: this session, as by default, the customer's others, or all of them"`
+}
+
+func (in *logoutInput) parting() Parting {
+	by := Parting{Access: httpx.BearerToken(in.Authorization)}
+	if in.Body != nil {
+		by.Refresh, by.Scope = in.Body.RefreshToken, in.Body.Scope
 	}
+	return by
 }
 
 type sessionBody struct {
@@ -115,9 +127,9 @@ func Routes(server *httpx.Server, admins *Service, s *Sessions) {
 		func(ctx context.Context, in *refreshInput) (*grantedOutput, error) {
 			return outputOf(s.Refresh(ctx, in.Slug, in.Body.RefreshToken, in.client(ctx)))
 		})
-	httpx.Register(server, operation("logout", "End the session", http.StatusNoContent),
+	httpx.Register(server, operation("logout", "End the session, the customer's others, or all", http.StatusNoContent),
 		func(ctx context.Context, in *logoutInput) (*struct{}, error) {
-			return nil, s.Logout(ctx, in.Slug, httpx.BearerToken(in.Authorization), in.Body.RefreshToken, in.client(ctx))
+			return nil, s.Logout(ctx, in.Slug, in.parting(), in.client(ctx))
 		})
 }
 

@@ -306,44 +306,6 @@ func (s *Sessions) Refresh(ctx context.Context, slug, token string, from Client)
 	return s.grant(ctx, shop, c, held)
 }
 
-// Logout ends the session that the access token (also an expired one) or the
-// refresh token names. Repeating it is no error.
-func (s *Sessions) Logout(ctx context.Context, slug, access, token string, from Client) error {
-	shop, err := s.storefront(ctx, slug)
-	if err != nil {
-		return err
-	}
-	key, err := s.signers.of(ctx, shop)
-	if err != nil {
-		return err
-	}
-	id := ""
-	if c, err := key.verify(shop, access, true); err == nil {
-		id = c.Session
-	}
-	r, err := parseRefresh(token)
-	byRefresh := id == "" && err == nil && r.storefront == shop
-	if byRefresh {
-		id = r.session
-	}
-	if id == "" {
-		return ErrInvalidToken
-	}
-	return s.store.Update(ctx, shop, func(_ context.Context, tx backends.Tx) error {
-		held, err := lockSession(tx, id)
-		if err != nil {
-			return err
-		}
-		if held == nil || byRefresh && !r.signedBy(held.Key) {
-			return ErrInvalidToken
-		}
-		if held.RevokedAt != nil {
-			return nil
-		}
-		return errors.Join(revokeSession(tx, id, "logout"), s.audit(tx, held.Customer, "logout", from))
-	})
-}
-
 // Authenticate checks an access token at the storefront in the path: signature,
 // claims, and in the storefront's own data the session and the credential version.
 func (s *Sessions) Authenticate(ctx context.Context, slug, token string) (context.Context, error) {

@@ -133,7 +133,7 @@ func TestRefreshTokensThatAreNoGood(t *testing.T) {
 	for _, token := range []string{"", "garbage", forged, g.Refresh + "A", strings.TrimPrefix(g.Refresh, refreshPrefix)} {
 		_, err := d.refresh(token)
 		require.ErrorIs(t, err, ErrInvalidToken, token)
-		require.ErrorIs(t, d.Logout(context.Background(), "toys", "", token, Client{}), ErrInvalidToken, token)
+		require.ErrorIs(t, d.Logout(context.Background(), "toys", Parting{Refresh: token}, Client{}), ErrInvalidToken, token)
 	}
 	_, err = d.Refresh(context.Background(), "other", g.Refresh, Client{})
 	require.ErrorIs(t, err, ErrInvalidToken)
@@ -228,7 +228,7 @@ func TestLogout(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorIs(t, d.in("toys", long), ErrInvalidToken)
 	for range 2 { // repeating it is no error
-		require.NoError(t, d.Logout(ctx, "toys", long, "", Client{}), "an expired token still says whose session it was")
+		require.NoError(t, d.Logout(ctx, "toys", Parting{Access: long}, Client{}), "an expired token still says whose session it was")
 	}
 	require.ErrorIs(t, d.in("toys", g.Access), ErrInvalidToken)
 	_, err = d.refresh(g.Refresh)
@@ -236,10 +236,35 @@ func TestLogout(t *testing.T) {
 
 	again, err := d.Login(ctx, "toys", "ada@example.com", correct, Client{})
 	require.NoError(t, err)
-	require.ErrorIs(t, d.Logout(ctx, "other", again.Access, again.Refresh, Client{}), ErrInvalidToken)
+	require.ErrorIs(t, d.Logout(ctx, "other", Parting{Access: again.Access, Refresh: again.Refresh}, Client{}), ErrInvalidToken)
 	require.NoError(t, d.in("toys", again.Access))
-	require.NoError(t, d.Logout(ctx, "toys", "garbage", again.Refresh, Client{}))
+	require.NoError(t, d.Logout(ctx, "toys", Parting{Access: "garbage", Refresh: again.Refresh}, Client{}))
 	require.ErrorIs(t, d.in("toys", again.Access), ErrInvalidToken)
+}
+
+// TestLogoutScopes: who is in after a logout here, by each scope.
+func TestLogoutScopes(t *testing.T) {
+	t.Parallel()
+	for scope, in := range map[string][2]bool{"": {false, true}, "local": {false, true}, "others": {true, false}, "global": {false, false}} {
+		t.Run(scope, func(t *testing.T) {
+			t.Parallel()
+			d := newDoorway(t)
+			ctx := context.Background()
+			stranger := d.register("bob@example.com")
+			here := d.register("ada@example.com")
+			there, err := d.Login(ctx, "toys", "ada@example.com", correct, Client{})
+			require.NoError(t, err)
+			require.NoError(t, d.Logout(ctx, "toys", Parting{Access: here.Access, Scope: scope}, Client{}))
+			for i, token := range []string{here.Access, there.Access} {
+				require.Equal(t, in[i], d.in("toys", token) == nil, i)
+			}
+			require.NoError(t, d.in("toys", stranger.Access))
+			if in[1] { // a session that has ended ends no others
+				require.NoError(t, d.Logout(ctx, "toys", Parting{Access: here.Access, Scope: "global"}, Client{}))
+				require.NoError(t, d.in("toys", there.Access))
+			}
+		})
+	}
 }
 
 // TestPasswordsAreComparedWhole: bcrypt looks at 72 bytes and no further.

@@ -24,6 +24,8 @@ var (
 		WHERE storefront_id = $1 AND id = $2`)
 	revokeSessionText = backends.Write(sessionsTable, `UPDATE sessions SET revoked_at = $3, revoked_reason = $4
 		WHERE storefront_id = $1 AND id = $2 AND revoked_at IS NULL`)
+	revokeOthersText = backends.Write(sessionsTable, `UPDATE sessions SET revoked_at = $4, revoked_reason = $5
+		WHERE storefront_id = $1 AND customer_id = $2 AND id <> $3 AND revoked_at IS NULL`)
 	deleteEnded = backends.Write(sessionsTable, `DELETE FROM sessions WHERE storefront_id = $1 AND id IN
 		(SELECT id FROM sessions WHERE storefront_id = $1 AND expires_at <= $2 ORDER BY expires_at LIMIT 1000)`)
 	insertAudit = backends.Write(auditTable, `INSERT INTO security_audit (storefront_id, id, customer_id, event, ip_prefix, user_agent, details, at)
@@ -85,6 +87,12 @@ func rotateSession(tx backends.Tx, s *session) error {
 
 func revokeSession(tx backends.Tx, id, reason string) error {
 	_, err := tx.Exec(revokeSessionText, id, tx.Now().UnixMicro(), reason)
+	return err
+}
+
+// revokeOthers ends all of the customer's sessions but the one that is held.
+func revokeOthers(tx backends.Tx, held *session, reason string) error {
+	_, err := tx.Exec(revokeOthersText, held.Customer, held.ID, tx.Now().UnixMicro(), reason)
 	return err
 }
 

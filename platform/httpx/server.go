@@ -243,6 +243,9 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 		if path := c.Request().URL.Path; strings.ContainsRune(path, 0) || !utf8.ValidString(path) {
 			return echo.ErrNotFound // no database can hold anything of that name
 		}
+		if err := oneStorefront(c); err != nil {
+			return err
+		}
 		nameKind(c.Request().Header)
 		return next(c)
 	}
@@ -319,7 +322,7 @@ func Register[I, O any](s *Server, op huma.Operation, handle func(context.Contex
 	if strings.Contains(op.Path, "{") {
 		usual = append(usual, http.StatusNotFound)
 	}
-	op.Errors = append(op.Errors, usual...)
+	op.Errors = append(op.Errors, ofStorefront(op.Path, usual)...)
 	if _, ok := any(new(I)).(interface{ holds(tag string) bool }); ok {
 		op.Responses = map[string]*huma.Response{"304": {Description: "Not modified: the version at hand is the current one"}}
 	}
