@@ -51,33 +51,39 @@ need_pgbouncer() {
 	has_pgbouncer || missing "the connection pooler PgBouncer is" pgbouncer
 }
 
-# install_pgbouncer wants the program alone: no service is started, now or later.
-install_pgbouncer() {
-	policy=/usr/sbin/policy-rc.d
-	if [ ! -e $policy ]; then
-		as_root true 2>/dev/null || return 1
-		printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+# finally COMMAND: runs it when this subshell ends, also when it is interrupted.
+finally() {
+	trap "$1" EXIT
+	trap 'exit 130' HUP INT TERM
+}
+
+# install_pgbouncer wants the program alone: no service is started, now or later. A
+# policy of the owner's stays; one that a killed run left does not.
+install_pgbouncer() (
+	policy=/usr/sbin/policy-rc.d ours='# of smartseller, while it installs'
+	as_root true 2>/dev/null || exit 1
+	if [ ! -e $policy ] || grep -qx "$ours" $policy; then
+		finally "as_root rm -f $policy"
+		printf '#!/bin/sh\n%s\nexit 101\n' "$ours" | as_root tee $policy >/dev/null
 		as_root chmod 755 $policy
-		made=$policy
 	fi
 	install_package pgbouncer
 	installed=$?
-	[ -z "${made:-}" ] || as_root rm "$made"
 	as_root systemctl disable pgbouncer 2>/dev/null || true
-	return $installed
-}
+	exit $installed
+)
 
 # install_postgres wants the programs alone: the package is kept from making, and
-# starting, a server of the system's own.
-install_postgres() {
+# starting, a server of the system's own. The owner's settings are put back as they were.
+install_postgres() (
 	conf=/etc/postgresql-common/createcluster.conf
-	install_package postgresql-common || return 1
-	as_root sed -i 's/^#create_main_cluster = true/create_main_cluster = false/' $conf
+	install_package postgresql-common || exit 1
+	before=$conf.before-smartseller # is there after a killed run
+	finally "[ ! -e $before ] || as_root mv -f $before $conf"
+	[ -e $before ] || as_root sh -c "cp -p $conf $before.part && mv $before.part $before" || exit 1
+	as_root sed -i 's/^#* *create_main_cluster *=.*/create_main_cluster = false/' $conf
 	install_package postgresql
-	installed=$?
-	as_root sed -i 's/^create_main_cluster = false/#create_main_cluster = true/' $conf
-	return $installed
-}
+)
 
 need_spin() {
 	command -v spin >/dev/null || install_package spin ||
