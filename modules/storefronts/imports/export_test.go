@@ -15,6 +15,7 @@ import (
 
 	"smartseller/backends"
 	"smartseller/modules/storefronts/imports"
+	"smartseller/modules/storefronts/shopify/exporttest"
 	"smartseller/modules/storefronts/shopify/sample"
 )
 
@@ -177,20 +178,11 @@ func importOwnSample(t *testing.T, h *home) {
 	require.NotEqual(t, h.column(t, rows, "customers", "id"), h.column(t, h.rows(t, other), "customers", "id"))
 }
 
-// TestSharedExport imports an export beside the checkout, which is no part of it: the
-// first shared/data/shopify on the way up.
+// TestSharedExport imports the export beside the checkout, where one is.
 func TestSharedExport(t *testing.T) {
 	t.Parallel()
-	folder, err := filepath.Abs(".")
-	require.NoError(t, err)
-	found := ""
-	for ; found == "" && filepath.Dir(folder) != folder; folder = filepath.Dir(folder) {
-		if at := filepath.Join(folder, "shared", "data", "shopify"); fileExists(filepath.Join(at, "expected.json")) {
-			found = at
-		}
-	}
+	found := exporttest.Folder(t)
 	if found == "" {
-		t.Log("there is no shared/data/shopify beside this checkout: only the made-up shop is imported")
 		return
 	}
 	content, err := os.ReadFile(filepath.Join(found, "expected.json"))
@@ -212,11 +204,6 @@ func TestSharedExport(t *testing.T) {
 	h.requireHeld(t, rows, want)
 	h.requireReport(t, "shared", h.run(t, "shared", export()...), want, false)
 	require.Equal(t, rows, h.rows(t, shop), "a second run changes nothing")
-}
-
-func fileExists(name string) bool {
-	_, err := os.Stat(name)
-	return err == nil
 }
 
 // TestMalformed: a file that is not what it should be, whichever it is and however far

@@ -11,30 +11,14 @@ import (
 
 	accounts "smartseller/modules/customers"
 	"smartseller/modules/storefronts/shopify"
+	"smartseller/modules/storefronts/shopify/exporttest"
 )
-
-// sharedFolder finds an export beside the checkout, which is no part of it: the
-// first shared/data/shopify on the way up. Without it the made-up shop in sample has
-// to do.
-func sharedFolder(t *testing.T) string {
-	t.Helper()
-	folder, err := filepath.Abs(".")
-	require.NoError(t, err)
-	for ; filepath.Dir(folder) != folder; folder = filepath.Dir(folder) {
-		found := filepath.Join(folder, "shared", "data", "shopify")
-		if _, err := os.Stat(filepath.Join(found, "expected.json")); err == nil {
-			return found
-		}
-	}
-	t.Log("there is no shared/data/shopify beside this checkout: only the made-up shop is read")
-	return ""
-}
 
 // TestSharedExport reads the export beside the checkout and finds what its
 // expected.json says.
 func TestSharedExport(t *testing.T) {
 	t.Parallel()
-	folder := sharedFolder(t)
+	folder := exporttest.Folder(t)
 	if folder == "" {
 		return
 	}
