@@ -82,6 +82,9 @@ func (d *dialect) begin(ctx context.Context, pool *sql.DB, wait time.Duration, l
 		return nil, err
 	}
 	started := time.Now()
+	if ends, bounded := ctx.Deadline(); bounded { // SQLite waits for the lock whatever becomes of the context
+		wait = max(time.Millisecond, min(wait, ends.Sub(started)))
+	}
 	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	conn, err := pool.Conn(waiting)

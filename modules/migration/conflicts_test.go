@@ -53,11 +53,13 @@ func TestSerializationFailures(t *testing.T) {
 	}
 	m := startTo(t, i, s.storefront, "two", Options{})
 	i.waitFor(t, m.ID, Watching)
-	s.writes()
-	ask(t, i, m.ID, WantRollback) // over what was applied to the database meanwhile
+	require.Eventually(t, func() bool { // what is written is applied to the database meanwhile
+		s.writes()
+		var met int
+		require.NoError(t, db.QueryRow(`SELECT last_value FROM conflicts`).Scan(&met))
+		return met > 5
+	}, waitLong, waitStep)
+	ask(t, i, m.ID, WantRollback)
 	i.waitFor(t, m.ID, RolledBack)
 	s.check(t, i.router)
-	var met int
-	require.NoError(t, db.QueryRow(`SELECT last_value FROM conflicts`).Scan(&met))
-	require.Greater(t, met, 5)
 }

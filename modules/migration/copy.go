@@ -71,6 +71,9 @@ func (x *run) makeTarget(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := x.fitAll(ctx); err != nil {
+		return err
+	}
 	if err := x.target.Install(ctx, x.token, x.m.TargetEpoch()); err != nil {
 		return err
 	}
@@ -186,6 +189,7 @@ func (x *run) copyTable(ctx context.Context, t *backends.Table, p backends.Progr
 		if err != nil {
 			return fmt.Errorf("copy %s: %w", t.Name, err)
 		}
+		x.works()
 		took := time.Since(started)
 		p, rows = next, rowsFor(page.Len(), page.Full(), took)
 		if err := x.drainTable(ctx, p); err != nil {

@@ -16,6 +16,9 @@ const (
 	sealTries = 20
 	cutTries  = 20
 	cutPause  = 500 * time.Millisecond // between tries: those who waited get their turn
+	// sealedMost is how long writes may wait between the seal and the commit point. The
+	// old place must be open again within a second.
+	sealedMost = 700 * time.Millisecond
 )
 
 // crossing is one change of placement: forward, or back on a rollback.
@@ -143,6 +146,28 @@ func (x *run) attempt(ctx context.Context, c crossing) error {
 	if err := x.seal(ctx, c); err != nil {
 		return err
 	}
+	if err := x.emptyAndClose(ctx, c); err != nil {
+		return err
+	}
+	if x.m.Options.Mode == Rehearsal {
+		return errRehearsed
+	}
+	return x.commit(ctx, c)
+}
+
+// emptyAndClose does what is left to do while writes wait, or gives up in time for
+// them: a place that answers slowly is no reason to keep a storefront sealed.
+func (x *run) emptyAndClose(ctx context.Context, c crossing) error {
+	sealed, cancel := context.WithTimeout(ctx, x.sealedMost)
+	defer cancel()
+	err := x.emptyThenClose(sealed, c)
+	if err == nil || sealed.Err() == nil || ctx.Err() != nil {
+		return err
+	}
+	return &busyError{fmt.Errorf("writes had waited for %s and the last changes were not over, so nothing was cut over: %w", x.sealedMost, err)}
+}
+
+func (x *run) emptyThenClose(ctx context.Context, c crossing) error {
 	if err := x.hook(ctx, "K10"); err != nil {
 		return err
 	}
@@ -155,13 +180,7 @@ func (x *run) attempt(ctx context.Context, c crossing) error {
 	if err := c.from.Change(ctx, x.token, backends.Transition{From: []backends.State{backends.Sealed}, To: backends.Closed, Capture: true}); err != nil {
 		return err
 	}
-	if err := x.hook(ctx, "K12"); err != nil {
-		return err
-	}
-	if x.m.Options.Mode == Rehearsal {
-		return errRehearsed
-	}
-	return x.commit(ctx, c)
+	return x.hook(ctx, "K12")
 }
 
 // seal closes the place for writes, in short tries: a waiting exclusive lock

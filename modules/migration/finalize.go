@@ -186,18 +186,15 @@ func (x *run) undoSource(ctx context.Context) error {
 	if x.source == nil {
 		return fmt.Errorf("the source: %w", backends.ErrNoPlace)
 	}
-	if x.m.Cut == Cutting {
-		if err := x.abort(ctx, x.forward()); err != nil {
-			return err
-		}
-	}
 	return x.retire(ctx, x.m.Source)
 }
 
 func (x *run) undoTarget(ctx context.Context) error {
 	s, release, err := x.stores.Acquire(ctx, x.m.Target)
 	if err == nil {
-		err = s.Takeover(ctx, x.token)
+		if err = s.Takeover(ctx, x.token); err == nil {
+			err = x.fit(ctx, s)
+		}
 		release()
 	}
 	if errors.Is(err, backends.ErrNoPlace) { // never made, or half made

@@ -2,9 +2,26 @@ package migration
 
 import (
 	"context"
+	"errors"
 
 	"smartseller/backends"
 )
+
+// fitAll fits the places that were acquired since the last time. A storefront that waits
+// for the end of a crossing does not wait for that: see settle.
+func (x *run) fitAll(ctx context.Context) error {
+	for len(x.unfitted) > 0 {
+		s := x.unfitted[0]
+		if err := x.fit(ctx, s); err != nil {
+			if errors.Is(err, backends.ErrUnreachable) {
+				x.stores.Drop(s.Place())
+			}
+			return err
+		}
+		x.unfitted = x.unfitted[1:]
+	}
+	return nil
+}
 
 // fit sees that a place has this program's schema, which the move reads and writes by.
 // Before the commit point the places were made equal by the schema that they had: a

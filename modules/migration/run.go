@@ -28,11 +28,12 @@ type run struct {
 
 	source, target backends.Store // acquired by openSource and openTarget
 	release        []func()
-	leaveSlot      func()       // the heavy part is over: another move may begin
-	stops          bool         // it was begun without a slot, to be told that it should stop
-	compared       atomic.Int64 // rows, since the comparison under way began
-	keepVerifying  bool         // applied keys are recorded for comparison
-	sealing        time.Time    // when writes began to wait, in the attempt to cross that is under way
+	unfitted       []backends.Store // acquired, and not yet held against this program's schema
+	leaveSlot      func()           // the heavy part is over: another move may begin
+	stops          bool             // it was begun without a slot, to be told that it should stop
+	compared       atomic.Int64     // rows, since the comparison under way began
+	keepVerifying  bool             // applied keys are recorded for comparison
+	sealing        time.Time        // when writes began to wait, in the attempt to cross that is under way
 
 	// While tables are copied or compared side by side: saving guards m, draining
 	// lets one drain at a time go from reading captured keys to forgetting them. Two
@@ -41,10 +42,10 @@ type run struct {
 	saves            int  // transitions that were saved
 	provedWayBack    bool // this run has compared the old place with the new one
 
-	troubleSince time.Time // since when no step has worked; zero: the last one did
-	lagSeen      time.Time // when the old place's lag was counted last
-	leftBehind   string    // the backend whose place this run gives up erasing; "": none
-	undoing      time.Time // since when this run undoes the move; zero: it does not
+	troubleSince atomic.Int64 // since when nothing has worked, nanoseconds; 0: the last thing did
+	lagSeen      time.Time    // when the old place's lag was counted last
+	leftBehind   string       // the backend whose place this run gives up erasing; "": none
+	undoing      time.Time    // since when this run undoes the move; zero: it does not
 }
 
 // run claims a move and takes it as far as it goes.
@@ -167,7 +168,7 @@ func (x *run) drive(ctx context.Context) error {
 		err := x.step(ctx)
 		switch {
 		case err == nil:
-			x.troubleSince = time.Time{}
+			x.works()
 			continue
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -183,8 +184,7 @@ func (x *run) drive(ctx context.Context) error {
 			}
 			continue
 		}
-		if x.troubleSince.IsZero() {
-			x.troubleSince = time.Now()
+		if x.troubleSince.CompareAndSwap(0, time.Now().UnixNano()) {
 			x.log.WarnContext(ctx, "a step of a move did not work", "move", x.m.ID, "phase", x.m.Phase, "error", err)
 		}
 		if x.hopeless(err) {
@@ -201,7 +201,7 @@ func (x *run) drive(ctx context.Context) error {
 		if err := x.learn(ctx); err != nil { // a transition may have been saved without an answer
 			return err
 		}
-		x.troubleSince = x.troubleSince.Add(time.Since(halted)) // the control database was away
+		x.troubleSince.Add(time.Since(halted).Nanoseconds()) // the control database was away
 	}
 	return nil
 }
@@ -224,9 +224,14 @@ func (x *run) hopeless(err error) bool {
 	return x.m.Phase == Planned || x.m.Phase == Preparing || x.impatient()
 }
 
-// impatient says that no step has worked for longer than a place may be away.
+// works says that the move has come on, for good: what is amiss later is another trouble.
+// Rows that were compared are no such thing, since a comparison begins anew.
+func (x *run) works() { x.troubleSince.Store(0) }
+
+// impatient says that nothing has worked for longer than a place may be away.
 func (x *run) impatient() bool {
-	return !x.troubleSince.IsZero() && time.Since(x.troubleSince) > x.tolerance
+	since := x.troubleSince.Load()
+	return since != 0 && time.Since(time.Unix(0, since)) > x.tolerance
 }
 
 // fail records why and takes the way of a cancelled move, so that the storefront
@@ -241,6 +246,9 @@ func (x *run) fail(ctx context.Context, cause error) error {
 }
 
 func (x *run) step(ctx context.Context) error {
+	if err := x.settle(ctx); err != nil { // the storefront first, whatever the operator wants
+		return err
+	}
 	if err := x.heed(); err != nil {
 		return err
 	}
@@ -253,10 +261,10 @@ func (x *run) step(ctx context.Context) error {
 	case Planned:
 		return x.enter(ctx, Preparing)
 	}
-	if err := x.settle(ctx); err != nil {
-		return err
-	}
 	if err := x.open(ctx); err != nil {
+		return x.decideAlone(ctx, err)
+	}
+	if err := x.fitAll(ctx); err != nil {
 		return x.decideAlone(ctx, err)
 	}
 	switch x.m.Phase {
@@ -308,12 +316,12 @@ func (x *run) open(ctx context.Context) error {
 	if err != nil && !erased && !left {
 		return err
 	}
-	if x.m.Phase == Preparing {
+	if x.m.Phase == Preparing || x.m.Phase == Cancelling { // it is not there yet, or no reason to wait for
 		return nil
 	}
 	err = x.openTarget(ctx)
 	erased = x.m.Phase == RollingBack && x.m.Cut == Committed && (errors.Is(err, backends.ErrNoPlace) || x.mayLeave(err))
-	if err != nil && !erased && x.m.Phase != Cancelling {
+	if err != nil && !erased {
 		return err
 	}
 	return nil
@@ -350,11 +358,7 @@ func (x *run) acquire(ctx context.Context, p backends.Place, into *backends.Stor
 	if err != nil {
 		return err
 	}
-	err = s.Takeover(ctx, x.token)
-	if err == nil {
-		err = x.fit(ctx, s)
-	}
-	if err != nil {
+	if err := s.Takeover(ctx, x.token); err != nil {
 		release()
 		if errors.Is(err, backends.ErrUnreachable) {
 			x.stores.Drop(p) // it may be broken for good, though the place is not
@@ -363,6 +367,7 @@ func (x *run) acquire(ctx context.Context, p backends.Place, into *backends.Stor
 	}
 	*into = s
 	x.release = append(x.release, release)
+	x.unfitted = append(x.unfitted, s)
 	return nil
 }
 
@@ -370,7 +375,7 @@ func (x *run) close() {
 	for _, release := range x.release {
 		release()
 	}
-	x.release, x.source, x.target = nil, nil, nil
+	x.release, x.unfitted, x.source, x.target = nil, nil, nil, nil
 }
 
 // drop gives up a place for good: its handle must be closed before it is destroyed.

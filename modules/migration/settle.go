@@ -11,7 +11,11 @@ import (
 // place alone, because the other may be out of reach, and the storefront must not wait
 // for it. What is left is done by cross, when both can be reached.
 func (x *run) settle(ctx context.Context) error {
-	if x.m.Phase != CuttingOver && x.m.Phase != RollingBack {
+	switch x.m.Phase {
+	case CuttingOver, RollingBack:
+	case Cancelling:
+		return x.unseal(ctx)
+	default:
 		return nil
 	}
 	back := x.m.Phase == RollingBack
@@ -33,6 +37,23 @@ func (x *run) settle(ctx context.Context) error {
 		return x.openNew(ctx, c)
 	}
 	return nil
+}
+
+// unseal opens the old place of a cutover that was under way when the move was told, or
+// had, to end.
+func (x *run) unseal(ctx context.Context) error {
+	if x.m.Cut == NotCut {
+		return nil
+	}
+	if err := x.openSource(ctx); err != nil {
+		return err
+	}
+	f, err := x.source.Fence(ctx)
+	shut := f.State == backends.Sealed || f.State == backends.Closed
+	if err != nil || x.m.Cut == Aborted && (f.Move != x.m.ID || !shut) { // open again, and perhaps given up
+		return err
+	}
+	return x.abort(ctx, x.forward())
 }
 
 func (x *run) openOne(ctx context.Context, target bool) error {
