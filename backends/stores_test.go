@@ -46,10 +46,10 @@ func TestTenThousandStorefronts(t *testing.T) {
 	}
 	close(next)
 	wg.Wait()
-	// A store has a writing connection and up to four that read: each opens the
+	// A store has a writing connection and up to twelve that read: each opens the
 	// file and its log, and all of them together the log's index.
 	require.Greater(t, most, maxOpen)
-	require.LessOrEqual(t, most, maxOpen*11)
+	require.LessOrEqual(t, most, maxOpen*(2*13+1))
 	for _, id := range shops[:200] {
 		require.NoError(t, w.visit(id))
 		n, err := w.visits(id)

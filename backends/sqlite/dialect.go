@@ -18,10 +18,6 @@ import (
 	"smartseller/platform/database"
 )
 
-// snapshotWait bounds the mover's wait for a connection; writers of another
-// process are waited for as long as the file's busy timeout says.
-const snapshotWait = 10 * time.Second
-
 // dialect serves one open file.
 type dialect struct {
 	db      *database.SQLite
@@ -42,7 +38,7 @@ func (d *dialect) Enter(ctx context.Context, e sqlstore.Entry) (*sqlstore.Sessio
 	if e.Write {
 		pool = d.db.Writer
 	}
-	s, err := d.begin(ctx, pool, e.Timeout, false)
+	s, err := d.begin(ctx, pool, e.Timeout-e.Waited, false)
 	if err != nil {
 		if errors.Is(err, errWaited) {
 			return nil, sqlstore.ErrContended.Because(err)
@@ -71,8 +67,9 @@ func (d *dialect) check(ctx context.Context, s *sqlstore.Session, e sqlstore.Ent
 	return nil
 }
 
-// errWaited says that no connection, or not the file's write lock, was had in time.
-var errWaited = errors.New("the file's writer did not end in time")
+// errWaited says that the file was not had in time. Turns keep this process's transactions
+// from waiting for each other here.
+var errWaited = errors.New("the file stayed in use for too long")
 
 // begin waits at most wait for a connection and, through it, for the file's
 // lock. The wait has a context of its own: the transaction outlives it. A lazy one's
@@ -90,7 +87,7 @@ func (d *dialect) begin(ctx context.Context, pool *sql.DB, wait time.Duration, l
 	conn, err := pool.Conn(waiting)
 	if err != nil {
 		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-			return nil, errWaited
+			return nil, fmt.Errorf("%w: every connection to it is taken", errWaited)
 		}
 		return nil, classify(err)
 	}
@@ -108,7 +105,7 @@ func (d *dialect) begin(ctx context.Context, pool *sql.DB, wait time.Duration, l
 		cause := classify(err)
 		giveBack(conn, cause, lazy)
 		if busy(err) {
-			return nil, fmt.Errorf("%w: %w", errWaited, err)
+			return nil, fmt.Errorf("%w: its write lock is held by a transaction in %s: %w", errWaited, d.writing(), err)
 		}
 		return nil, cause
 	}
@@ -136,15 +133,12 @@ func (d *dialect) Begin(ctx context.Context, _ backends.StorefrontID, m sqlstore
 	if m == sqlstore.Snapshot {
 		pool = d.db.Reader
 	}
-	if m != sqlstore.Exclusive {
-		wait = snapshotWait
-	}
 	s, err := d.begin(ctx, pool, wait, m == sqlstore.Fill)
 	if errors.Is(err, errWaited) {
 		if m == sqlstore.Exclusive {
 			return nil, fmt.Errorf("%w: %w", backends.ErrLockBusy, err)
 		}
-		return nil, sqlstore.Again(err)
+		return nil, sqlstore.ErrContended.Because(err)
 	}
 	return s, err
 }
@@ -160,7 +154,7 @@ func (d *dialect) LockFence(bool) string { return "" }
 
 // Page implements sqlstore.Dialect.
 func (d *dialect) Page(ctx context.Context, page *backends.Page, text string, args []any) (err error) {
-	s, err := d.Begin(ctx, "", sqlstore.Snapshot, 0)
+	s, err := d.Begin(ctx, "", sqlstore.Snapshot, sqlstore.MoverWait)
 	if err != nil {
 		return err
 	}
@@ -241,7 +235,7 @@ func (d *dialect) Classify(err error) error {
 
 func classify(err error) error {
 	var e sqlite3.Error
-	if !errors.As(err, &e) || sqlstore.Retryable(err) || errors.Is(err, backends.ErrUnreachable) {
+	if !errors.As(err, &e) || sqlstore.Retryable(err) || errors.Is(err, backends.ErrUnreachable) || errors.Is(err, sqlstore.ErrContended) {
 		return err
 	}
 	switch e.Code {

@@ -27,8 +27,9 @@ import (
 	"smartseller/platform/ids"
 )
 
-// readers bounds an open file's reading connections: a move takes four or five of them.
-const readers = 6
+// readers bounds an open file's reading connections. A move, which wants five at most,
+// may take half of them: the customers' reads never wait for it.
+const readers = 12
 
 // Backend is a folder of SQLite files. Safe for concurrent use.
 type Backend struct {
@@ -201,8 +202,17 @@ func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, e
 	return sqlstore.New(sqlstore.Options{
 		Place: p, Catalog: b.catalog,
 		Dialect: &dialect{db: db, file: opened, catalog: b.catalog},
+		Lanes:   lanes(),
 		Pools:   []*sql.DB{db.Reader, db.Writer},
 	}), nil
+}
+
+// lanes queue an open file's transactions.
+func lanes() sqlstore.Lanes {
+	read := sqlstore.NewTurns(fmt.Sprintf("one of the file's %d readers", readers), readers, nil)
+	write := sqlstore.NewTurns("the file's one writer", 1, nil)
+	mover := sqlstore.NewTurns(fmt.Sprintf("one of the %d readers of the file that moves may take", readers/2), readers/2, read)
+	return sqlstore.Lanes{Read: read, Write: write, MoverRead: mover, MoverWrite: write}
 }
 
 // Destroy implements backends.Backend. Every handle must be closed before: a

@@ -9,21 +9,21 @@ import (
 
 // Captured implements backends.Store.
 func (s *Store) Captured(ctx context.Context, table string, limit int) ([]backends.Entry, error) {
-	return s.entries(ctx, backends.CapturedTable, table, limit)
+	return s.entries(ctx, "Captured", backends.CapturedTable, table, limit)
 }
 
 // ToVerify implements backends.Store.
 func (s *Store) ToVerify(ctx context.Context, limit int) ([]backends.Entry, error) {
-	return s.entries(ctx, backends.VerifyTable, "", limit)
+	return s.entries(ctx, "ToVerify", backends.VerifyTable, "", limit)
 }
 
-func (s *Store) entries(ctx context.Context, t *backends.Table, table string, limit int) ([]backends.Entry, error) {
+func (s *Store) entries(ctx context.Context, verb string, t *backends.Table, table string, limit int) ([]backends.Entry, error) {
 	text, args := selectText(t)+` ORDER BY id LIMIT $2`, []any{int64(limit)}
 	if table != "" {
 		text, args = selectText(t)+` AND table_name = $3 ORDER BY id LIMIT $2`, append(args, table)
 	}
 	var out []backends.Entry
-	err := s.snapshot(ctx, func(m *mover) error {
+	err := s.snapshot(ctx, verb, func(m *mover) error {
 		return m.each(text, args, func(rows *sql.Rows) error {
 			var e backends.Entry
 			err := rows.Scan(&e.ID, &e.Table, &e.Key.ID)
@@ -39,7 +39,7 @@ func (s *Store) entries(ctx context.Context, t *backends.Table, table string, li
 
 // Backlog implements backends.Store.
 func (s *Store) Backlog(ctx context.Context) (n int64, err error) {
-	err = s.snapshot(ctx, func(m *mover) error {
+	err = s.snapshot(ctx, "Backlog", func(m *mover) error {
 		n, err = m.Count(backends.CapturedTable)
 		return err
 	})
@@ -48,21 +48,21 @@ func (s *Store) Backlog(ctx context.Context) (n int64, err error) {
 
 // Forget implements backends.Store.
 func (s *Store) Forget(ctx context.Context, token backends.Token, entries []backends.Entry) error {
-	return s.removeEntries(ctx, token, backends.CapturedTable, entries)
+	return s.removeEntries(ctx, "Forget", token, backends.CapturedTable, entries)
 }
 
 // Verified implements backends.Store.
 func (s *Store) Verified(ctx context.Context, token backends.Token, entries []backends.Entry) error {
-	return s.removeEntries(ctx, token, backends.VerifyTable, entries)
+	return s.removeEntries(ctx, "Verified", token, backends.VerifyTable, entries)
 }
 
 // removeEntries waits for no disk: entries that are back after a crash are worked through again.
-func (s *Store) removeEntries(ctx context.Context, token backends.Token, t *backends.Table, entries []backends.Entry) error {
+func (s *Store) removeEntries(ctx context.Context, verb string, token backends.Token, t *backends.Table, entries []backends.Entry) error {
 	ids := make([]string, len(entries))
 	for i, e := range entries {
 		ids[i] = e.ID
 	}
-	return s.changeIn(ctx, Fill, 0, func(m *mover) error {
+	return s.changeIn(ctx, verb, Fill, 0, func(m *mover) error {
 		return m.guard(token, func(m *mover, _ backends.Fence) error { return m.remove(t, ids) })
 	})
 }
@@ -70,7 +70,7 @@ func (s *Store) removeEntries(ctx context.Context, token backends.Token, t *back
 // Progress implements backends.Store.
 func (s *Store) Progress(ctx context.Context) ([]backends.Progress, error) {
 	var out []backends.Progress
-	err := s.snapshot(ctx, func(m *mover) error {
+	err := s.snapshot(ctx, "Progress", func(m *mover) error {
 		return m.each(selectText(backends.ProgressTable)+` ORDER BY id`, nil, func(rows *sql.Rows) error {
 			var p backends.Progress
 			var done int64

@@ -24,6 +24,8 @@ type Entry struct {
 	// Timeout bounds each wait for a lock and, where the engine can, each
 	// statement; never 0. A wait that it ends gives ErrContended.
 	Timeout time.Duration
+	// Waited is how long the transaction has waited for its turn already.
+	Waited time.Duration
 }
 
 // Mode is what a transaction of the mover does.
@@ -79,9 +81,9 @@ type Dialect interface {
 
 	// Begin begins a transaction of the mover, which enters by no epoch and is
 	// never captured. It does not check the fence: the store then reads the fence
-	// row with LockFence, as the transaction's first statement. wait is used by
-	// Exclusive alone and bounds the wait for writers: ErrLockBusy past it, with
-	// nothing left open. While an Exclusive one is open its process may die: the
+	// row with LockFence, as the transaction's first statement. wait bounds the wait
+	// for writers, of an Exclusive one (ErrLockBusy past it, with nothing left open) and
+	// where an engine has one writer. While an Exclusive one is open its process may die: the
 	// engine must give the lock back within half a second of idleness.
 	Begin(ctx context.Context, storefront backends.StorefrontID, m Mode, wait time.Duration) (*Session, error)
 

@@ -48,7 +48,7 @@ func (m *mover) addFence(f backends.Fence) error {
 
 // Fence implements backends.Store.
 func (s *Store) Fence(ctx context.Context) (f backends.Fence, err error) {
-	err = s.snapshot(ctx, func(m *mover) error {
+	err = s.snapshot(ctx, "Fence", func(m *mover) error {
 		f, err = m.fence("")
 		return err
 	})
@@ -56,8 +56,8 @@ func (s *Store) Fence(ctx context.Context) (f backends.Fence, err error) {
 }
 
 // changeFence runs fn on the fence as it is, locked for a change.
-func (s *Store) changeFence(ctx context.Context, wait time.Duration, fn func(m *mover, f backends.Fence) error) error {
-	return s.change(ctx, wait, func(m *mover) error {
+func (s *Store) changeFence(ctx context.Context, verb string, wait time.Duration, fn func(m *mover, f backends.Fence) error) error {
+	return s.change(ctx, verb, wait, func(m *mover) error {
 		f, err := m.fence(s.dialect.LockFence(true))
 		if err != nil {
 			return err
@@ -69,7 +69,7 @@ func (s *Store) changeFence(ctx context.Context, wait time.Duration, fn func(m *
 // Found implements backends.Store.
 func (s *Store) Found(ctx context.Context, epoch int64) error {
 	want := backends.Fence{Epoch: epoch, State: backends.Active}
-	return s.changeFence(ctx, 0, func(m *mover, f backends.Fence) error {
+	return s.changeFence(ctx, "Found", 0, func(m *mover, f backends.Fence) error {
 		switch {
 		case f == want:
 			return nil
@@ -86,7 +86,7 @@ func (s *Store) Found(ctx context.Context, epoch int64) error {
 // Install implements backends.Store.
 func (s *Store) Install(ctx context.Context, token backends.Token, epoch int64) error {
 	want := backends.Fence{Epoch: epoch, State: backends.Loading, Move: token.Move, Gen: token.Gen}
-	return s.changeFence(ctx, 0, func(m *mover, f backends.Fence) error {
+	return s.changeFence(ctx, "Install", 0, func(m *mover, f backends.Fence) error {
 		switch {
 		case f == want:
 			return nil
@@ -124,7 +124,7 @@ func (m *mover) checkEmpty() error {
 
 // Enlist implements backends.Store.
 func (s *Store) Enlist(ctx context.Context, token backends.Token) error {
-	return s.changeFence(ctx, 0, func(m *mover, f backends.Fence) error {
+	return s.changeFence(ctx, "Enlist", 0, func(m *mover, f backends.Fence) error {
 		switch {
 		case f.State != backends.Active:
 			return fmt.Errorf("%w: enlist on a fence that is %s", backends.ErrTransition, f.State)
@@ -145,7 +145,7 @@ func (s *Store) Enlist(ctx context.Context, token backends.Token) error {
 // Takeover implements backends.Store. A fence that no move holds learns the number
 // as well: an owner that is still on its way to enlist it comes too late.
 func (s *Store) Takeover(ctx context.Context, token backends.Token) error {
-	return s.changeFence(ctx, 0, func(m *mover, f backends.Fence) error {
+	return s.changeFence(ctx, "Takeover", 0, func(m *mover, f backends.Fence) error {
 		switch {
 		case f.State == backends.Absent:
 			return nil
@@ -161,7 +161,7 @@ func (s *Store) Takeover(ctx context.Context, token backends.Token) error {
 
 // Change implements backends.Store.
 func (s *Store) Change(ctx context.Context, token backends.Token, t backends.Transition) error {
-	return s.changeFence(ctx, t.Exclusive, func(m *mover, f backends.Fence) error {
+	return s.changeFence(ctx, "Change", t.Exclusive, func(m *mover, f backends.Fence) error {
 		want := f
 		want.State, want.Capture = t.To, t.Capture
 		if t.Epoch != 0 {
@@ -201,7 +201,7 @@ func (s *Store) Change(ctx context.Context, token backends.Token, t backends.Tra
 // Barrier implements backends.Store: whoever gets the exclusive lock has
 // waited for every writer that was under way.
 func (s *Store) Barrier(ctx context.Context, token backends.Token, wait time.Duration) error {
-	return s.guarded(ctx, token, max(wait, time.Millisecond), func(*mover, backends.Fence) error { return nil })
+	return s.guarded(ctx, "Barrier", token, max(wait, time.Millisecond), func(*mover, backends.Fence) error { return nil })
 }
 
 // Holders implements backends.Store.

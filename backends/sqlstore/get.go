@@ -35,6 +35,11 @@ func (s *Store) get(ctx context.Context, dialect OneTrip, epoch int64, dst any, 
 	if err != nil {
 		return fmt.Errorf("%s: %w", st.Site, err)
 	}
+	giveBack, err := s.lanes.Read.take(ctx, ask{verb: "Get", wait: s.timeout})
+	if err != nil {
+		return s.noTurn(ctx, err)
+	}
+	defer giveBack()
 	rows, err := dialect.Read(ctx, st, bound)
 	if err != nil {
 		return err

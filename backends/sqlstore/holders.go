@@ -17,7 +17,7 @@ const holderBatch = 100
 // holders finds the rows outside the batch that hold unique keys of its rows.
 func (s *Store) holders(ctx context.Context, c *changes, b backends.Batch) ([]backends.Key, error) {
 	found := map[backends.Key]bool{}
-	err := s.snapshot(ctx, func(m *mover) error {
+	err := s.snapshot(ctx, "Apply", func(m *mover) error {
 		for _, t := range c.tables {
 			for _, u := range t.Uniques {
 				if err := m.findHolders(t, u, c.rows[t], found); err != nil {

@@ -14,7 +14,7 @@ func (s *Store) BeginLoad(ctx context.Context, token backends.Token) error {
 	if len(s.pools) == 0 { // places share the tables
 		return nil
 	}
-	return s.guarded(ctx, token, 0, func(m *mover, f backends.Fence) error {
+	return s.guarded(ctx, "BeginLoad", token, 0, func(m *mover, f backends.Fence) error {
 		if f.State != backends.Loading {
 			return fmt.Errorf("%w: a load begins at a fence that is %s", backends.ErrTransition, f.State)
 		}
@@ -53,7 +53,7 @@ func (m *mover) deferIndexes() error {
 
 // EndLoad implements backends.Store.
 func (s *Store) EndLoad(ctx context.Context, token backends.Token, t *backends.Table) error {
-	return s.guarded(ctx, token, 0, func(m *mover, _ backends.Fence) error {
+	return s.guarded(ctx, "EndLoad", token, 0, func(m *mover, _ backends.Fence) error {
 		if err := m.makeIndexes(t); err != nil {
 			return err
 		}

@@ -17,33 +17,48 @@ type mover struct {
 	tx    *sql.Tx
 }
 
+// MoverWait bounds the mover's waits for a turn, and for the lock of a file.
+const MoverWait = 10 * time.Second
+
 // change runs fn in a read-write transaction of the mover and tries again after a
 // conflict. A wait above 0 makes it exclusive and bounds the wait for writers.
-func (s *Store) change(ctx context.Context, wait time.Duration, fn func(m *mover) error) error {
+func (s *Store) change(ctx context.Context, verb string, wait time.Duration, fn func(m *mover) error) error {
 	mode := Change
 	if wait > 0 {
 		mode = Exclusive
 	}
-	return s.changeIn(ctx, mode, wait, fn)
+	return s.changeIn(ctx, verb, mode, wait, fn)
 }
 
-func (s *Store) changeIn(ctx context.Context, mode Mode, wait time.Duration, fn func(m *mover) error) error {
+func (s *Store) changeIn(ctx context.Context, verb string, mode Mode, wait time.Duration, fn func(m *mover) error) error {
 	return s.retry(ctx, func() (error, bool) {
-		err := s.move(ctx, mode, wait, fn)
+		err := s.move(ctx, s.lanes.MoverWrite, verb, mode, wait, fn)
 		return err, Retryable(err)
 	})
 }
 
 // snapshot runs fn once on one read-only snapshot.
-func (s *Store) snapshot(ctx context.Context, fn func(m *mover) error) error {
+func (s *Store) snapshot(ctx context.Context, verb string, fn func(m *mover) error) error {
 	if ctx.Value(insideKey{}) != nil {
 		return backends.ErrNested
 	}
-	return s.move(ctx, Snapshot, 0, fn)
+	return s.move(ctx, s.lanes.MoverRead, verb, Snapshot, MoverWait, fn)
 }
 
-func (s *Store) move(ctx context.Context, mode Mode, wait time.Duration, fn func(m *mover) error) (err error) {
-	session, err := s.dialect.Begin(ctx, s.place.Storefront, mode, wait)
+func (s *Store) move(ctx context.Context, lane *Turns, verb string, mode Mode, wait time.Duration, fn func(m *mover) error) (err error) {
+	if mode != Exclusive {
+		wait = MoverWait
+	}
+	began := time.Now()
+	giveBack, err := lane.take(ctx, ask{verb: verb, wait: wait, first: mode == Exclusive})
+	if err != nil {
+		if mode == Exclusive && ctx.Err() == nil {
+			return fmt.Errorf("%w: %w", backends.ErrLockBusy, err)
+		}
+		return s.noTurn(ctx, err)
+	}
+	defer giveBack()
+	session, err := s.dialect.Begin(ctx, s.place.Storefront, mode, max(time.Millisecond, wait-time.Since(began)))
 	if err != nil {
 		return s.classify(ctx, err)
 	}
@@ -62,8 +77,8 @@ func (s *Store) move(ctx context.Context, mode Mode, wait time.Duration, fn func
 
 // guarded is change for the holder of the token only. The fence row stays
 // locked against a takeover until the transaction ends.
-func (s *Store) guarded(ctx context.Context, token backends.Token, wait time.Duration, fn func(m *mover, f backends.Fence) error) error {
-	return s.change(ctx, wait, func(m *mover) error { return m.guard(token, fn) })
+func (s *Store) guarded(ctx context.Context, verb string, token backends.Token, wait time.Duration, fn func(m *mover, f backends.Fence) error) error {
+	return s.change(ctx, verb, wait, func(m *mover) error { return m.guard(token, fn) })
 }
 
 func (m *mover) guard(token backends.Token, fn func(m *mover, f backends.Fence) error) error {

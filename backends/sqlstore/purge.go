@@ -10,7 +10,7 @@ import (
 // Purge implements backends.Store.
 func (s *Store) Purge(ctx context.Context, token backends.Token, limit int) (int64, error) {
 	var purged int64
-	err := s.changeFence(ctx, 0, func(m *mover, f backends.Fence) error {
+	err := s.changeFence(ctx, "Purge", 0, func(m *mover, f backends.Fence) error {
 		purged = 0
 		if f.State == backends.Absent {
 			return m.checkEmpty() // the fence went last: a retry finds nothing left to do
@@ -67,7 +67,14 @@ func (s *Store) Size(ctx context.Context) (int64, error) {
 }
 
 // Inspect implements backends.Store.
-func (s *Store) Inspect(ctx context.Context) error { return s.dialect.Inspect(ctx) }
+func (s *Store) Inspect(ctx context.Context) error {
+	giveBack, err := s.lanes.MoverRead.take(ctx, ask{verb: "Inspect", wait: MoverWait})
+	if err != nil {
+		return s.noTurn(ctx, err)
+	}
+	defer giveBack()
+	return s.dialect.Inspect(ctx)
+}
 
 // Prepare implements backends.Store.
 func (s *Store) Prepare(ctx context.Context) error { return s.dialect.Warm(ctx) }

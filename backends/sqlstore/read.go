@@ -14,13 +14,13 @@ import (
 
 // Read implements backends.Store. fn runs once: it may have handed on what it read.
 func (s *Store) Read(ctx context.Context, fn func(backends.Reader) error) error {
-	return s.snapshot(ctx, func(m *mover) error { return fn(m) })
+	return s.snapshot(ctx, "Read", func(m *mover) error { return fn(m) })
 }
 
-// Schema implements backends.Store.
+// Schema implements backends.Store. The first requests wait for it, so it queues as they do.
 func (s *Store) Schema(ctx context.Context) (schema database.Schema, err error) {
 	err = s.retry(ctx, func() (error, bool) {
-		err := s.snapshot(ctx, func(m *mover) (err error) {
+		err := s.move(ctx, s.lanes.Read, "Schema", Snapshot, MoverWait, func(m *mover) (err error) {
 			schema, err = s.dialect.Schema(ctx, m.tx)
 			return err
 		})
@@ -61,6 +61,11 @@ func (s *Store) Page(ctx context.Context, page *backends.Page, after, through st
 	if ctx.Value(insideKey{}) != nil {
 		return false, backends.ErrNested
 	}
+	giveBack, err := s.lanes.MoverRead.take(ctx, ask{verb: "Page", wait: MoverWait})
+	if err != nil {
+		return false, s.noTurn(ctx, err)
+	}
+	defer giveBack()
 	page.Begin()
 	before := page.Len()
 	text, args := pageText(page.Table, after, through, limit)

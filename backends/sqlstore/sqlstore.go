@@ -21,6 +21,8 @@ type Options struct {
 	// Timeout bounds each wait for a lock and each statement of an application
 	// transaction; 0: 5 s.
 	Timeout time.Duration
+	// Lanes bound how many transactions of each kind are under way; nil ones do not.
+	Lanes Lanes
 	// Pools belong to this place alone and are closed with it, in this order; none
 	// where places share them.
 	Pools []*sql.DB
@@ -33,6 +35,7 @@ type Store struct {
 	dialect Dialect
 	clock   clock.Clock
 	timeout time.Duration
+	lanes   Lanes
 	pools   []*sql.DB
 }
 
@@ -40,7 +43,7 @@ var _ backends.Store = (*Store)(nil)
 
 // New makes the store of a place that exists. It touches no database.
 func New(o Options) *Store {
-	s := &Store{place: o.Place, catalog: o.Catalog, dialect: o.Dialect, clock: o.Clock, timeout: o.Timeout, pools: o.Pools}
+	s := &Store{place: o.Place, catalog: o.Catalog, dialect: o.Dialect, clock: o.Clock, timeout: o.Timeout, lanes: o.Lanes, pools: o.Pools}
 	if s.clock == nil {
 		s.clock = clock.System
 	}

@@ -65,6 +65,17 @@ func (s *Store) retry(ctx context.Context, once func() (err error, again bool)) 
 // attempt runs one application transaction; again says that it rolled back for a
 // reason that another try may not meet.
 func (s *Store) attempt(ctx context.Context, e Entry, fn func(context.Context, backends.Tx) error) (err error, again bool) {
+	lane, verb := s.lanes.Read, "View"
+	if e.Write {
+		lane, verb = s.lanes.Write, "Update"
+	}
+	began := time.Now()
+	giveBack, err := lane.take(ctx, ask{verb: verb, wait: e.Timeout})
+	if err != nil {
+		return s.noTurn(ctx, err), false
+	}
+	defer giveBack()
+	e.Waited = time.Since(began)
 	session, err := s.dialect.Enter(ctx, e)
 	if err != nil {
 		err = s.classify(ctx, err)
@@ -120,6 +131,15 @@ func (s *Store) commit(ctx context.Context, session *Session) error {
 		session.Release(err)
 	}
 	return err
+}
+
+// noTurn is the contract's error for a turn that was not had. It is not tried again: that
+// would be a wait behind everybody who came meanwhile.
+func (s *Store) noTurn(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return s.classify(ctx, err)
+	}
+	return ErrContended.Because(err)
 }
 
 // classify makes the contract's error of a driver's. Whatever a driver says

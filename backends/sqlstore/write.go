@@ -15,7 +15,7 @@ func (s *Store) Load(ctx context.Context, token backends.Token, page *backends.P
 	if err := checkPage(page); err != nil {
 		return err
 	}
-	return s.changeIn(ctx, Fill, 0, func(m *mover) error {
+	return s.changeIn(ctx, "Load", Fill, 0, func(m *mover) error {
 		return m.guard(token, func(m *mover, _ backends.Fence) error {
 			if err := m.insert(page); err != nil {
 				return err
@@ -31,7 +31,7 @@ func (s *Store) Apply(ctx context.Context, token backends.Token, b backends.Batc
 	if err != nil {
 		return err
 	}
-	err = s.guarded(ctx, token, 0, func(m *mover, _ backends.Fence) error { return m.apply(c, b) })
+	err = s.guarded(ctx, "Apply", token, 0, func(m *mover, _ backends.Fence) error { return m.apply(c, b) })
 	if !errors.Is(err, backends.ErrUnique) {
 		return err
 	}

@@ -44,8 +44,8 @@ var mutants = map[string]mutant{
 		{"migrations/migrations.go", `			if e == SQLite {`, "			if mutated(\"fence filters instead of raising\") {\n\t\t\t\traw = filtering(raw)\n\t\t\t}\n{old}"},
 	}},
 	"log read by a cursor": {trap: "a commit later than its entry", verified: true, patches: []patch{
-		{capturedFile, `	return s.entries(ctx, backends.CapturedTable, table, limit)`, "	found, err := s.entries(ctx, backends.CapturedTable, table, limit)\n\treturn behindCursor(s.place, found), err"},
-		{capturedFile, `	return s.removeEntries(ctx, token, backends.CapturedTable, entries)`, "	moveCursor(s.place, entries)\n{old}"},
+		{capturedFile, `	return s.entries(ctx, "Captured", backends.CapturedTable, table, limit)`, "	found, err := s.entries(ctx, \"Captured\", backends.CapturedTable, table, limit)\n\treturn behindCursor(s.place, found), err"},
+		{capturedFile, `	return s.removeEntries(ctx, "Forget", token, backends.CapturedTable, entries)`, "	moveCursor(s.place, entries)\n{old}"},
 	}},
 	"chunk and apply in parallel": {trap: "a delete between read and write", verified: true, patches: []patch{
 		{copyFile, `	err = x.target.Load(ctx, x.token, page, p)`, "	if mutated(\"chunk and apply in parallel\") { // of all interleavings, this one\n\t\tapplied := make(chan error)\n\t\tgo func() { applied <- x.drainTable(ctx, p) }()\n\t\tif err := <-applied; err != nil {\n\t\t\treturn p, err\n\t\t}\n\t}\n{old}"},
