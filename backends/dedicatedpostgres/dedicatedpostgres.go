@@ -184,7 +184,7 @@ func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, e
 		return nil, err
 	}
 	return sqlstore.New(sqlstore.Options{
-		Place: p, Catalog: b.catalog, Dialect: &postgres.Dialect{Pools: pools, Alone: true}, Pools: pools.All(),
+		Place: p, Catalog: b.catalog, Dialect: &postgres.Dialect{Pools: pools, Alone: true}, Lanes: pools.Lanes(connections), Pools: pools.All(),
 	}), nil
 }
 

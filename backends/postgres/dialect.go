@@ -24,6 +24,7 @@ import (
 type Pools struct {
 	App, Owner, Bulk *sql.DB
 
+	turns  *sqlstore.Turns // of App: who comes to all of them taken waits here, not for ever in the pool
 	pooled bool
 	kept   int      // connections of each pool that may wait
 	texts  sync.Map // *backends.Statement -> string: see entering
@@ -63,13 +64,21 @@ func OpenPools(appDSN, ownerDSN string, pooled bool, connections int) (*Pools, e
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the owner's DSN: %w", err), app.Close(), owner.Close())
 	}
-	p := &Pools{App: app, Owner: owner, Bulk: bulk, pooled: pooled, kept: max(1, connections/2)}
+	turns := sqlstore.NewTurns(fmt.Sprintf("one of the database's %d connections", connections), connections, nil)
+	p := &Pools{App: app, Owner: owner, Bulk: bulk, turns: turns, pooled: pooled, kept: max(1, connections/2)}
 	for _, pool := range p.All() {
 		pool.SetMaxOpenConns(connections)
 		pool.SetMaxIdleConns(p.kept)
 		pool.SetConnMaxIdleTime(time.Minute)
 	}
 	return p, nil
+}
+
+// Lanes queue the transactions of one storefront, which may take so many connections at
+// once: what its customers do all at the same time is not to hold up another's.
+func (p *Pools) Lanes(share int) sqlstore.Lanes {
+	own := sqlstore.NewTurns(fmt.Sprintf("one of the %d connections of the storefront", share), share, p.turns)
+	return sqlstore.Lanes{Read: own, Write: own}
 }
 
 // All are the pools, in the order in which they are closed.

@@ -16,8 +16,12 @@ import (
 	"smartseller/platform/fault"
 )
 
-// connections bounds each of the two pools.
-const connections = 24
+// connections bounds each of the pools, share what one storefront may take of the
+// application's.
+const (
+	connections = 24
+	share       = connections / 2
+)
 
 // Backend is one database. Safe for concurrent use.
 type Backend struct {
@@ -109,7 +113,7 @@ func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, e
 	if err := b.prepare(ctx); err != nil {
 		return nil, err
 	}
-	return sqlstore.New(sqlstore.Options{Place: p, Catalog: b.catalog, Dialect: &postgres.Dialect{Pools: b.pools}}), nil
+	return sqlstore.New(sqlstore.Options{Place: p, Catalog: b.catalog, Dialect: &postgres.Dialect{Pools: b.pools}, Lanes: b.pools.Lanes(share)}), nil
 }
 
 // Destroy implements backends.Backend. The database stays; that the storefront's
