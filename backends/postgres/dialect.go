@@ -108,8 +108,8 @@ func (d *Dialect) Enter(ctx context.Context, e sqlstore.Entry) (*sqlstore.Sessio
 	if e.Write {
 		isolation, function = "READ COMMITTED", "smartseller_enter"
 	}
-	return begin(ctx, d.Pools.App, fmt.Sprintf("BEGIN ISOLATION LEVEL %s; SELECT %s(%s, %d, %d)",
-		isolation, function, pq.QuoteLiteral(string(e.Storefront)), e.Epoch, d.Pools.timeout(e.Timeout)))
+	return begin(ctx, d.Pools.App, fmt.Sprintf("BEGIN ISOLATION LEVEL %s; %sSELECT %s(%s, %d, %d)",
+		isolation, d.Pools.setting(), function, pq.QuoteLiteral(string(e.Storefront)), e.Epoch, d.Pools.timeout(e.Timeout)))
 }
 
 const (

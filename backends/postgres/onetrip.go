@@ -20,9 +20,23 @@ var _ sqlstore.OneTrip = (*Dialect)(nil)
 // request to cancel that comes before its statement is lost, and the statement could
 // wait for a lock for ever.
 const (
-	bound     = "SET statement_timeout = 5000; SET lock_timeout = 5000"
+	bound     = "SET statement_timeout = 5000; SET lock_timeout = 5000; SET " + awake
 	boundedBy = 5 * time.Second
 )
+
+// awake ends the transaction of a process that stands still, or is cut off: its row locks
+// and the lock that it shares would keep other instances' writers, and every seal, waiting
+// for as long as it stands. A transaction does nothing but ask the database.
+const awake = "idle_in_transaction_session_timeout = 10000"
+
+// setting is what begins an application's transaction beside its entry. Through a transaction
+// pooler the next statement of a session may be another's.
+func (p *Pools) setting() string {
+	if p.pooled {
+		return "SET LOCAL " + awake + "; "
+	}
+	return ""
+}
 
 // timeout is what an entry must set, in milliseconds; 0: its session has it. Through a
 // transaction pooler sessions have no settings of ours.

@@ -21,8 +21,6 @@ const (
 	batchKeys = 500
 	// tablesAtOnce are copied or compared side by side.
 	tablesAtOnce = 4
-	barrierWait  = 250 * time.Millisecond
-	barrierMax   = 40
 )
 
 // prepare makes the target, arms capture at the source and waits until every
@@ -84,19 +82,12 @@ func (x *run) barrier(ctx context.Context) error {
 	if err := x.hook(ctx, "K2"); err != nil {
 		return err
 	}
-	for try := 1; ; try++ {
-		err := x.source.Barrier(ctx, x.token, barrierWait)
-		if err == nil || !errors.Is(err, backends.ErrLockBusy) {
-			return err
-		}
-		if try == barrierMax {
-			holders, _ := x.source.Holders(ctx)
-			return fmt.Errorf("%w: %v", err, holders)
-		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
-			return err
-		}
+	err := x.endWriters(ctx, x.source, barrierTries)
+	if errors.Is(err, backends.ErrLockBusy) {
+		holders, _ := x.source.Holders(ctx)
+		err = fmt.Errorf("%w: %v", err, holders)
 	}
+	return err
 }
 
 // plotCopy fixes how far the copy goes: keys that come later are brought by catch-up.

@@ -97,26 +97,13 @@ func (x *run) retire(ctx context.Context, p backends.Place) error {
 	if err := s.Change(ctx, x.token, backends.Transition{From: open, To: backends.Active}); err != nil {
 		return err
 	}
-	if err := x.endWriters(ctx, s); err != nil {
+	if err := x.endWriters(ctx, s, forEver); err != nil {
 		return err
 	}
 	if err := x.forgetAll(ctx, s); err != nil {
 		return err
 	}
 	return s.Change(ctx, x.token, backends.Transition{From: []backends.State{backends.Active}, To: backends.Active, Release: true})
-}
-
-// endWriters waits for those that may still record keys.
-func (x *run) endWriters(ctx context.Context, s backends.Store) error {
-	for {
-		err := s.Barrier(ctx, x.token, barrierWait)
-		if !errors.Is(err, backends.ErrLockBusy) {
-			return err
-		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
-			return err
-		}
-	}
 }
 
 func (x *run) forgetAll(ctx context.Context, s backends.Store) error {
