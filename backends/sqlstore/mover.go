@@ -21,7 +21,8 @@ type mover struct {
 const MoverWait = 10 * time.Second
 
 // change runs fn in a read-write transaction of the mover and tries again after a
-// conflict. A wait above 0 makes it exclusive and bounds the wait for writers.
+// conflict, and after a commit that had no answer: each of the mover's changes can be
+// repeated, and is guarded by its token. A wait above 0 makes it exclusive and bounds the wait for writers.
 func (s *Store) change(ctx context.Context, verb string, wait time.Duration, fn func(m *mover) error) error {
 	mode := Change
 	if wait > 0 {
@@ -33,7 +34,7 @@ func (s *Store) change(ctx context.Context, verb string, wait time.Duration, fn 
 func (s *Store) changeIn(ctx context.Context, verb string, mode Mode, wait time.Duration, fn func(m *mover) error) error {
 	return s.retry(ctx, func() (error, bool) {
 		err := s.move(ctx, s.lanes.MoverWrite, verb, mode, wait, fn)
-		return err, Retryable(err)
+		return err, Retryable(err) || errors.Is(err, backends.ErrCommitUnknown)
 	})
 }
 

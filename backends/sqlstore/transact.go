@@ -47,7 +47,7 @@ func (s *Store) retry(ctx context.Context, once func() (err error, again bool)) 
 			return err
 		}
 		if try == maxTries || time.Since(began) > s.timeout {
-			if errors.Is(err, backends.ErrUnreachable) {
+			if errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrCommitUnknown) {
 				return err
 			}
 			return ErrContended.Because(err)
