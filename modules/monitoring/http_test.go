@@ -153,7 +153,7 @@ func TestMetricsNameRoutesAndBackendsButNobody(t *testing.T) {
 		`http_server_request_duration_seconds_count{http_request_method="_OTHER",http_response_status_code="405",http_route="/shop/:slug"} 1`,
 		`smartseller_storefronts{backend="files"} 1`,
 		`smartseller_stores{backend="files",state="idle"} 1`,
-		`db_client_connection_max{db_client_connection_pool_name="files"} 7`,
+		`db_client_connection_max{db_client_connection_pool_name="files"} 13`,
 		`db_client_connection_count{db_client_connection_pool_name="control database",db_client_connection_state="used"}`,
 	} {
 		require.Contains(t, text, line)
