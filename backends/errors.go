@@ -49,8 +49,11 @@ var (
 	// ErrNoPlace: the file or database of a place does not exist.
 	ErrNoPlace = errors.New("the place does not exist")
 	// ErrCommitUnknown: the connection broke while committing; the transaction
-	// may or may not have happened. Never retried by the store.
+	// may or may not have happened. The store retries the mover's changes alone.
 	ErrCommitUnknown = errors.New("the connection broke during commit: the outcome is unknown")
+	// ErrProgress: the copy's progress at the place is not the one that a chunk follows.
+	// The place has forgotten chunks, or remembers one whose answer was lost. Nothing was changed.
+	ErrProgress = errors.New("the place has another progress of the copy")
 	// ErrUnreachable: the backend's database cannot be reached or is going away.
 	ErrUnreachable = errors.New("the database cannot be reached")
 	// ErrFull: so is one that has no room for what is to be written.

@@ -173,6 +173,7 @@ type Entry struct {
 // transaction of the chunk that it describes.
 type Progress struct {
 	Table   string
+	After   string // the cursor that it follows, when it is recorded: see ErrProgress
 	Cursor  string // the greatest key copied; "" before the first
 	Through string // the greatest key at the barrier; "" for an empty table
 	Copied  int64

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"fmt"
 
 	"smartseller/backends"
 )
@@ -86,8 +87,18 @@ func (s *Store) Progress(ctx context.Context) ([]backends.Progress, error) {
 	return out, nil
 }
 
+// setProgress records progress behind the one that it follows: the commits of chunks do
+// not wait for the disk, so that a server which died may have forgotten some.
 func (m *mover) setProgress(p backends.Progress) error {
-	_, err := m.exec(`INSERT INTO move_progress (storefront_id, id, cursor, through, copied, done) VALUES ($1, $2, $3, $4, $5, $6)
+	var at string
+	_, err := m.one(`SELECT cursor FROM move_progress WHERE storefront_id = $1 AND id = $2`, []any{p.Table}, &at)
+	if err != nil {
+		return err
+	}
+	if at != p.After {
+		return fmt.Errorf("%w (table %s)", backends.ErrProgress, p.Table)
+	}
+	_, err = m.exec(`INSERT INTO move_progress (storefront_id, id, cursor, through, copied, done) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (storefront_id, id) DO UPDATE SET cursor = excluded.cursor, through = excluded.through, copied = excluded.copied, done = excluded.done`,
 		p.Table, p.Cursor, p.Through, p.Copied, truth(p.Done))
 	return err

@@ -131,27 +131,46 @@ func (x *run) plotCopy(ctx context.Context) error {
 // copyTables copies what is not yet copied. One serial loop per table: a chunk and
 // the changes of the same rows never overtake each other.
 func (x *run) copyTables(ctx context.Context) error {
+	for {
+		progress, err := x.progress(ctx)
+		if err != nil {
+			return err
+		}
+		if err := x.sideBySide(ctx, slices.Collect(maps.Keys(progress)), func(ctx context.Context, t *backends.Table) error {
+			return x.copyTable(ctx, t, progress[t])
+		}); err != nil {
+			return err
+		}
+		// The ends of the loads waited for the disk: what is there now stays.
+		kept, err := x.progress(ctx)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(slices.Collect(maps.Values(kept)), func(p backends.Progress) bool { return !p.Done }) {
+			return x.enter(ctx, CatchingUp)
+		}
+		x.log.WarnContext(ctx, "the target has forgotten chunks: they are copied again", "move", x.m.ID)
+	}
+}
+
+// progress is how far the target says that each table is copied.
+func (x *run) progress(ctx context.Context) (map[*backends.Table]backends.Progress, error) {
 	plotted, err := x.target.Progress(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	progress := map[*backends.Table]backends.Progress{}
 	for _, p := range plotted {
 		t := x.directory.Catalog().Table(p.Table)
 		if t == nil {
-			return fmt.Errorf("the target's progress names the unknown table %s", p.Table)
+			return nil, fmt.Errorf("the target's progress names the unknown table %s", p.Table)
 		}
 		progress[t] = p
 	}
 	if len(progress) < len(x.directory.Catalog().Moving()) {
-		return fmt.Errorf("the target's progress knows %d tables of %d", len(progress), len(x.directory.Catalog().Moving()))
+		return nil, fmt.Errorf("the target's progress knows %d tables of %d", len(progress), len(x.directory.Catalog().Moving()))
 	}
-	if err := x.sideBySide(ctx, slices.Collect(maps.Keys(progress)), func(ctx context.Context, t *backends.Table) error {
-		return x.copyTable(ctx, t, progress[t])
-	}); err != nil {
-		return err
-	}
-	return x.enter(ctx, CatchingUp)
+	return progress, nil
 }
 
 // sideBySide runs fn for each table, so many at a time that reading at one place and
@@ -177,6 +196,14 @@ func (x *run) copyTable(ctx context.Context, t *backends.Table, p backends.Progr
 		}
 		started := time.Now()
 		next, err := x.copyChunk(ctx, page, p, rows)
+		if errors.Is(err, backends.ErrProgress) { // it has lost chunks, or its answer was lost
+			kept, err := x.progress(ctx)
+			if err != nil {
+				return err
+			}
+			p = kept[t]
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("copy %s: %w", t.Name, err)
 		}
@@ -213,7 +240,7 @@ func (x *run) copyChunk(ctx context.Context, page *backends.Page, p backends.Pro
 	}
 	p.Copied += int64(page.Len())
 	p.Done = !more
-	p.Cursor = p.Through
+	p.After, p.Cursor = p.Cursor, p.Through
 	if more {
 		p.Cursor = page.Key(page.Len() - 1).ID
 	}
