@@ -32,29 +32,37 @@ func (p *program) want(t *testing.T, storefront, target string) (int, problem, s
 	return status, answer.problem, answer.Move.ID
 }
 
+// unwanted is a move that is refused, and its dry run by the same answer.
+func (p *program) unwanted(t *testing.T, storefront, target string, status int, code string) {
+	t.Helper()
+	for _, dry := range []bool{true, false} {
+		var found problem
+		got := p.admin(t, "POST", "moves", map[string]any{"storefront_id": storefront, "target": target, "dry_run": dry}, &found)
+		require.Equal(t, status, got, "%+v", found)
+		require.Equal(t, code, found.Code, "dry: %v", dry)
+	}
+}
+
 func TestMovesThatCannotStart(t *testing.T) {
 	t.Parallel()
 	p := install(t)
 	id := p.create(t, "shop", "files-1")
 	for _, c := range []struct {
-		name, storefront, target string
-		status                   int
-		code                     string
+		storefront, target string
+		status             int
+		code               string
 	}{
-		{"to an unknown backend", id, "nowhere", http.StatusNotFound, "backend_not_found"},
-		{"of an unknown storefront", "0190a5ee-0000-7000-8000-000000000000", "files-2", http.StatusNotFound, "storefront_not_found"},
-		{"to where it is", id, "files-1", http.StatusConflict, "already_there"},
-		{"to nowhere at all", id, "", http.StatusNotFound, "backend_not_found"},
+		{id, "nowhere", http.StatusNotFound, "backend_not_found"},
+		{"0190a5ee-0000-7000-8000-000000000000", "files-2", http.StatusNotFound, "storefront_not_found"},
+		{id, "files-1", http.StatusConflict, "already_there"},
+		{id, "", http.StatusNotFound, "backend_not_found"},
 	} {
-		status, problem, _ := p.want(t, c.storefront, c.target)
-		require.Equal(t, c.status, status, "%s: %+v", c.name, problem)
-		require.Equal(t, c.code, problem.Code, c.name)
+		p.unwanted(t, c.storefront, c.target, c.status, c.code)
 	}
 	status, _, first := p.want(t, id, "files-2")
 	require.Equal(t, http.StatusAccepted, status)
-	status, problem, _ := p.want(t, id, "files-2")
-	require.Equal(t, http.StatusConflict, status, "a second move of the same storefront")
-	require.Equal(t, "move_open", problem.Code)
+	p.unwanted(t, id, "files-2", http.StatusConflict, "move_open")
+	var problem problem
 	p.waitFor(t, first, "verifying")
 	require.Equal(t, http.StatusAccepted, p.admin(t, "POST", "moves/"+first+"/cancel", nil, nil))
 	p.waitFor(t, first, "cancelled")

@@ -258,28 +258,38 @@ func (x *run) changing(ctx context.Context, k backends.Key) (bool, error) {
 // wait for the rows are there.
 func (x *run) checkSchema(ctx context.Context, keys bool) error {
 	for name, s := range map[string]backends.Store{"source": x.source, "target": x.target} {
-		err := s.Read(ctx, func(r backends.Reader) error {
-			for _, t := range x.directory.Catalog().Moving() {
-				columns, uniques, err := r.Shape(t)
-				if err != nil {
-					return err
-				}
-				found := columnsDiffer(t, columns)
-				if keys {
-					found = append(found, keysMissing(t, uniques)...)
-				}
-				if text := strings.Join(found, ", "); text != "" {
-					return x.refuse("schema", fmt.Sprintf("the schema of the %s is not this program's: %s", name, text), "upgrade it: smartseller schema upgrade; then start the move again")
-				}
-			}
-			return nil
-		})
+		text, err := schemaDiffers(ctx, x.directory.Catalog(), s, keys)
 		if err != nil {
 			return err
+		}
+		if text != "" {
+			return x.refuse("schema", fmt.Sprintf("the schema of the %s is not this program's: %s", name, text), "upgrade it: smartseller schema upgrade; then start the move again")
 		}
 	}
 	x.gate("schema", fmt.Sprintf("both places have the %d tables of this program", len(x.directory.Catalog().Moving())))
 	return nil
+}
+
+// schemaDiffers says in what the first table that differs from the catalog does; "" when
+// none does.
+func schemaDiffers(ctx context.Context, c *backends.Catalog, s backends.Store, keys bool) (text string, err error) {
+	err = s.Read(ctx, func(r backends.Reader) error {
+		for _, t := range c.Moving() {
+			columns, uniques, err := r.Shape(t)
+			if err != nil {
+				return err
+			}
+			found := columnsDiffer(t, columns)
+			if keys {
+				found = append(found, keysMissing(t, uniques)...)
+			}
+			if text = strings.Join(found, ", "); text != "" {
+				return nil
+			}
+		}
+		return nil
+	})
+	return text, err
 }
 
 // columnsDiffer names the columns that a table lacks, has too many or has otherwise.

@@ -50,15 +50,7 @@ func (x *run) deadHand(ctx context.Context, p backends.Place, fn func(s backends
 	if err != nil {
 		return err
 	}
-	ended := false
-	err = x.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		m, err := readMove(tx, f.Move, false)
-		if errors.Is(err, ErrNoMove) {
-			return nil
-		}
-		ended = err == nil && m.EndedAt != nil && (m.Phase != Completed || p.Backend == m.Source.Backend)
-		return err
-	})
+	ended, err := givenUp(ctx, x.db, f.Move, p)
 	if err != nil {
 		return err
 	}
@@ -66,4 +58,18 @@ func (x *run) deadHand(ctx context.Context, p backends.Place, fn func(s backends
 		return fmt.Errorf("%w, of move %s, which has not been given up", backends.ErrNotEmpty, f.Move)
 	}
 	return fn(s, backends.Token{Move: f.Move, Gen: f.Gen})
+}
+
+// givenUp says whether a move has ended without reaching its goal, or without erasing
+// what it left at a place.
+func givenUp(ctx context.Context, db *control.DB, move string, p backends.Place) (ended bool, err error) {
+	err = db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		m, err := readMove(tx, move, false)
+		if errors.Is(err, ErrNoMove) {
+			return nil
+		}
+		ended = err == nil && m.EndedAt != nil && (m.Phase != Completed || p.Backend == m.Source.Backend)
+		return err
+	})
+	return ended, err
 }

@@ -46,17 +46,8 @@ func (s *Service) Start(ctx context.Context, r Request) (*Move, error) {
 	}
 	var m *Move
 	err := s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-		at, err := s.directory.HoldPlacement(tx, r.Storefront)
-		if err != nil {
-			return err
-		}
-		if m, err = plan(r, at); err != nil {
-			return err
-		}
-		if m.Target.Epoch, err = unusedEpoch(tx, m); err != nil {
-			return err
-		}
-		if err := s.directory.HoldBackend(tx, r.Target); err != nil {
+		var err error
+		if m, err = s.propose(tx, r); err != nil {
 			return err
 		}
 		if err := insertMove(tx, m); err != nil {
@@ -74,6 +65,25 @@ func (s *Service) Start(ctx context.Context, r Request) (*Move, error) {
 	}
 	s.wake()
 	return s.Get(ctx, m.ID)
+}
+
+// propose makes the move that Start records. What refuses that refuses a dry run, too.
+func (s *Service) propose(tx control.Tx, r Request) (*Move, error) {
+	at, err := s.directory.HoldPlacement(tx, r.Storefront)
+	if err != nil {
+		return nil, err
+	}
+	m, err := plan(r, at)
+	if err != nil {
+		return nil, err
+	}
+	if m.Target.Epoch, err = unusedEpoch(tx, m); err != nil {
+		return nil, err
+	}
+	if err := s.directory.HoldBackend(tx, r.Target); err != nil {
+		return nil, err
+	}
+	return m, noneOpen(tx, r.Storefront)
 }
 
 // plan makes the move of a storefront that is at a place now.
@@ -96,72 +106,6 @@ func unusedEpoch(tx control.Tx, m *Move) (int64, error) {
 	var used int64
 	err := tx.Get(&used, `SELECT COALESCE(max(target_made_at_epoch), 0) FROM moves WHERE storefront_id = $1`, string(m.Storefront))
 	return max(used+1, m.Target.Epoch), err
-}
-
-// Preview is what a dry run finds: the same checks that prepare makes.
-type Preview struct {
-	Storefront backends.StorefrontID `json:"storefront_id"`
-	Source     string                `json:"source"`
-	Target     string                `json:"target"`
-	Bytes      int64                 `json:"bytes"`
-	Rows       map[string]int64      `json:"rows"`
-	Findings   []backends.Finding    `json:"findings"`
-	Forecast   *Estimate             `json:"forecast"`
-}
-
-// DryRun looks at what Start would do and changes nothing.
-func (s *Service) DryRun(ctx context.Context, r Request) (*Preview, error) {
-	if err := s.completeOptions(ctx, &r); err != nil {
-		return nil, err
-	}
-	target, err := s.directory.Backend(ctx, r.Target)
-	if err != nil {
-		return nil, err
-	}
-	at, err := s.directory.Placement(ctx, r.Storefront)
-	if err != nil {
-		return nil, err
-	}
-	m, err := plan(r, at)
-	if err != nil {
-		return nil, err
-	}
-	p := &Preview{Storefront: m.Storefront, Source: m.Source.Backend, Target: m.Target.Backend, Rows: map[string]int64{}}
-	source, release, err := s.stores.Acquire(ctx, m.Source)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	if p.Bytes, err = source.Size(ctx); err != nil {
-		return nil, err
-	}
-	if err := source.Read(ctx, func(reader backends.Reader) error { return countRows(reader, s.directory.Catalog(), p.Rows) }); err != nil {
-		return nil, err
-	}
-	p.Findings = preflight(ctx, s.directory, target, p.Bytes)
-	p.Forecast, err = foretell(ctx, s.db, s.directory, m, p.Rows, p.Bytes)
-	return p, err
-}
-
-func countRows(r backends.Reader, c *backends.Catalog, into map[string]int64) error {
-	for _, t := range c.Moving() {
-		n, err := r.Count(t)
-		if err != nil {
-			return err
-		}
-		into[t.Name] = n
-	}
-	return nil
-}
-
-// preflight is what must hold at the target before anything is made there.
-func preflight(ctx context.Context, directory *backends.Directory, target backends.Backend, bytes int64) []backends.Finding {
-	reach := backends.Finding{Check: "target reachable"}
-	if err := target.Ping(ctx); err != nil {
-		reach.Problem, reach.Fix = "the target cannot be reached: "+err.Error(), "start it, or correct the backend's address, then start the move again"
-		return []backends.Finding{reach}
-	}
-	return append([]backends.Finding{reach, checkSpace(ctx, directory, target.Name(), bytes)}, target.Check(ctx)...)
 }
 
 // Get reads one move.

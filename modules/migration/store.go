@@ -79,6 +79,16 @@ func insertMove(tx control.Tx, m *Move) error {
 	return err
 }
 
+// noneOpen is ErrMoveOpen while the storefront is being moved.
+func noneOpen(tx control.Tx, storefront backends.StorefrontID) error {
+	var open int64
+	err := tx.Get(&open, `SELECT count(*) FROM moves WHERE storefront_id = $1 AND ended_at IS NULL`, string(storefront))
+	if err == nil && open > 0 {
+		return ErrMoveOpen
+	}
+	return err
+}
+
 // lastGen is the storefront's greatest fencing number so far: fences keep it, so that
 // whoever ran an earlier move comes too late for ever. Its row is locked, since the
 // number of a move that has not ended may still grow.
