@@ -40,7 +40,7 @@ func newShared(t *testing.T) *shared {
 	require.NoError(t, err)
 	admin, err := sql.Open("postgres", adminDSN)
 	require.NoError(t, err)
-	app, err := database.OpenEntered(dsn, 0, 0)
+	app, err := database.OpenEntered(dsn, 0, 0, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		require.NoError(t, app.Close())

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/lib/pq"
 
@@ -22,8 +23,12 @@ import (
 	"smartseller/platform/ids"
 )
 
-// connections bounds each of a place's two pools.
-const connections = 12
+// connections bounds each pool of a place, whatever the server has; wanted is what it
+// should have.
+const (
+	connections = 12
+	wanted      = 60
+)
 
 // Backend is one server. Safe for concurrent use.
 type Backend struct {
@@ -31,6 +36,9 @@ type Backend struct {
 	catalog *backends.Catalog
 	keys    *crypto.Keyring
 	admin   *sql.DB
+
+	mu     sync.Mutex
+	budget *postgres.Budget // of all places; nil until the server was asked what it has
 }
 
 var _ backends.Backend = (*Backend)(nil)
@@ -179,13 +187,32 @@ func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, e
 	if err := b.exists(ctx, h); err != nil {
 		return nil, err
 	}
-	pools, err := postgres.OpenPools(h.appDSN, h.adminDSN, false, connections)
+	budget, err := b.share(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pools, err := budget.OpenPools(h.appDSN, h.adminDSN, connections)
 	if err != nil {
 		return nil, err
 	}
 	return sqlstore.New(sqlstore.Options{
-		Place: p, Catalog: b.catalog, Dialect: &postgres.Dialect{Pools: pools, Alone: true}, Lanes: pools.Lanes(connections), Pools: pools.All(),
+		Place: p, Catalog: b.catalog, Dialect: &postgres.Dialect{Pools: pools, Alone: true}, Lanes: pools.Lanes(budget.PerPool(connections)),
+		Pools: pools.All(), Closed: func() { budget.Forget(pools) },
 	}), nil
+}
+
+// share is what the places have of the server's connections.
+func (b *Backend) share(ctx context.Context) (*postgres.Budget, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.budget == nil {
+		available, err := postgres.Available(ctx, b.admin)
+		if err != nil {
+			return nil, err
+		}
+		b.budget = postgres.NewBudget(available)
+	}
+	return b.budget, nil
 }
 
 // Destroy implements backends.Backend. Connections that somebody forgot are ended.
@@ -208,6 +235,7 @@ func (b *Backend) Ping(ctx context.Context) error { return postgres.Reach(ctx, b
 func (b *Backend) Check(ctx context.Context) []backends.Finding {
 	return postgres.Inspect(ctx, b.admin,
 		func() backends.Finding { return b.checkRights(ctx) },
+		func() backends.Finding { return postgres.CheckConnections(ctx, b.admin, wanted) },
 		func() backends.Finding { return postgres.CheckDirect(ctx, b.cfg.AdminDSN) },
 	)
 }

@@ -48,19 +48,32 @@ const modest = "SET max_parallel_workers_per_gather = 0; SET jit = off"
 // OpenPools opens all three. They connect at first use. pooled says that the
 // application's DSN goes through a transaction pooler; the owner's is direct.
 func OpenPools(appDSN, ownerDSN string, pooled bool, connections int) (*Pools, error) {
+	return openPools(appDSN, ownerDSN, pooled, connections, time.Minute, nil)
+}
+
+// OpenPools opens those of one place within the budget. What is idle is closed soon.
+func (b *Budget) OpenPools(appDSN, ownerDSN string, most int) (*Pools, error) {
+	p, err := openPools(appDSN, ownerDSN, false, b.PerPool(most), 10*time.Second, b.gate)
+	if err == nil {
+		b.add(p)
+	}
+	return p, err
+}
+
+func openPools(appDSN, ownerDSN string, pooled bool, connections int, idle time.Duration, gate database.Gate) (*Pools, error) {
 	prepared, settings := statements, []string{bound}
 	if pooled {
 		prepared, settings = 0, nil
 	}
-	app, err := database.OpenEntered(appDSN, prepared, appPatience, settings...)
+	app, err := database.OpenEntered(appDSN, prepared, appPatience, gate, settings...)
 	if err != nil {
 		return nil, fmt.Errorf("the application's DSN: %w", err)
 	}
-	owner, err := database.OpenEntered(ownerDSN, statements, moverPatience, modest)
+	owner, err := database.OpenEntered(ownerDSN, statements, moverPatience, gate, modest)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the owner's DSN: %w", err), app.Close())
 	}
-	bulk, err := database.OpenBulk(ownerDSN, moverPatience)
+	bulk, err := database.OpenBulk(ownerDSN, moverPatience, gate)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the owner's DSN: %w", err), app.Close(), owner.Close())
 	}
@@ -69,7 +82,7 @@ func OpenPools(appDSN, ownerDSN string, pooled bool, connections int) (*Pools, e
 	for _, pool := range p.All() {
 		pool.SetMaxOpenConns(connections)
 		pool.SetMaxIdleConns(p.kept)
-		pool.SetConnMaxIdleTime(time.Minute)
+		pool.SetConnMaxIdleTime(idle)
 	}
 	return p, nil
 }
@@ -196,7 +209,10 @@ func (d *Dialect) Warm(ctx context.Context) error {
 	if err := errors.Join(Reach(ctx, d.Pools.App), Reach(ctx, d.Pools.Owner)); err != nil {
 		return err
 	}
-	return classify(d.Pools.connect(ctx))
+	if err := d.Pools.connect(ctx); !errors.Is(err, sqlstore.ErrContended) {
+		return classify(err)
+	}
+	return nil // others need the server's connections more
 }
 
 // connect opens connections of the application's until as many are open as are kept.

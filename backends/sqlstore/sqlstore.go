@@ -26,6 +26,8 @@ type Options struct {
 	// Pools belong to this place alone and are closed with it, in this order; none
 	// where places share them.
 	Pools []*sql.DB
+	// Closed, if set, is called when they are.
+	Closed func()
 }
 
 // Store is an opened place. Safe for concurrent use.
@@ -37,13 +39,14 @@ type Store struct {
 	timeout time.Duration
 	lanes   Lanes
 	pools   []*sql.DB
+	closed  func()
 }
 
 var _ backends.Store = (*Store)(nil)
 
 // New makes the store of a place that exists. It touches no database.
 func New(o Options) *Store {
-	s := &Store{place: o.Place, catalog: o.Catalog, dialect: o.Dialect, clock: o.Clock, timeout: o.Timeout, lanes: o.Lanes, pools: o.Pools}
+	s := &Store{place: o.Place, catalog: o.Catalog, dialect: o.Dialect, clock: o.Clock, timeout: o.Timeout, lanes: o.Lanes, pools: o.Pools, closed: o.Closed}
 	if s.clock == nil {
 		s.clock = clock.System
 	}
@@ -61,6 +64,9 @@ func (s *Store) Close() error {
 	var errs []error
 	for _, p := range s.pools {
 		errs = append(errs, p.Close())
+	}
+	if s.closed != nil {
+		s.closed()
 	}
 	return errors.Join(errs...)
 }

@@ -63,7 +63,12 @@ func (t *Turns) take(ctx context.Context, a ask) (giveBack func(), err error) {
 		t.pass()
 		return nil, err
 	}
-	mine := &turn{verb: a.verb, since: time.Now()}
+	return t.hold(a.verb, outer), nil
+}
+
+// hold notes who has a turn, until it is given back.
+func (t *Turns) hold(verb string, outer func()) (giveBack func()) {
+	mine := &turn{verb: verb, since: time.Now()}
 	t.mu.Lock()
 	t.held[mine] = struct{}{}
 	t.mu.Unlock()
@@ -73,7 +78,30 @@ func (t *Turns) take(ctx context.Context, a ask) (giveBack func(), err error) {
 		t.mu.Unlock()
 		outer()
 		t.pass()
-	}), nil
+	})
+}
+
+// Take waits for a turn in the name of who is no transaction, but is needed by some.
+func (t *Turns) Take(ctx context.Context, verb string, wait time.Duration) (giveBack func(), err error) {
+	giveBack, err = t.take(ctx, ask{verb: verb, wait: wait})
+	if err != nil && ctx.Err() == nil {
+		err = ErrContended.Because(err)
+	}
+	return giveBack, err
+}
+
+// TryTake takes a turn that is free; nil: none is.
+func (t *Turns) TryTake(verb string) (giveBack func()) {
+	t.mu.Lock()
+	free := t.free > 0
+	if free {
+		t.free--
+	}
+	t.mu.Unlock()
+	if !free {
+		return nil
+	}
+	return t.hold(verb, func() {})
 }
 
 func (t *Turns) enter(ctx context.Context, a ask) error {

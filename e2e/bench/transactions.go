@@ -108,7 +108,7 @@ func newTransactions(ctx context.Context, w *world) (*transactions, error) {
 		return nil, err
 	}
 	dsn := applicationDSN(w, sharedDatabase)
-	if t.entered, err = database.OpenEntered(dsn, 10, 0, "SET statement_timeout = 5000; SET lock_timeout = 5000"); err != nil {
+	if t.entered, err = database.OpenEntered(dsn, 10, 0, nil, "SET statement_timeout = 5000; SET lock_timeout = 5000"); err != nil {
 		return nil, err
 	}
 	t.entered.SetMaxIdleConns(callers)

@@ -17,7 +17,7 @@ import (
 // OpenBulk opens a pool for ReadBinary alone. lib/pq makes a value of every column of
 // every row, which costs more than the server takes to send them; pgconn hands out
 // what came over the wire. It connects at first use. patience is OpenPostgres's.
-func OpenBulk(dsn string, patience time.Duration) (*sql.DB, error) {
+func OpenBulk(dsn string, patience time.Duration, gate Gate) (*sql.DB, error) {
 	cfg, err := pgconn.ParseConfig(dsn)
 	if err != nil {
 		return nil, errors.New("the DSN is not understood")
@@ -37,7 +37,7 @@ func OpenBulk(dsn string, patience time.Duration) (*sql.DB, error) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 5 * time.Second
 	}
-	return sql.OpenDB(bulkConnector{cfg}), nil
+	return sql.OpenDB(bulkConnector{cfg, gate}), nil
 }
 
 // ReadBinary runs one query, which is one snapshot, and calls fn with each row: its
@@ -98,10 +98,18 @@ func asServerError(err error) error {
 	}
 }
 
-type bulkConnector struct{ cfg *pgconn.Config }
+type bulkConnector struct {
+	cfg  *pgconn.Config
+	gate Gate
+}
 
 func (c bulkConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	inner, err := pgconn.ConnectConfig(ctx, c.cfg)
+	var inner *pgconn.PgConn
+	var w *wire
+	err := c.gate.through(ctx, &w, func(ctx context.Context) (err error) {
+		inner, err = pgconn.ConnectConfig(ctx, c.cfg)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

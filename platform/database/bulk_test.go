@@ -19,7 +19,7 @@ import (
 
 func newBulk(t *testing.T) *sql.DB {
 	t.Helper()
-	pool, err := database.OpenBulk(pgtest.Database(t), time.Hour)
+	pool, err := database.OpenBulk(pgtest.Database(t), time.Hour, nil)
 	require.NoError(t, err)
 	pool.SetMaxOpenConns(1)
 	t.Cleanup(func() { require.NoError(t, pool.Close()) })
@@ -77,7 +77,7 @@ func TestBulkFromSilentServer(t *testing.T) {
 	t.Parallel()
 	direct := pgtest.Database(t)
 	w := badwire.New(t, direct)
-	pool, err := database.OpenBulk(with(t, w.DSN(direct), "answer_timeout", "1"), time.Hour)
+	pool, err := database.OpenBulk(with(t, w.DSN(direct), "answer_timeout", "1"), time.Hour, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, pool.Close()) })
 	read := func() error {
@@ -92,7 +92,7 @@ func TestBulkFromSilentServer(t *testing.T) {
 	require.True(t, silent.Timeout())
 	w.Speak()
 	require.Eventually(t, func() bool { return read() == nil }, 20*time.Second, time.Millisecond)
-	_, err = database.OpenBulk(with(t, direct, "answer_timeout", "soon"), 0)
+	_, err = database.OpenBulk(with(t, direct, "answer_timeout", "soon"), 0, nil)
 	require.ErrorContains(t, err, "answer_timeout")
 }
 
@@ -101,7 +101,7 @@ func TestBulkEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	direct := pgtest.Database(t)
 	w := badwire.New(t, direct)
-	pool, err := database.OpenBulk(w.DSN(direct), time.Hour)
+	pool, err := database.OpenBulk(w.DSN(direct), time.Hour, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, pool.Close()) })
 	ctx, cancel := context.WithCancel(context.Background())

@@ -38,7 +38,7 @@ func (w *wire) heed(ctx context.Context) (ended func()) {
 type plainConnector struct{ driver.Connector }
 
 func (c plainConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	inner, w, err := connect(ctx, c.Connector)
+	inner, w, err := connect(ctx, c.Connector, nil)
 	if err != nil {
 		return nil, err
 	}

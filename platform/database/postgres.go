@@ -46,12 +46,12 @@ var (
 // prepared statements that each connection keeps; through a transaction pooler it
 // must be 0: there another session may hold the connection's next statement.
 // patience is OpenPostgres's. settings are run once on each new connection.
-func OpenEntered(dsn string, statements int, patience time.Duration, settings ...string) (*sql.DB, error) {
+func OpenEntered(dsn string, statements int, patience time.Duration, gate Gate, settings ...string) (*sql.DB, error) {
 	inner, err := newConnector(dsn, patience)
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenDB(connector{inner, statements, settings}), nil
+	return sql.OpenDB(connector{inner, gate, statements, settings}), nil
 }
 
 // PostgresDSN completes a postgres:// URL: binary_parameters, without which a
@@ -82,12 +82,13 @@ func PostgresDSN(dsn string) (string, error) {
 
 type connector struct {
 	driver.Connector
+	gate       Gate
 	statements int
 	settings   []string
 }
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
-	full, w, err := connect(ctx, c.Connector)
+	full, w, err := connect(ctx, c.Connector, c.gate)
 	if err != nil {
 		return nil, err
 	}
@@ -100,8 +101,12 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 }
 
 // connect makes a connection of lib/pq's and tells its wire.
-func connect(ctx context.Context, through driver.Connector) (full pqConn, w *wire, err error) {
-	inner, err := through.Connect(context.WithValue(ctx, wireKey{}, &w))
+func connect(ctx context.Context, through driver.Connector, gate Gate) (full pqConn, w *wire, err error) {
+	var inner driver.Conn
+	err = gate.through(ctx, &w, func(ctx context.Context) (err error) {
+		inner, err = through.Connect(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -23,7 +23,7 @@ type entered struct {
 
 func newEntered(t *testing.T, statements int) *entered {
 	t.Helper()
-	pool, err := database.OpenEntered(pgtest.Database(t), statements, 0)
+	pool, err := database.OpenEntered(pgtest.Database(t), statements, 0, nil)
 	require.NoError(t, err)
 	pool.SetMaxOpenConns(1)
 	t.Cleanup(func() { require.NoError(t, pool.Close()) })

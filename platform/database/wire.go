@@ -83,6 +83,29 @@ func (d patientDialer) DialContext(ctx context.Context, network, address string)
 	return w, nil
 }
 
+// Gate is asked before a connection is made, and told by giveBack when it is closed: several
+// pools may share what a server has. nil lets every connection be made.
+type Gate func(ctx context.Context) (giveBack func(), err error)
+
+// through makes a connection when the gate allows it. dial hands the wire on to
+// who asks for it in its context.
+func (g Gate) through(ctx context.Context, w **wire, dial func(context.Context) error) error {
+	ctx = context.WithValue(ctx, wireKey{}, w)
+	if g == nil {
+		return dial(ctx)
+	}
+	giveBack, err := g(ctx)
+	if err != nil {
+		return err
+	}
+	if err := dial(ctx); err != nil || *w == nil {
+		giveBack()
+		return err
+	}
+	(*w).closed = giveBack
+	return nil
+}
+
 // wireKey is where who connects wants to know the wire.
 type wireKey struct{}
 
@@ -104,6 +127,15 @@ type wire struct {
 	patience time.Duration
 	governed atomic.Pointer[time.Time] // set by somebody else: a driver, while it connects or when a context ends
 	long     atomic.Bool               // a long answer is awaited
+	closed   func()                    // nil: nobody is told
+}
+
+func (w *wire) Close() error {
+	err := w.Conn.Close()
+	if w.closed != nil {
+		w.closed()
+	}
+	return err
 }
 
 // answerIn is how long a read is waited for.

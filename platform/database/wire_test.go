@@ -32,7 +32,7 @@ func TestSilentServer(t *testing.T) {
 	direct := pgtest.Database(t)
 	for name, open := range map[string]func(dsn string) (*sql.DB, error){
 		"plain":   func(dsn string) (*sql.DB, error) { return database.OpenPostgres(dsn, time.Hour) },
-		"entered": func(dsn string) (*sql.DB, error) { return database.OpenEntered(dsn, 8, time.Hour) },
+		"entered": func(dsn string) (*sql.DB, error) { return database.OpenEntered(dsn, 8, time.Hour, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -69,7 +69,7 @@ func TestContextEndsWhileServerIsSilent(t *testing.T) {
 	for name, open := range map[string]func(dsn string) (*sql.DB, error){
 		"plain":     func(dsn string) (*sql.DB, error) { return database.OpenPostgres(dsn, time.Hour) },
 		"unbounded": func(dsn string) (*sql.DB, error) { return database.OpenPostgres(dsn, 0) },
-		"entered":   func(dsn string) (*sql.DB, error) { return database.OpenEntered(dsn, 8, time.Hour) },
+		"entered":   func(dsn string) (*sql.DB, error) { return database.OpenEntered(dsn, 8, time.Hour, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
