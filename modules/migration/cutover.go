@@ -222,36 +222,6 @@ func (x *run) lastDrain(ctx context.Context, c crossing) error {
 	return x.countSealed(ctx, c)
 }
 
-// countedUnderSeal bounds the rows that are counted while writes wait: counting
-// takes time with their number. Beyond it the keys that changed since the whole was
-// verified, all of them compared above, speak for the rest.
-const countedUnderSeal = 50_000
-
-func (x *run) countSealed(ctx context.Context, c crossing) error {
-	var known int64
-	for _, n := range x.m.Stats.Rows {
-		known += n
-	}
-	if known > countedUnderSeal {
-		x.gate("counts under seal", fmt.Sprintf("left out: over %d rows would hold writes up", countedUnderSeal))
-		return nil
-	}
-	want, have := map[string]int64{}, map[string]int64{}
-	for s, into := range map[backends.Store]map[string]int64{c.from: want, c.to: have} {
-		if err := s.Read(ctx, func(r backends.Reader) error { return countRows(r, x.directory.Catalog(), into) }); err != nil {
-			return err
-		}
-	}
-	for table, n := range want {
-		if have[table] != n {
-			return &mismatchError{fmt.Sprintf("verification failed: %s has %d rows, its copy %d; nothing was cut over", table, n, have[table])}
-		}
-	}
-	x.m.Stats.Rows = want
-	x.gate("counts under seal", "equal")
-	return nil
-}
-
 // commit is the point of no return: one compare-and-swap in the control database.
 func (x *run) commit(ctx context.Context, c crossing) error {
 	before := backends.Placement{Place: c.fromPlace, Epoch: c.epoch}

@@ -101,9 +101,11 @@ func (o Options) window() time.Duration {
 
 // Stats are what a move measured so far. Times are microseconds UTC.
 type Stats struct {
-	Rows     map[string]int64  `json:"rows,omitempty"`
-	Digests  map[string]string `json:"digests,omitempty"`
-	Captured int64             `json:"captured"`
+	Rows    map[string]int64  `json:"rows,omitempty"`
+	Digests map[string]string `json:"digests,omitempty"`
+	// Unsummed are the tables whose sums by the servers themselves could not be compared.
+	Unsummed []string `json:"tables_without_sums,omitempty"`
+	Captured int64    `json:"captured"`
 	// PacePercent is the share of the time that copying worked last; 0: it halted for the sake of requests.
 	PacePercent  int64 `json:"pace_percent"`
 	CutoverTries int64 `json:"cutover_tries"`

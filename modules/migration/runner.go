@@ -48,9 +48,11 @@ type Runner struct {
 	auditEvery time.Duration
 	cutTries   int64 // of a cutover, before the move is given up
 	sealedMost time.Duration
-	longestLag int64
-	tolerance  time.Duration
-	sweepEvery time.Duration
+	// countedMost is how many rows may be counted while writes wait.
+	countedMost int64
+	longestLag  int64
+	tolerance   time.Duration
+	sweepEvery  time.Duration
 	// A move that is watched looks for changes again after watchLeast, and after longer and
 	// longer while there are none, at last after watchMost.
 	watchLeast, watchMost time.Duration
@@ -105,7 +107,7 @@ type RunnerOptions struct {
 func NewRunner(o RunnerOptions) *Runner {
 	r := &Runner{
 		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook, metrics: newMetrics(o.DB),
-		instance: ids.New(), lease: o.Lease, clock: o.Clock, auditEvery: o.AuditEvery, cutTries: cutTries, sealedMost: sealedMost, longestLag: longestLag, tolerance: tolerance, sweepEvery: o.SweepEvery,
+		instance: ids.New(), lease: o.Lease, clock: o.Clock, auditEvery: o.AuditEvery, cutTries: cutTries, sealedMost: sealedMost, countedMost: countedUnderSeal, longestLag: longestLag, tolerance: tolerance, sweepEvery: o.SweepEvery,
 		watchLeast: watchLeast, watchMost: watchMost, slots: make(chan struct{}, AtOnce), woken: make(chan struct{}, 1), running: map[string]*grip{},
 	}
 	if r.lease == 0 {
