@@ -31,6 +31,7 @@ type patch struct{ file, old, new string }
 
 const (
 	copyFile     = "modules/migration/copy.go"
+	catchUpFile  = "modules/migration/catchup.go"
 	cutoverFile  = "modules/migration/cutover.go"
 	verifyFile   = "modules/migration/verify.go"
 	capturedFile = "backends/sqlstore/captured.go"
@@ -51,7 +52,7 @@ var mutants = map[string]mutant{
 		{copyFile, `	err = x.target.Load(ctx, x.token, page, p)`, "	if mutated(\"chunk and apply in parallel\") { // of all interleavings, this one\n\t\tapplied := make(chan error)\n\t\tgo func() { applied <- x.drainTable(ctx, p) }()\n\t\tif err := <-applied; err != nil {\n\t\t\treturn p, err\n\t\t}\n\t}\n{old}"},
 	}},
 	"entries deleted before apply": {trap: "a death before keys are applied", verified: true, patches: []patch{
-		{copyFile, `	if err := x.bring(ctx, from, to, keys, nil); err != nil {
+		{catchUpFile, `	if err := x.bring(ctx, from, to, keys, nil); err != nil {
 		return nil, err
 	}
 	return keys, x.forget(ctx, from, entries)`, "	if mutated(\"entries deleted before apply\") {\n\t\tif err := x.forget(ctx, from, entries); err != nil {\n\t\t\treturn nil, err\n\t\t}\n\t\treturn keys, x.bring(ctx, from, to, keys, nil)\n\t}\n{old}"},
