@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -42,6 +43,7 @@ type Runner struct {
 	log       *slog.Logger
 	metrics   *metrics
 	instance  string
+	host      string // of this process: files belong to one
 	lease     time.Duration
 	clock     func() time.Time // that windows go by
 	// auditEvery is how long after a comparison of both places the next one begins, at most.
@@ -110,6 +112,7 @@ func NewRunner(o RunnerOptions) *Runner {
 		instance: ids.New(), lease: o.Lease, clock: o.Clock, auditEvery: o.AuditEvery, cutTries: cutTries, sealedMost: sealedMost, countedMost: countedUnderSeal, longestLag: longestLag, tolerance: tolerance, sweepEvery: o.SweepEvery,
 		watchLeast: watchLeast, watchMost: watchMost, slots: make(chan struct{}, AtOnce), woken: make(chan struct{}, 1), running: map[string]*grip{},
 	}
+	r.host, _ = os.Hostname() // whoever does not know runs what is on no certain host
 	if r.lease == 0 {
 		r.lease = leaseNormal
 	}
@@ -159,6 +162,9 @@ func (r *Runner) loop(ctx context.Context) {
 	renewed := time.Now()
 	for {
 		found, asked, err := lookForWork(ctx, r.db, r.instance)
+		if err == nil {
+			found, err = reached(ctx, r.db, r.directory, r.host, found)
+		}
 		if err == nil && time.Since(renewed) >= r.lease/renewals {
 			renewed = time.Now()
 			err = r.renew(ctx)

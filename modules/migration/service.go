@@ -77,6 +77,9 @@ func (s *Service) propose(tx control.Tx, r Request) (*Move, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.together(tx, m.Source.Backend, r.Target); err != nil {
+		return nil, err
+	}
 	if m.Target.Epoch, err = unusedEpoch(tx, m); err != nil {
 		return nil, err
 	}

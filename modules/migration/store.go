@@ -149,6 +149,8 @@ type claimable struct {
 	ID     string `db:"id"`
 	Phase  Phase  `db:"phase"`
 	Intent Intent `db:"intent"`
+	Source string `db:"source_backend"`
+	Target string `db:"target_backend"`
 }
 
 // lookForWork finds the moves that nobody runs, those first for which a storefront may be
@@ -160,7 +162,7 @@ func lookForWork(ctx context.Context, db *control.DB, instance string) (free []c
 		if err := tx.Select(&asked, `SELECT id FROM moves WHERE ended_at IS NULL AND owner = $1 AND intent <> ''`, instance); err != nil {
 			return err
 		}
-		return tx.Select(&free, `SELECT id, phase, intent FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '')
+		return tx.Select(&free, `SELECT id, phase, intent, source_backend, target_backend FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '')
 			ORDER BY CASE WHEN cut <> '' THEN 0 WHEN intent IN ('cancel', 'pause') THEN 1 ELSE 2 END, lease_until, id LIMIT 100`, tx.Now())
 	})
 	return free, asked, err
