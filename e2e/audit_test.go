@@ -15,6 +15,7 @@ import (
 	"smartseller/backends/dedicatedpostgres"
 	"smartseller/backends/sharedpostgres"
 	"smartseller/backends/sqlite"
+	"smartseller/modules/migration"
 	"smartseller/platform/control"
 	"smartseller/platform/crypto"
 )
@@ -115,6 +116,11 @@ func (a *audit) requireFree(at backends.Placement) {
 		left, err := s.Backlog(context.Background())
 		require.NoError(a.t, err)
 		require.Zero(a.t, left)
+		require.NoError(a.t, s.Read(context.Background(), func(r backends.Reader) error {
+			n, err := r.Count(migration.CanaryTable)
+			require.Zero(a.t, n, "canaries of moves")
+			return err
+		}))
 	})
 }
 

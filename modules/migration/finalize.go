@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -95,6 +96,9 @@ func (x *run) retire(ctx context.Context, p backends.Place) error {
 	}
 	open := []backends.State{backends.Active, backends.Sealed, backends.Closed}
 	if err := s.Change(ctx, x.token, backends.Transition{From: open, To: backends.Active}); err != nil {
+		return err
+	}
+	if err := x.eraseCanary(ctx, s); err != nil { // left by an owner that died, or failed half-way
 		return err
 	}
 	if err := x.endWriters(ctx, s, forEver); err != nil {
@@ -247,7 +251,9 @@ func (x *run) end(ctx context.Context, outcome Phase) error {
 	if err != nil {
 		return err
 	}
-	if err := x.enter(ctx, outcome, func(m *Move) { m.Receipt, m.Stats.Drill, m.LeftBehind = string(signed), drill, x.leftBehind }); err != nil {
+	if err := x.enter(ctx, outcome, func(m *Move) {
+		m.Receipt, m.Stats.Drill, m.LeftBehind = string(signed), drill, cmp.Or(x.leftBehind, m.LeftBehind)
+	}); err != nil {
 		return err
 	}
 	x.metrics.ended.WithLabelValues(string(outcome)).Inc()

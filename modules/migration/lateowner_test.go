@@ -84,3 +84,54 @@ func TestNoNameTwice(t *testing.T) {
 	i.requireAt(t, s.storefront, "one", 5)
 	require.NoError(t, s.verdict(i.router))
 }
+
+// TestLateOwnerTellsWhatItMade: an owner makes the target of a move that has been given up
+// meanwhile. It notes that, and what it made is swept, though no move comes there again.
+func TestLateOwnerTellsWhatItMade(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t)
+	i := w.instance(t, nil)
+	s := newScene(t, i, "one")
+	i.runner.Stop()
+	m, err := i.service.Start(ctx, Request{Storefront: s.storefront, Target: "two"})
+	require.NoError(t, err)
+	late := claimed(t, i, m.ID)
+	require.NoError(t, late.enter(ctx, Preparing))
+	require.NoError(t, late.open(ctx))
+	other := claimed(t, i, m.ID)
+	require.NoError(t, other.open(ctx))
+	require.NoError(t, other.enter(ctx, Cancelling))
+	require.NoError(t, other.undo(ctx))
+
+	require.ErrorIs(t, late.drive(ctx), errLost)
+	require.NotEmpty(t, w.files(t, "two", s.storefront))
+	late.close()
+	late.noteLateTarget(ctx)
+	require.Equal(t, "two", get(t, i, m.ID).LeftBehind)
+	require.NoError(t, i.runner.eraseLeft(ctx))
+	require.Empty(t, get(t, i, m.ID).LeftBehind)
+	require.Empty(t, w.files(t, "two", s.storefront))
+	require.NoError(t, s.verdict(i.router))
+}
+
+// TestALostPreparationIsNoted by the runner, whose move another instance has given up.
+func TestALostPreparationIsNoted(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t)
+	at := &stage{}
+	first, second := w.instance(t, at.hook), w.instance(t, nil)
+	s := newScene(t, first, "one")
+	second.runner.Stop()
+	at.set(string(Preparing))
+	m := startTo(t, first, s.storefront, "two", Options{})
+	happens(t, at.reached, "a move that begins")
+	other := claimed(t, second, m.ID)
+	require.NoError(t, other.open(ctx))
+	require.NoError(t, other.enter(ctx, Cancelling))
+	require.NoError(t, other.undo(ctx))
+	close(at.goOn)
+	require.Eventually(t, func() bool { return get(t, second, m.ID).LeftBehind == "two" }, waitLong, waitStep)
+	require.Equal(t, Cancelled, get(t, second, m.ID).Phase)
+}

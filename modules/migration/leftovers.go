@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"smartseller/backends"
@@ -28,6 +29,24 @@ func purgeAbandoned(ctx context.Context, s backends.Store, token backends.Token)
 		return err
 	}
 	return purgeAll(ctx, s, token, func(_ int64, took time.Duration) error { return pause(ctx, took) }) // half of the time
+}
+
+// noteLateTarget has the target swept that a run may have made when its move had been given
+// up already: whoever undid the move did not find it.
+func (x *run) noteLateTarget(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	err := x.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		m, err := readMove(tx, x.m.ID, true)
+		if err != nil || m.LeftBehind != "" || !slices.Contains([]Phase{Cancelling, Cancelled, Failed, Rehearsed, RolledBack}, m.Phase) {
+			return err
+		}
+		m.LeftBehind = m.Target.Backend
+		return writeMove(tx, m)
+	})
+	if err != nil {
+		x.log.WarnContext(ctx, "what a move made that had been given up is not noted; nobody will erase it", "move", x.m.ID, "backend", x.m.Target.Backend, "error", err)
+	}
 }
 
 // freeSource takes the source from a move that ended while its place was not there.

@@ -75,6 +75,9 @@ func (r *Runner) run(ctx context.Context, id string, g *grip, leaveSlot func(), 
 	switch {
 	case errors.Is(err, errCrash), errors.Is(err, errLost):
 		r.log.InfoContext(ctx, "left a move to others", "move", id, "reason", err)
+		if x.m.Phase == Preparing && errors.Is(err, errLost) {
+			x.noteLateTarget(context.WithoutCancel(ctx))
+		}
 	default:
 		x.handBack(context.WithoutCancel(ctx))
 	}

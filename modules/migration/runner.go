@@ -197,7 +197,7 @@ func (r *Runner) nudge(asked []string) {
 }
 
 // renew keeps the moves that do nothing but watch, of which there may be many, by one
-// statement for all.
+// statement for all. A run whose lease was lost meanwhile is told to look for itself.
 func (r *Runner) renew(ctx context.Context) error {
 	r.mu.Lock()
 	var calm []string
@@ -209,10 +209,15 @@ func (r *Runner) renew(ctx context.Context) error {
 	r.mu.Unlock()
 	slices.Sort(calm)
 	for some := range slices.Chunk(calm, renewedAtOnce) {
-		err := r.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return renewWatched(tx, r.instance, some, r.lease) })
+		var renewed []string
+		err := r.db.Update(ctx, func(_ context.Context, tx control.Tx) (err error) {
+			renewed, err = renewWatched(tx, r.instance, some, r.lease)
+			return err
+		})
 		if err != nil {
 			return err
 		}
+		r.nudge(slices.DeleteFunc(slices.Clone(some), func(id string) bool { return slices.Contains(renewed, id) }))
 	}
 	return nil
 }

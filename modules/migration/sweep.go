@@ -86,7 +86,7 @@ func (r *Runner) eraseLeft(ctx context.Context) error {
 	var left []string
 	err := r.db.View(ctx, func(_ context.Context, tx control.Tx) error {
 		left = nil
-		return tx.Select(&left, `SELECT id FROM moves WHERE left_behind <> '' ORDER BY id LIMIT $1`, int64(sweptAtOnce))
+		return tx.Select(&left, `SELECT id FROM moves WHERE left_behind <> '' AND ended_at IS NOT NULL ORDER BY id LIMIT $1`, int64(sweptAtOnce))
 	})
 	for _, id := range left {
 		if err := r.eraseLeftOf(ctx, id); err != nil {
@@ -135,8 +135,8 @@ func (m *Move) leftPlace() backends.Place {
 	return m.Source
 }
 
-// eraseAbandoned erases a place by the token of the move that abandoned it. Its epoch is
-// past, so nothing else is ever made there; where places share a database, rows that
+// eraseAbandoned erases a place by the token of the move that abandoned it. Its name is
+// used up, so nothing else is ever made there; where places share a database, rows that
 // another move has brought meanwhile stand behind that one's fence.
 func (r *Runner) eraseAbandoned(ctx context.Context, p backends.Place, token backends.Token) error {
 	b, err := r.directory.Backend(ctx, p.Backend)

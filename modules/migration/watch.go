@@ -19,7 +19,7 @@ const (
 // watch keeps the old place in step, so that a rollback loses nothing, until the
 // window closes or somebody decides.
 func (x *run) watch(ctx context.Context) error {
-	if err := x.weigh(ctx); err != nil {
+	if err := errors.Join(x.weigh(ctx), x.keepNoRecord(ctx)); err != nil {
 		return err
 	}
 	audit := x.newAuditor()
@@ -59,6 +59,21 @@ func (x *run) watch(ctx context.Context) error {
 			return err
 		}
 		idle = min(2*idle, x.watchMost)
+	}
+}
+
+// keepNoRecord ends the recording of what is applied, for the next comparison before a
+// rollback compares everything: a window's changes would only gather at the old place.
+func (x *run) keepNoRecord(ctx context.Context) error {
+	x.keepVerifying, x.provedWayBack = false, false
+	for {
+		applied, err := x.source.ToVerify(ctx, batchKeys)
+		if err != nil || len(applied) == 0 {
+			return err
+		}
+		if err := x.source.Verified(ctx, x.token, applied); err != nil {
+			return err
+		}
 	}
 }
 

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
 )
 
 // TestAWatchedMoveRestsAndWakes: while nothing happens it holds no store open, and what is
@@ -34,4 +37,81 @@ func TestAWatchedMoveRestsAndWakes(t *testing.T) {
 	var kept int64
 	require.NoError(t, other.router.Get(context.Background(), id, &kept, readCell, "written while it rests"))
 	require.EqualValues(t, 1, kept)
+}
+
+// TestAWatcherLearnsThatItLostItsLease: another instance took the move of an idle
+// storefront over, and died. The first one notices, and takes it up again.
+func TestAWatcherLearnsThatItLostItsLease(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWorld(t).instance(t, nil)
+	i.runner.watchLeast, i.runner.watchMost = time.Hour, time.Hour
+	id := i.storefront(t, 10)
+	m := start(t, i, id, Options{WindowSeconds: 24 * 3600})
+	m = i.waitFor(t, m.ID, Watching)
+	require.Eventually(t, func() bool {
+		i.runner.mu.Lock()
+		defer i.runner.mu.Unlock()
+		g := i.runner.running[m.ID]
+		return g != nil && g.calm.Load()
+	}, waitLong, waitStep, "it rests")
+	renewed := get(t, i, m.ID).LeaseUntil
+	require.Eventually(t, func() bool { // which takes the runner longer than the last beat of the run's own heart
+		return get(t, i, m.ID).LeaseUntil-renewed > i.runner.lease.Microseconds()/2
+	}, waitLong, waitStep, "it is renewed for it")
+	require.NoError(t, i.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		_, err := tx.Exec(`UPDATE moves SET gen = gen + 1, owner = 'another', lease_until = $2 WHERE id = $1`, m.ID, tx.Now()-1)
+		return err
+	}))
+	require.Eventually(t, func() bool { return get(t, i, m.ID).Owner == i.runner.instance }, 20*time.Second, waitStep, "nobody takes it up")
+	ask(t, i, m.ID, WantRollback)
+	i.waitFor(t, m.ID, RolledBack)
+}
+
+// TestAWindowGathersNoRecords: what is applied at the old place is not noted there for a
+// comparison that only a rollback makes, and makes of everything.
+func TestAWindowGathersNoRecords(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWorld(t).instance(t, nil)
+	s := newScene(t, i, "one")
+	m := startTo(t, i, s.storefront, "two", Options{})
+	m = i.waitFor(t, m.ID, Watching)
+	for range 5 {
+		s.put(i, hotCell)
+		s.put(i, slowCell)
+	}
+	there := i.store(t, m.Target)
+	require.Eventually(t, func() bool {
+		n, err := there.Backlog(ctx)
+		require.NoError(t, err)
+		return n == 0
+	}, waitLong, waitStep, "the old place is in step")
+	keys, err := i.store(t, m.Source).ToVerify(ctx, batchKeys)
+	require.NoError(t, err)
+	require.Empty(t, keys)
+	ask(t, i, m.ID, WantRollback)
+	i.waitFor(t, m.ID, RolledBack)
+	require.NoError(t, s.verdict(i.router))
+}
+
+// TestACancelledCanary: the mover died with the row that travels back at the source, and
+// the move is cancelled before anybody takes it over. Nothing of it stays.
+func TestACancelledCanary(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t)
+	first, died := w.dyingAt(t, "canary")
+	s := newScene(t, first, "one")
+	m := startTo(t, first, s.storefront, "two", Options{})
+	<-died
+	ask(t, first, m.ID, WantCancel)
+	second := w.instance(t, nil)
+	m = second.waitFor(t, m.ID, Cancelled)
+	require.NoError(t, second.store(t, m.Source).Read(ctx, func(r backends.Reader) error {
+		n, err := r.Count(CanaryTable)
+		require.Zero(t, n)
+		return err
+	}))
+	require.NoError(t, s.verdict(second.router))
 }
