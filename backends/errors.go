@@ -72,6 +72,10 @@ var (
 		"The storefront's database cannot be reached right now; try again.").Retry(2)
 	ErrNoRoom = fault.New(fault.Unavailable, "storefront_full",
 		"The disk of the storefront's database is full, so that nothing can be saved: it needs room; then try again.").Retry(2)
+	// ErrContended: others kept a lock, or kept winning conflicts, for longer than a caller
+	// should wait. Nothing was changed.
+	ErrContended = fault.New(fault.Unavailable, "write_conflict",
+		"Too many changes at once met the same data and this one did not get its turn; try again.").Retry(1)
 	ErrOutcomeUnknown = fault.New(fault.Unavailable, "outcome_unknown",
 		"The storefront's database went away while the change was being saved: it may or may not have been made. Look before you try again.")
 	ErrNoStorefront = fault.New(fault.NotFound, "storefront_not_found", "There is no such storefront.")

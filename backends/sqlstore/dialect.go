@@ -8,13 +8,10 @@ import (
 
 	"smartseller/backends"
 	"smartseller/platform/database"
-	"smartseller/platform/fault"
 )
 
-// ErrContended says that others kept a lock, or kept winning conflicts, for
-// longer than a caller should wait. Nothing was changed.
-var ErrContended = fault.New(fault.Unavailable, "write_conflict",
-	"Too many changes at once met the same data and this one did not get its turn; try again.").Retry(1)
+// ErrContended is what dialects say where a wait was too long.
+var ErrContended = backends.ErrContended
 
 // Entry is what an application transaction asks of the place it enters.
 type Entry struct {

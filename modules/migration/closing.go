@@ -51,8 +51,11 @@ func (x *run) closeWindow(ctx context.Context) (closed bool, err error) {
 	if want == WantFinalize {
 		return true, x.enter(ctx, Finalizing, answerAll)
 	}
-	if !x.windowOver() || want == WantRollback || x.m.placesDiffer() {
+	if want == WantRollback || x.m.placesDiffer() {
 		return false, nil
+	}
+	if over, err := x.windowOver(ctx); !over || err != nil {
+		return false, err
 	}
 	return true, x.enter(ctx, Finalizing)
 }

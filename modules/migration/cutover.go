@@ -19,6 +19,8 @@ const (
 	// sealedMost is how long writes may wait between the seal and the commit point. The
 	// old place must be open again within a second.
 	sealedMost = 700 * time.Millisecond
+
+	undisturbed = 5 * time.Second // to open a place in, whoever stops the instance meanwhile
 )
 
 // crossing is one change of placement: forward, or back on a rollback.
@@ -88,14 +90,16 @@ func (x *run) cross(ctx context.Context, c crossing) (done bool, err error) {
 		return false, x.abort(ctx, c)
 	}
 	err = x.attempt(ctx, c)
-	if err == nil {
-		return true, x.finish(ctx, c)
+	if err == nil { // also when this instance is told to stop: the storefront is closed at both places
+		finishing, cancel := context.WithTimeout(context.WithoutCancel(ctx), undisturbed)
+		defer cancel()
+		return true, x.finish(finishing, c)
 	}
 	if errors.Is(err, errCrash) || errors.Is(err, errLost) || errors.Is(err, backends.ErrStaleToken) || x.m.Cut == Committed {
 		return false, err
 	}
 	// Also when this instance is told to stop: nobody stays sealed.
-	undone, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	undone, cancel := context.WithTimeout(context.WithoutCancel(ctx), undisturbed)
 	defer cancel()
 	if aborting := x.abort(undone, c); aborting != nil {
 		// Until that is done the reason does not count: the old place is not open yet.
@@ -240,7 +244,7 @@ func (x *run) commit(ctx context.Context, c crossing) error {
 		return err
 	})
 	if err != nil {
-		if known := x.learn(ctx); known != nil {
+		if known := x.learnAnyway(ctx); known != nil {
 			return errors.Join(err, known)
 		}
 		if x.m.Cut != Committed {
@@ -269,6 +273,16 @@ func (x *run) learn(ctx context.Context) error {
 			return errLost // whoever claims the move next sees what is true
 		}
 	}
+}
+
+// learnAnyway is learn, for a short time also when this instance is told to stop.
+func (x *run) learnAnyway(ctx context.Context) error {
+	if err := x.learn(ctx); err == nil || ctx.Err() == nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undisturbed)
+	defer cancel()
+	return x.learn(ctx)
 }
 
 // finish opens the new place and retires the old one. Repeating it is no error.

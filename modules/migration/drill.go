@@ -1,9 +1,11 @@
 package migration
 
 import (
+	"context"
 	"fmt"
 	"time"
 
+	"smartseller/platform/control"
 	"smartseller/platform/fault"
 )
 
@@ -45,14 +47,35 @@ func (o Options) checkDrill() error {
 
 // drilled says that the storefront has lived at the new place for as long as the drill
 // asks. One whose rollback was refused waits for an operator.
-func (x *run) drilled() bool {
-	return x.m.Options.Mode == Drill && x.m.Cause == "" && time.Since(time.UnixMicro(x.m.Stats.CommittedAt)) > x.m.Options.drill()
+func (x *run) drilled(ctx context.Context) (bool, error) {
+	if x.m.Options.Mode != Drill || x.m.Cause != "" {
+		return false, nil
+	}
+	return x.lived(ctx, x.m.Options.drill())
 }
 
 // windowOver says that the old place is not wanted any more. A drill's is, until the
 // storefront is back there: an exercise decides nothing.
-func (x *run) windowOver() bool {
-	return x.m.Options.Mode != Drill && time.Since(time.UnixMicro(x.m.Stats.CommittedAt)) > x.m.Options.window()
+func (x *run) windowOver(ctx context.Context) (bool, error) {
+	if x.m.Options.Mode == Drill {
+		return false, nil
+	}
+	return x.lived(ctx, x.m.Options.window())
+}
+
+// lived says that the storefront has lived at the new place for so long. The control
+// database decides, which has noted since when: this machine's clock only says when to ask,
+// for one that is wrong must not end a way back.
+func (x *run) lived(ctx context.Context, long time.Duration) (over bool, err error) {
+	until := x.m.Stats.CommittedAt + long.Microseconds()
+	if x.clock().UnixMicro() <= until {
+		return false, nil
+	}
+	err = x.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		over = tx.Now() > until
+		return nil
+	})
+	return over, err
 }
 
 // reportDrill judges an exercise that ends; nil for a move that is none.

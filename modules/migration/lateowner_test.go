@@ -107,7 +107,7 @@ func TestLateOwnerTellsWhatItMade(t *testing.T) {
 	require.ErrorIs(t, late.drive(ctx), errLost)
 	require.NotEmpty(t, w.files(t, "two", s.storefront))
 	late.close()
-	late.noteLateTarget(ctx)
+	late.noteLateTarget(ctx, errLost)
 	require.Equal(t, "two", get(t, i, m.ID).LeftBehind)
 	require.NoError(t, i.runner.eraseLeft(ctx))
 	require.Empty(t, get(t, i, m.ID).LeftBehind)

@@ -31,9 +31,26 @@ func purgeAbandoned(ctx context.Context, s backends.Store, token backends.Token)
 	return purgeAll(ctx, s, token, func(_ int64, took time.Duration) error { return pause(ctx, took) }) // half of the time
 }
 
+// heldError says that a place cannot be taken over yet: an owner that was stopped, or is cut
+// off, makes an index there, which holds the fence and ends by itself, after minutes.
+type heldError struct{ error }
+
+func (e *heldError) Unwrap() error { return e.error }
+
+func (x *run) heldByAnother(err error) error {
+	if errors.Is(err, backends.ErrContended) {
+		x.works() // what comes behind it is another trouble
+		return &heldError{err}
+	}
+	return err
+}
+
 // noteLateTarget has the target swept that a run may have made when its move had been given
 // up already: whoever undid the move did not find it.
-func (x *run) noteLateTarget(ctx context.Context) {
+func (x *run) noteLateTarget(ctx context.Context, ended error) {
+	if x.m.Phase != Preparing || !errors.Is(ended, errLost) {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	err := x.db.Update(ctx, func(_ context.Context, tx control.Tx) error {

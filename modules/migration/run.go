@@ -42,10 +42,11 @@ type run struct {
 	saves            int  // transitions that were saved
 	provedWayBack    bool // this run has compared the old place with the new one
 
-	troubleSince atomic.Int64 // since when nothing has worked, nanoseconds; 0: the last thing did
-	lagSeen      time.Time    // when the old place's lag was counted last
-	leftBehind   string       // the backend whose place this run gives up erasing; "": none
-	undoing      time.Time    // since when this run undoes the move; zero: it does not
+	troubleSince atomic.Int64  // since when nothing has worked, nanoseconds; 0: the last thing did
+	lagSeen      time.Time     // when the old place's lag was counted last
+	leftBehind   string        // the backend whose place this run gives up erasing; "": none
+	undoing      time.Time     // since when this run undoes the move; zero: it does not
+	awayRest     time.Duration // the last one of a watched move that lacks a place
 }
 
 // run claims a move and takes it as far as it goes.
@@ -75,9 +76,7 @@ func (r *Runner) run(ctx context.Context, id string, g *grip, leaveSlot func(), 
 	switch {
 	case errors.Is(err, errCrash), errors.Is(err, errLost):
 		r.log.InfoContext(ctx, "left a move to others", "move", id, "reason", err)
-		if x.m.Phase == Preparing && errors.Is(err, errLost) {
-			x.noteLateTarget(context.WithoutCancel(ctx))
-		}
+		x.noteLateTarget(context.WithoutCancel(ctx), err)
 	default:
 		x.handBack(context.WithoutCancel(ctx))
 	}
@@ -197,7 +196,7 @@ func (x *run) drive(ctx context.Context) error {
 			continue
 		}
 		x.close()
-		if err := pause(ctx, 200*time.Millisecond); err != nil {
+		if err := x.waitOut(ctx); err != nil {
 			return err
 		}
 		halted := time.Now()
@@ -217,8 +216,7 @@ func (x *run) hopeless(err error) bool {
 	}
 	var wrong *mismatchError
 	var busy *busyError // it has had its tries
-	var away *controlError
-	if errors.As(err, &away) || errors.Is(err, control.ErrAway) {
+	if halts(err) {
 		return false
 	}
 	if errors.As(err, &wrong) || errors.As(err, &busy) || errors.Is(err, backends.ErrNotEmpty) || errors.Is(err, backends.ErrNoPlace) {
@@ -361,7 +359,7 @@ func (x *run) acquire(ctx context.Context, p backends.Place, into *backends.Stor
 	if err != nil {
 		return err
 	}
-	if err := s.Takeover(ctx, x.token); err != nil {
+	if err := x.heldByAnother(s.Takeover(ctx, x.token)); err != nil {
 		release()
 		if errors.Is(err, backends.ErrUnreachable) {
 			x.stores.Drop(p) // it may be broken for good, though the place is not

@@ -71,6 +71,13 @@ type controlError struct{ error }
 
 func (e *controlError) Unwrap() error { return e.error }
 
+// halts says that an error is no fault of the move, and passes.
+func halts(err error) bool {
+	var away *controlError
+	var held *heldError
+	return errors.As(err, &away) || errors.Is(err, control.ErrAway) || errors.As(err, &held)
+}
+
 // enter moves on to a phase.
 func (x *run) enter(ctx context.Context, p Phase, more ...func(m *Move)) error {
 	data := map[string]any{"phase": p, "from": x.m.Phase}

@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,4 +89,58 @@ func TestCancelAfterALostCommit(t *testing.T) {
 	after, err := i.service.Get(ctx, m.ID)
 	require.NoError(t, err)
 	require.Equal(t, CuttingOver, after.Phase)
+}
+
+// TestTakeoverWaitsForAnIndex: an owner that is cut off still makes an index at the target,
+// which holds the fence for longer than a place may be away. The move waits for it.
+func TestTakeoverWaitsForAnIndex(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var held atomic.Bool
+	var since atomic.Int64
+	w.wrap = func(s backends.Store) backends.Store {
+		return &watched{Store: s, beforeTakeover: func() error {
+			if s.Place().Backend == "two" && held.Load() && time.Now().UnixNano()-since.Load() < int64(2*time.Second) {
+				return backends.ErrContended
+			}
+			return nil
+		}}
+	}
+	i := w.instance(t, func(_ context.Context, point string) error {
+		if point == "loaded" && held.CompareAndSwap(false, true) {
+			since.Store(time.Now().UnixNano())
+			return errors.New("the connection broke")
+		}
+		return nil
+	})
+	i.runner.tolerance = time.Second
+	s := newScene(t, i, "one")
+	m := startTo(t, i, s.storefront, "two", Options{})
+	i.waitFor(t, m.ID, Watching)
+	require.True(t, held.Load())
+	require.NoError(t, s.verdict(i.router))
+}
+
+// TestStopBehindTheCommit: an instance that is told to stop opens the new place first, which
+// nobody else may do before its lease has run out.
+func TestStopBehindTheCommit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	committed := make(chan struct{})
+	i := w.instance(t, func(ctx context.Context, point string) error {
+		if point == "K13" {
+			close(committed)
+			<-ctx.Done()
+		}
+		return nil
+	})
+	s := newScene(t, i, "one")
+	m := startTo(t, i, s.storefront, "two", Options{})
+	happens(t, committed, "a commit")
+	i.runner.Stop()
+	require.Equal(t, backends.Active, fence(t, i, m.Target).State)
+	require.Equal(t, backends.Standby, fence(t, i, m.Source).State)
+	s.put(i, hotCell)
+	i.runner.Start()
+	s.judge(i, m.ID)
 }

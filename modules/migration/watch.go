@@ -14,6 +14,9 @@ const (
 	watchLeast = 50 * time.Millisecond
 	watchMost  = 5 * time.Second
 	letGo      = time.Second // a rest from which on its stores are let go
+
+	awayLeast = 250 * time.Millisecond // after which it asks again for a place that is away
+	awayMost  = 30 * time.Second
 )
 
 // watch keeps the old place in step, so that a rollback loses nothing, until the
@@ -36,7 +39,10 @@ func (x *run) watch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if x.drilled() {
+		x.awayRest = 0
+		if over, err := x.drilled(ctx); err != nil {
+			return err
+		} else if over {
 			return x.turnBack(ctx)
 		}
 		if len(drained) > 0 {
@@ -92,7 +98,7 @@ func (x *run) untilWindowEnds() time.Duration {
 	if x.m.Options.Mode == Drill {
 		long = x.m.Options.drill()
 	}
-	if left := time.Until(time.UnixMicro(x.m.Stats.CommittedAt).Add(long)); left > 0 {
+	if left := time.UnixMicro(x.m.Stats.CommittedAt).Add(long).Sub(x.clock()); left > 0 {
 		return left
 	}
 	return x.watchMost
@@ -118,6 +124,26 @@ func (x *run) rest(ctx context.Context, long time.Duration) error {
 	}
 	// The fences know this run's token since it began.
 	return errors.Join(x.take(ctx, x.m.Source, &x.source), x.take(ctx, x.m.Target, &x.target))
+}
+
+// waitOut waits before a step is tried again. A watched move, whose old place may be away
+// for days and with it that of hundreds, asks for it less and less often.
+func (x *run) waitOut(ctx context.Context) error {
+	if x.m.Phase != Watching {
+		return pause(ctx, 200*time.Millisecond)
+	}
+	x.awayRest = min(max(2*x.awayRest, awayLeast), awayMost)
+	x.beCalm(true)
+	defer x.beCalm(false)
+	timer := time.NewTimer(min(x.awayRest, x.untilWindowEnds()))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-x.heard:
+	case <-timer.C:
+	}
+	return nil
 }
 
 // beCalm says whether the runner is to renew the lease, or the run itself and at once.

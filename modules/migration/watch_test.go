@@ -115,3 +115,44 @@ func TestACancelledCanary(t *testing.T) {
 	}))
 	require.NoError(t, s.verdict(second.router))
 }
+
+// TestAWatchedMoveAsksLessOften for a place that is away, and at once when it is told to.
+func TestAWatchedMoveAsksLessOften(t *testing.T) {
+	t.Parallel()
+	i := newWorld(t).instance(t, nil)
+	x := &run{Runner: i.runner, grip: &grip{nudged: make(chan struct{}, 1)}, heard: make(chan struct{}, 1), m: &Move{Phase: Watching}}
+	x.m.Stats.CommittedAt = time.Now().UnixMicro()
+	var last time.Duration
+	for range 10 {
+		x.heard <- struct{}{}
+		require.NoError(t, x.waitOut(context.Background()))
+		require.GreaterOrEqual(t, x.awayRest, last)
+		last = x.awayRest
+	}
+	require.Equal(t, awayMost, last)
+}
+
+// TestAWrongClockClosesNoWindow: an instance whose clock is days ahead asks the control
+// database before it ends the way back.
+func TestAWrongClockClosesNoWindow(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t)
+	w.clock = func() time.Time { return time.Now().Add(100 * time.Hour) }
+	i := w.instance(t, nil)
+	for _, mode := range []string{"", Drill} {
+		x := &run{Runner: i.runner, m: &Move{Phase: Watching, Options: Options{Mode: mode}}}
+		x.m.Stats.CommittedAt = time.Now().UnixMicro()
+		asked := x.windowOver
+		if mode == Drill {
+			asked = x.drilled
+		}
+		over, err := asked(ctx)
+		require.NoError(t, err)
+		require.False(t, over)
+		x.m.Stats.CommittedAt -= (50 * time.Hour).Microseconds()
+		over, err = asked(ctx)
+		require.NoError(t, err)
+		require.True(t, over)
+	}
+}

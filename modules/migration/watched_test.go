@@ -45,6 +45,7 @@ type watched struct {
 	afterCaptured  func(table string, entries []backends.Entry)
 	afterBarrier   func(error)
 	beforeChange   func(backends.Transition) error
+	beforeTakeover func() error
 	afterPage      func(*backends.Table)
 	afterCount     func(int64) int64
 }
@@ -86,6 +87,15 @@ func (s *watched) Change(ctx context.Context, token backends.Token, t backends.T
 		}
 	}
 	return s.Store.Change(ctx, token, t)
+}
+
+func (s *watched) Takeover(ctx context.Context, token backends.Token) error {
+	if s.beforeTakeover != nil {
+		if err := s.beforeTakeover(); err != nil {
+			return err
+		}
+	}
+	return s.Store.Takeover(ctx, token)
 }
 
 func (s *watched) Page(ctx context.Context, page *backends.Page, after, through string, limit int) (bool, error) {
