@@ -137,12 +137,17 @@ func (c *checkBackend) Run(ctx context.Context, out io.Writer) error {
 type removeBackend struct {
 	remote
 	output
-	Name string `arg:"" help:"The backend's name."`
+	Name    string `arg:"" help:"The backend's name."`
+	Abandon bool   `help:"Forget it though moves have left copies of storefronts there that are still to be erased: it never comes back."`
 }
 
 // Run forgets it; one that holds storefronts is refused.
 func (c *removeBackend) Run(ctx context.Context, out io.Writer) error {
-	if err := c.call(ctx, http.MethodDelete, backendsPath+"/"+url.PathEscape(c.Name), nil, nil); err != nil {
+	path := backendsPath + "/" + url.PathEscape(c.Name)
+	if c.Abandon {
+		path += "?abandon=true"
+	}
+	if err := c.call(ctx, http.MethodDelete, path, nil, nil); err != nil {
 		return err
 	}
 	said, err := json.Marshal(map[string]string{"removed": c.Name})

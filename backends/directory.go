@@ -119,8 +119,10 @@ func (d *Directory) try(cfg Config) (Backend, error) {
 	return d.openers[cfg.Kind](cfg)
 }
 
-// Remove forgets a backend that holds no storefront and takes part in no open move.
-func (d *Directory) Remove(ctx context.Context, name string) error {
+// Remove forgets a backend that holds no storefront, takes part in no open move, and on
+// which no move has left anything that is still to be erased. abandon: also with that, for
+// the backend never comes back.
+func (d *Directory) Remove(ctx context.Context, name string, abandon bool) error {
 	err := d.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 		if _, err := registered(tx.GetLocked, name); err != nil {
 			return err
@@ -135,6 +137,9 @@ func (d *Directory) Remove(ctx context.Context, name string) error {
 			return fault.New(fault.Conflict, "backend_in_use",
 				"Backend %s still holds storefronts or takes part in a move (%d in all): move them away first.", name, used)
 		}
+		if err := nothingLeft(tx, name); err != nil && !abandon {
+			return err
+		}
 		_, err := tx.Exec(`DELETE FROM backends WHERE name = $1`, name)
 		return err
 	})
@@ -142,6 +147,18 @@ func (d *Directory) Remove(ctx context.Context, name string) error {
 		return err
 	}
 	return d.forget(name)
+}
+
+// nothingLeft refuses a backend on which moves have left storefronts that are to be erased.
+func nothingLeft(tx control.Tx, name string) error {
+	var left int64
+	err := tx.Get(&left, `SELECT count(*) FROM moves WHERE left_behind = $1`, name)
+	if err == nil && left > 0 {
+		err = fault.New(fault.Conflict, "backend_left_behind",
+			"Moves have left copies of storefronts on backend %s (%d in all), which are erased when it can be reached again: "+
+				"bring it back, or abandon them with it if it never comes back.", name, left)
+	}
+	return err
 }
 
 // forget closes a backend that was opened, if it was.

@@ -44,12 +44,12 @@ func TestRegistering(t *testing.T) {
 	require.Len(t, found, 1)
 
 	id := w.storefront(t)
-	require.Equal(t, fault.Conflict, fault.Of(w.directory.Remove(ctx, "files")).Kind, "it holds a storefront")
-	require.ErrorIs(t, w.directory.Remove(ctx, "nobody's"), backends.ErrNoBackend)
+	require.Equal(t, fault.Conflict, fault.Of(w.directory.Remove(ctx, "files", false)).Kind, "it holds a storefront")
+	require.ErrorIs(t, w.directory.Remove(ctx, "nobody's", false), backends.ErrNoBackend)
 	require.NoError(t, w.visit(id))
 	other := backends.Config{Name: "more-files", Kind: backends.SQLite, Path: t.TempDir()}
 	require.NoError(t, w.directory.Register(ctx, other))
-	require.NoError(t, w.directory.Remove(ctx, "more-files"))
+	require.NoError(t, w.directory.Remove(ctx, "more-files", false))
 	_, err = w.directory.Backend(ctx, "more-files")
 	require.ErrorIs(t, err, backends.ErrNoBackend)
 }
@@ -72,7 +72,7 @@ func TestRegisteredAnew(t *testing.T) {
 	require.NoError(t, err)
 	require.Same(t, open, again)
 
-	require.NoError(t, other.Remove(ctx, "files"))
+	require.NoError(t, other.Remove(ctx, "files", false))
 	require.ErrorIs(t, settle(), backends.ErrNoBackend)
 	anew := backends.Config{Name: "files", Kind: backends.SQLite, Path: t.TempDir()}
 	require.NoError(t, other.Register(ctx, anew))
@@ -81,12 +81,12 @@ func TestRegisteredAnew(t *testing.T) {
 	require.NoError(t, w.visit(id))
 	require.NoDirExists(t, filepath.Join(w.folder, string(id)))
 	require.DirExists(t, filepath.Join(anew.Path, string(id)))
-	require.Equal(t, fault.Conflict, fault.Of(other.Remove(ctx, "files")).Kind)
+	require.Equal(t, fault.Conflict, fault.Of(other.Remove(ctx, "files", false)).Kind)
 
 	require.NoError(t, other.Register(ctx, backends.Config{Name: "spare", Kind: backends.SQLite, Path: t.TempDir()}))
 	_, err = w.directory.Backend(ctx, "spare")
 	require.NoError(t, err)
-	require.NoError(t, other.Remove(ctx, "spare"))
+	require.NoError(t, other.Remove(ctx, "spare", false))
 	_, err = w.directory.Backend(ctx, "spare")
 	require.ErrorIs(t, err, backends.ErrNoBackend)
 

@@ -87,9 +87,9 @@ func (x *run) mayLeave(err error) bool {
 	return errors.Is(err, backends.ErrUnreachable) && x.impatient()
 }
 
-// leave erases the place that the storefront left. One that stays out of reach holds
-// up neither the storefront's next move nor the removal of its backend: it is erased
-// when it can be reached again.
+// leave erases the place that the storefront left. One that stays out of reach does not
+// hold up the storefront's next move: it is erased when it can be reached again, and its
+// backend is removed before only by who says that it never comes back.
 func (x *run) leave(ctx context.Context, p backends.Place) error {
 	err := x.erase(ctx, p)
 	if err == nil || !x.mayLeave(err) {

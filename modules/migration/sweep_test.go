@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"smartseller/platform/control"
+	"smartseller/platform/fault"
 )
 
 // TestStoriesAreForgotten: of moves that ended long ago the receipt is left; those that
@@ -72,5 +73,26 @@ func TestALongPauseEnds(t *testing.T) {
 	require.NotEmpty(t, ended.Advice)
 	s.put(i, hotCell)
 	i.requireAt(t, s.storefront, "one", 1)
+	require.NoError(t, s.verdict(i.router))
+}
+
+// TestABackendWithLeftovers is forgotten only by who says that it never comes back; then
+// nobody tries to erase them any more.
+func TestABackendWithLeftovers(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWorld(t).instance(t, nil)
+	s := newScene(t, i, "one")
+	m := startTo(t, i, s.storefront, "two", Options{Mode: Rehearsal})
+	i.waitFor(t, m.ID, Rehearsed)
+	require.NoError(t, i.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		_, err := tx.Exec(`UPDATE moves SET left_behind = 'two' WHERE id = $1`, m.ID)
+		return err
+	}))
+	err := i.directory.Remove(ctx, "two", false)
+	require.Equal(t, "backend_left_behind", fault.Of(err).Code)
+	require.NoError(t, i.directory.Remove(ctx, "two", true))
+	require.NoError(t, i.runner.eraseLeft(ctx))
+	i.erased(t, m.ID)
 	require.NoError(t, s.verdict(i.router))
 }

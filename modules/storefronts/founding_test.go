@@ -213,7 +213,7 @@ func TestTidyTakesWhatIsOld(t *testing.T) {
 		require.NoError(t, y.begin(ctx, s))
 		require.NoError(t, y.found(ctx, s.placement()))
 	}
-	require.ErrorContains(t, y.RemoveBackend(ctx, "files"), "backend_in_use")
+	require.ErrorContains(t, y.RemoveBackend(ctx, "files", false), "backend_in_use")
 	require.NoError(t, y.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 		_, err := tx.Exec(`UPDATE foundings SET begun_at = begun_at - $1`, foundWithin.Microseconds())
 		return err
@@ -222,5 +222,5 @@ func TestTidyTakesWhatIsOld(t *testing.T) {
 	require.Zero(t, y.count(t, "foundings"))
 	require.Empty(t, y.places(t, "shared"))
 	require.Empty(t, y.places(t, "files"))
-	require.NoError(t, y.RemoveBackend(ctx, "files"))
+	require.NoError(t, y.RemoveBackend(ctx, "files", false))
 }

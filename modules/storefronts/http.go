@@ -111,6 +111,11 @@ type nameInput struct {
 	Name string `path:"name" maxLength:"40"`
 }
 
+type removeInput struct {
+	Name    string `path:"name" maxLength:"40"`
+	Abandon bool   `query:"abandon" doc:"Forget it though moves have left copies of storefronts there, which are to be erased when it can be reached again: it never comes back"`
+}
+
 type backendBody struct {
 	Name        string `json:"name"`
 	Kind        string `json:"kind"`
@@ -223,5 +228,7 @@ func backendRoutes(server *httpx.Server, s *Service) {
 	httpx.Register(server, huma.Operation{
 		OperationID: "remove-backend", Method: http.MethodDelete, Path: "/api/admin/backends/{name}", Summary: "Forget a backend that holds nothing",
 		DefaultStatus: http.StatusNoContent, Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *nameInput) (*struct{}, error) { return nil, s.RemoveBackend(ctx, in.Name) })
+	}, func(ctx context.Context, in *removeInput) (*struct{}, error) {
+		return nil, s.RemoveBackend(ctx, in.Name, in.Abandon)
+	})
 }

@@ -198,7 +198,7 @@ func (s *Service) SetCapacity(ctx context.Context, name string, bytes int64) err
 	return s.directory.SetCapacity(ctx, name, bytes)
 }
 
-// RemoveBackend forgets a backend that holds nothing.
-func (s *Service) RemoveBackend(ctx context.Context, name string) error {
-	return s.directory.Remove(ctx, name)
+// RemoveBackend forgets a backend that holds nothing; abandon: but what moves have left there.
+func (s *Service) RemoveBackend(ctx context.Context, name string, abandon bool) error {
+	return s.directory.Remove(ctx, name, abandon)
 }
