@@ -212,7 +212,7 @@ func explainHolder(h backends.Holder) []Wait {
 
 // noteVerified persists that verification is done and when waiting began.
 func (x *run) noteVerified(ctx context.Context) error {
-	x.leaveSlot()
+	x.giveSlotBack()
 	x.works()
 	return x.save(ctx, "verified", x.m.Stats.Gates, func(tx control.Tx, m *Move) error {
 		m.Stats.VerifiedAt = tx.Now()

@@ -30,6 +30,7 @@ type run struct {
 	release        []func()
 	unfitted       []backends.Store // acquired, and not yet held against this program's schema
 	leaveSlot      func()           // the heavy part is over: another move may begin
+	slotless       bool             // it has given its slot back
 	stops          bool             // it was begun without a slot, to be told that it should stop
 	compared       atomic.Int64     // rows, since the comparison under way began
 	keepVerifying  bool             // applied keys are recorded for comparison
@@ -163,7 +164,7 @@ const tolerance = 20 * time.Second
 func (x *run) drive(ctx context.Context) error {
 	for x.m.EndedAt == nil {
 		if !x.m.Phase.heavy() {
-			x.leaveSlot()
+			x.giveSlotBack()
 		} else if x.stops && x.heed() == nil { // it was told otherwise meanwhile, and needs a slot
 			return nil
 		}

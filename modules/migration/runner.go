@@ -74,7 +74,7 @@ type Runner struct {
 // grip is what a runner has of a run.
 type grip struct {
 	nudged chan struct{} // its heart is to beat at once: something is asked of its move
-	calm   atomic.Bool   // it does nothing but watch, and its heart does not beat by itself
+	calm   atomic.Bool   // it watches or waits, and its heart does not beat by itself
 }
 
 // RunnerOptions are what a runner is made of.
@@ -196,8 +196,8 @@ func (r *Runner) nudge(asked []string) {
 	}
 }
 
-// renew keeps the moves that do nothing but watch, of which there may be many, by one
-// statement for all. A run whose lease was lost meanwhile is told to look for itself.
+// renew keeps the moves that watch, or wait before their cutover, of which there may be
+// many, by one statement for all. A run whose lease was lost meanwhile is told to look for itself.
 func (r *Runner) renew(ctx context.Context) error {
 	r.mu.Lock()
 	var calm []string
@@ -211,7 +211,7 @@ func (r *Runner) renew(ctx context.Context) error {
 	for some := range slices.Chunk(calm, renewedAtOnce) {
 		var renewed []string
 		err := r.db.Update(ctx, func(_ context.Context, tx control.Tx) (err error) {
-			renewed, err = renewWatched(tx, r.instance, some, r.lease)
+			renewed, err = renewResting(tx, r.instance, some, r.lease)
 			return err
 		})
 		if err != nil {

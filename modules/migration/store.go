@@ -168,16 +168,16 @@ func lookForWork(ctx context.Context, db *control.DB, instance string) (free []c
 	return free, asked, err
 }
 
-// renewWatched renews the leases of moves that an instance watches, and says of which it
-// still has them.
-func renewWatched(tx control.Tx, instance string, moves []string, lease time.Duration) (renewed []string, err error) {
+// renewResting renews the leases of moves that an instance watches, or that wait before
+// their cutover, and says of which it still has them.
+func renewResting(tx control.Tx, instance string, moves []string, lease time.Duration) (renewed []string, err error) {
 	args := []any{instance, tx.Now() + lease.Microseconds()}
 	var marks []string
 	for _, id := range moves {
 		args = append(args, id)
 		marks = append(marks, fmt.Sprintf("$%d", len(args)))
 	}
-	err = tx.Select(&renewed, `UPDATE moves SET lease_until = $2 WHERE owner = $1 AND phase = 'watching' AND ended_at IS NULL
+	err = tx.Select(&renewed, `UPDATE moves SET lease_until = $2 WHERE owner = $1 AND (phase = 'watching' OR cut = '') AND ended_at IS NULL
 		AND id IN (`+strings.Join(marks, ", ")+`) RETURNING id`, args...)
 	return renewed, err
 }

@@ -18,6 +18,9 @@ import (
 // travel back as well, asks the gates, and stays in step until the cutover may come.
 func (x *run) verify(ctx context.Context) error {
 	x.keepVerifying = true
+	if err := x.awaitSlot(ctx); err != nil {
+		return err
+	}
 	if err := x.eraseCanary(ctx, x.source, x.target); err != nil { // left by an owner that died
 		return err
 	}

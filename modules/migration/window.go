@@ -157,43 +157,67 @@ func (x *run) awaitCutover(ctx context.Context) error {
 // compareOnceMore compares in whole, as one of so many at a time: a night's window opens
 // for all that wait for it at once.
 func (x *run) compareOnceMore(ctx context.Context) error {
-	for free := false; ; {
-		if x.leaveSlot, free = x.takeSlot(); free {
-			break
-		}
-		if err := x.stayABit(ctx); err != nil {
-			return err
-		}
+	if err := x.awaitSlot(ctx); err != nil {
+		return err
 	}
 	err := x.judged(verificationGate, x.compareAll(ctx, x.source, x.target))
 	if err == nil {
-		x.leaveSlot()
+		x.giveSlotBack()
 	}
 	return err
 }
 
-// stayABit stays in step for a moment, unless the operator wants something else.
-func (x *run) stayABit(ctx context.Context) error {
-	if err := x.heed(); err != nil {
-		return err
-	}
-	if err := x.stayInStep(ctx, x.source, x.target); err != nil {
-		return err
-	}
-	return pause(ctx, 100*time.Millisecond)
-}
-
 // waitForWord stays in step until the cutover may come; waited: not at once.
 func (x *run) waitForWord(ctx context.Context) (waited bool, err error) {
-	for ; ; waited = true {
+	defer x.beCalm(false)
+	for idle := x.watchLeast; ; waited = true {
 		may, err := x.mayCutOver(ctx)
 		if may || err != nil {
 			return waited, err
 		}
-		if err := x.stayABit(ctx); err != nil {
+		if err := x.standBy(ctx, &idle); err != nil {
 			return waited, err
 		}
 	}
+}
+
+// standBy stays in step and rests, for longer while nothing changes, unless the operator
+// wants something else. Days may pass so, and a night's window may have many wait for it.
+func (x *run) standBy(ctx context.Context, idle *time.Duration) error {
+	if err := x.heed(); err != nil {
+		return err
+	}
+	before := x.m.Stats.Captured
+	if err := x.stayInStep(ctx, x.source, x.target); err != nil {
+		return err
+	}
+	if x.m.Stats.Captured != before {
+		*idle = x.watchLeast
+	}
+	err := x.rest(ctx, *idle)
+	*idle = min(2**idle, letGo)
+	return err
+}
+
+// awaitSlot takes the slot again that was given back, which whoever compares in whole
+// needs: a server that has just come back meets a few who do, not all.
+func (x *run) awaitSlot(ctx context.Context) error {
+	defer x.beCalm(false)
+	for idle := x.watchLeast; x.slotless; {
+		if leave, free := x.takeSlot(); free {
+			x.leaveSlot, x.slotless = leave, false
+			return nil
+		}
+		if err := x.standBy(ctx, &idle); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *run) giveSlotBack() {
+	x.leaveSlot()
+	x.slotless = true
 }
 
 // explainSeller says that the seller asked for no move now.
