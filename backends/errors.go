@@ -56,6 +56,9 @@ var (
 	ErrProgress = errors.New("the place has another progress of the copy")
 	// ErrUnreachable: the backend's database cannot be reached or is going away.
 	ErrUnreachable = errors.New("the database cannot be reached")
+	// ErrStaleHandle: so is one through this store. Opened anew, the place may answer: its
+	// file was replaced, or its pool closed by who registered the backend anew.
+	ErrStaleHandle = fmt.Errorf("%w: what was opened is not the place any more", ErrUnreachable)
 	// ErrFull: so is one that has no room for what is to be written.
 	ErrFull = fmt.Errorf("%w: its disk is full", ErrUnreachable)
 	// ErrNotEmpty: the place already has rows of this storefront.

@@ -92,8 +92,7 @@ func TestFileIsReplaced(t *testing.T) {
 		require.NoError(t, os.Remove(w.file(id)+log))
 	}
 	require.NoError(t, os.Rename(w.file(id)+".copy", w.file(id)))
-	requireDown(t, w.visit(id))
-	require.NoError(t, w.visit(id))
+	require.NoError(t, w.visit(id), "by a store that is opened for it")
 	n, err := w.visits(id)
 	require.NoError(t, err)
 	require.EqualValues(t, 2, n)

@@ -203,11 +203,12 @@ func (r *Router) enter(ctx context.Context, storefront StorefrontID, try func(St
 }
 
 // visit is an attempt, and another one if that finds a place out of reach that the
-// storefront has left: somebody may have moved it and erased the place.
+// storefront has left (somebody may have moved it and erased the place) or that is reached
+// when it is opened anew.
 func (r *Router) visit(ctx context.Context, storefront StorefrontID, try func(Store, int64) error) (Placement, error) {
 	tried, err := r.attempt(ctx, storefront, try)
 	if errors.Is(err, ErrUnreachable) {
-		if now, lookup := r.refresh(ctx, storefront); lookup == nil && now != tried {
+		if now, lookup := r.refresh(ctx, storefront); lookup == nil && (now != tried || errors.Is(err, ErrStaleHandle)) {
 			return r.attempt(ctx, storefront, try)
 		}
 	}

@@ -1,10 +1,11 @@
 package sqlite
 
 import (
-	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"smartseller/backends"
 )
 
 // identity is which file a path led to. Who has a file open keeps it, also when
@@ -24,7 +25,7 @@ func identify(path string) (identity, error) {
 func (i identity) mustBe(path string) error {
 	now, err := identify(path)
 	if err == nil && now != i {
-		err = unreachable(errors.New("the storefront's file was replaced while it was open"))
+		err = fmt.Errorf("%w: the storefront's file was replaced while it was open", backends.ErrStaleHandle)
 	}
 	return err
 }

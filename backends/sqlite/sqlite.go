@@ -191,12 +191,15 @@ func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, e
 	if err := b.onThisHost(); err != nil {
 		return nil, err
 	}
+	opened, err := identify(path)
+	if err != nil {
+		return nil, absent(err)
+	}
 	db, err := database.OpenSQLite(ctx, path, database.SQLiteOptions{Readers: readers})
 	if err != nil {
 		return nil, absent(err)
 	}
-	opened, err := identify(path)
-	if err != nil {
+	if err := opened.mustBe(path); err != nil { // replaced before or after it was opened, nobody knows
 		return nil, errors.Join(err, db.Close())
 	}
 	return sqlstore.New(sqlstore.Options{

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -148,5 +149,18 @@ func (s *Store) classify(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 		return fmt.Errorf("the transaction was abandoned: %w", errors.Join(ctx.Err(), context.Cause(ctx)))
 	}
+	if err != nil && (errors.Is(err, errPoolClosed) || errors.Is(err, sql.ErrConnDone)) {
+		return fmt.Errorf("%w: %w", backends.ErrStaleHandle, err)
+	}
 	return s.dialect.Classify(err)
 }
+
+// errPoolClosed is what database/sql says of a pool that is closed; it gives it no name.
+var errPoolClosed = func() error {
+	pool := sql.OpenDB(nobody{})
+	_ = pool.Close()
+	return pool.Ping()
+}()
+
+// nobody connects.
+type nobody struct{ driver.Connector }
