@@ -156,8 +156,8 @@ CREATE TABLE admin_audit (
     at BIGINT NOT NULL
 );
 
--- Generic cell rate limits: tat is the theoretical arrival time, failures the
--- number of failures in a row. Keys are HMACs, never addresses.
+-- failures is the number of failures in a row. Keys are HMACs, never addresses. tat is
+-- for limits by rate, which nothing sets yet: it is 0.
 CREATE TABLE login_limits (
     id TEXT NOT NULL CONSTRAINT login_limits_key PRIMARY KEY,
     tat BIGINT NOT NULL,
@@ -168,8 +168,8 @@ CREATE TABLE login_limits (
 
 CREATE INDEX login_limits_age ON login_limits (updated_at);
 
--- Work that waits in a storefront whose place may be closed. Written before the
--- tenant's commit: an entry may be spurious, never missing.
+-- Work that waits in a storefront whose place may be closed. Nothing writes it yet. What
+-- will does so before the tenant's commit: an entry may be spurious, never missing.
 CREATE TABLE due_work (
     storefront_id TEXT NOT NULL,
     kind TEXT NOT NULL,
