@@ -188,9 +188,10 @@ func (d *Dialect) Size(ctx context.Context, storefront backends.StorefrontID, ta
 		err := s.QueryRowContext(ctx, `SELECT pg_database_size(current_database())`).Scan(&total)
 		return total, classify(err)
 	}
+	patient := database.WithLongAnswer(ctx)
 	for _, t := range tables {
 		var size int64
-		err := s.QueryRowContext(ctx, `SELECT (count(*) * (SELECT CASE WHEN reltuples > 0 THEN pg_total_relation_size(oid) / reltuples ELSE 300 END
+		err := s.QueryRowContext(patient, `SELECT (count(*) * (SELECT CASE WHEN reltuples > 0 THEN pg_total_relation_size(oid) / reltuples ELSE 300 END
 			FROM pg_class WHERE oid = $2::regclass))::bigint FROM `+t.Name+` WHERE storefront_id = $1`, string(storefront), t.Name).Scan(&size)
 		if err != nil {
 			return 0, classify(err)

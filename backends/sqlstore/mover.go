@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"smartseller/backends"
+	"smartseller/platform/database"
 )
 
 // mover is a transaction that enters by no epoch: it binds the storefront itself.
@@ -137,6 +138,13 @@ func (m *mover) one(text string, args []any, dst ...any) (found bool, err error)
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// whole is one for a query that reads all rows of a table before it answers.
+func (m *mover) whole(text string, dst ...any) error {
+	patient := &mover{database.WithLongAnswer(m.ctx), m.store, m.tx}
+	_, err := patient.one(text, nil, dst...)
+	return err
 }
 
 func (m *mover) bound(args []any) []any {

@@ -125,8 +125,8 @@ func size(r backends.Row) int {
 // the first row only, which there is none of as a rule.
 func (m *mover) Orphan(t *backends.Table, ref backends.Reference) (string, error) {
 	var id string
-	_, err := m.one(`SELECT COALESCE(min(a.id), '') FROM `+t.Name+` a WHERE a.storefront_id = $1 AND a.`+ref.Column+` IS NOT NULL
-		AND NOT EXISTS (SELECT 1 FROM `+ref.Table+` b WHERE b.storefront_id = $1 AND b.id = a.`+ref.Column+`)`, nil, &id)
+	err := m.whole(`SELECT COALESCE(min(a.id), '') FROM `+t.Name+` a WHERE a.storefront_id = $1 AND a.`+ref.Column+` IS NOT NULL
+		AND NOT EXISTS (SELECT 1 FROM `+ref.Table+` b WHERE b.storefront_id = $1 AND b.id = a.`+ref.Column+`)`, &id)
 	return id, m.failed(err)
 }
 
@@ -152,7 +152,7 @@ func (m *mover) LastKey(t *backends.Table) (string, error) {
 // Count implements backends.Reader.
 func (m *mover) Count(t *backends.Table) (int64, error) {
 	var n int64
-	_, err := m.one(`SELECT count(*) FROM `+t.Name+` WHERE storefront_id = $1`, nil, &n)
+	err := m.whole(`SELECT count(*) FROM `+t.Name+` WHERE storefront_id = $1`, &n)
 	return n, m.failed(err)
 }
 
@@ -202,7 +202,7 @@ func (m *mover) Sums(t *backends.Table) ([]int64, error) {
 	for i := range sums {
 		into[i] = &sums[i]
 	}
-	_, err := m.one(`SELECT `+strings.Join(wanted, ", ")+` FROM `+t.Name+` WHERE storefront_id = $1`, nil, into...)
+	err := m.whole(`SELECT `+strings.Join(wanted, ", ")+` FROM `+t.Name+` WHERE storefront_id = $1`, into...)
 	return sums, m.failed(err)
 }
 

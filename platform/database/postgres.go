@@ -225,6 +225,7 @@ func (c *conn) QueryContext(ctx context.Context, text string, args []driver.Name
 		return nil, errReading
 	}
 	defer c.wire.heed(ctx)()
+	defer c.wire.awaitLong(ctx)()
 	if c.prepared.suits(text, args) {
 		return c.query(ctx, text, args)
 	}

@@ -112,8 +112,8 @@ type wireKey struct{}
 type longAnswer struct{}
 
 // WithLongAnswer gives the answer to a statement without arguments, run by ExecContext in
-// a pool made by OpenEntered, sixty times the patience: an index of many rows takes a
-// server its time.
+// a pool made by OpenEntered, and the first row of a query there, sixty times the
+// patience: an index of many rows, or their sum, takes a server its time.
 func WithLongAnswer(ctx context.Context) context.Context {
 	return context.WithValue(ctx, longAnswer{}, true)
 }

@@ -122,3 +122,29 @@ func TestSlowAnswer(t *testing.T) {
 	_, err = database.OpenPostgres(with(t, direct, "answer_timeout", "soon"), 0)
 	require.ErrorContains(t, err, "answer_timeout")
 }
+
+// TestLongAnswer: a query that reads much before it answers is waited for longer than
+// others are, in whatever way its statement is run.
+func TestLongAnswer(t *testing.T) {
+	t.Parallel()
+	direct := pgtest.Database(t)
+	const slow = `SELECT CAST(count(pg_sleep(CAST($1 AS float8))) AS bigint)`
+	for name, statements := range map[string]int{"prepared": 8, "not prepared": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pool, err := database.OpenEntered(with(t, direct, "answer_timeout", "1"), statements, 0, nil)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, pool.Close()) })
+			ask := func(ctx context.Context) error {
+				tx, err := pool.BeginTx(database.WithEntry(ctx, &database.Entry{Text: "BEGIN"}), nil)
+				require.NoError(t, err)
+				defer func() { _ = tx.Rollback() }()
+				var n int
+				return tx.QueryRowContext(ctx, slow, 1.5).Scan(&n)
+			}
+			require.NoError(t, ask(database.WithLongAnswer(context.Background())))
+			var silent net.Error
+			require.ErrorAs(t, ask(context.Background()), &silent)
+		})
+	}
+}
