@@ -59,7 +59,7 @@ var victims = []victim{
 	{
 		name: "target", from: "one", to: "own",
 		killed: []outage{
-			{point: "K1", ends: Failed, serves: true},
+			{point: "K1", ends: Watching, serves: true},
 			{point: "K4", ends: Watching, serves: true},
 			{point: "K10", ends: Watching, serves: true},
 			{point: "K12", ends: Watching},

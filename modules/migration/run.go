@@ -223,7 +223,8 @@ func (x *run) hopeless(err error) bool {
 	if errors.As(err, &wrong) || errors.As(err, &busy) || errors.Is(err, backends.ErrNotEmpty) || errors.Is(err, backends.ErrNoPlace) {
 		return true
 	}
-	return x.m.Phase == Planned || x.m.Phase == Preparing || x.impatient()
+	passing := errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrCommitUnknown)
+	return x.m.Phase == Planned || x.m.Phase == Preparing && !passing || x.impatient()
 }
 
 // works says that the move has come on, for good: what is amiss later is another trouble.

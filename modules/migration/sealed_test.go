@@ -102,3 +102,28 @@ func TestTroublesFarApart(t *testing.T) {
 	i.waitFor(t, m.ID, Watching)
 	require.Greater(t, loads.Load(), int64(3))
 }
+
+// forgetful is a store that has no connection when it first enlists a move.
+type forgetful struct {
+	backends.Store
+	asked *atomic.Bool
+}
+
+func (s forgetful) Enlist(ctx context.Context, token backends.Token) error {
+	if s.asked.CompareAndSwap(false, true) {
+		return fmt.Errorf("enlist: %w", backends.ErrUnreachable)
+	}
+	return s.Store.Enlist(ctx, token)
+}
+
+// TestConnectionLostAtTheStart is no reason to give a move up.
+func TestConnectionLostAtTheStart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var asked atomic.Bool
+	w.wrap = func(s backends.Store) backends.Store { return forgetful{s, &asked} }
+	i := w.instance(t, nil)
+	m := start(t, i, i.storefront(t, 50), Options{})
+	i.waitFor(t, m.ID, Watching)
+	require.True(t, asked.Load())
+}
