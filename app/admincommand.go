@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/user"
@@ -15,6 +16,7 @@ import (
 type adminCommand struct {
 	Create        createAdmin   `cmd:"" help:"Make an admin; no server need run." example:"smartseller admin create ada@example.com"`
 	ResetPassword resetPassword `cmd:"" help:"Give an admin a new one-time password; no server need run." example:"smartseller admin reset-password ada@example.com"`
+	RevokeTokens  revokeTokens  `cmd:"" help:"Make an admin's tokens in files void; no server need run." example:"smartseller admin revoke-tokens admin@example.com"`
 }
 
 type createAdmin struct {
@@ -62,6 +64,37 @@ func (c *resetPassword) Run(ctx context.Context, out io.Writer) error {
 		}
 		return printPassword(c.output, out, c.Email, password)
 	})
+}
+
+type revokeTokens struct {
+	installation
+	output
+	Email string `arg:"" help:"The admin's e-mail address."`
+}
+
+// Run works on the control database itself.
+func (c *revokeTokens) Run(ctx context.Context, out io.Writer) error {
+	return c.withAdmins(ctx, func(admins *auth.Service) error {
+		n, err := admins.RevokeTokens(ctx, operator(), c.Email)
+		if err != nil {
+			return err
+		}
+		said, err := json.Marshal(revokedTokens{c.Email, n})
+		if err != nil {
+			return err
+		}
+		return answer(c.output, out, said, revokedTokens.String)
+	})
+}
+
+// revokedTokens says whose tokens are void now, and how many these were.
+type revokedTokens struct {
+	Email   string `json:"email"`
+	Revoked int64  `json:"revoked"`
+}
+
+func (r revokedTokens) String() string {
+	return fmt.Sprintf("%d tokens of %s are void\n  to come in again: smartseller admin reset-password %s", r.Revoked, r.Email, r.Email)
 }
 
 // newPassword is what an admin logs in with next, and once.

@@ -148,6 +148,7 @@ func TestAdminsAreMadeWithoutServer(t *testing.T) {
 		{[]string{"admin", "create", "no address"}, 65, "/email"},
 		{[]string{"admin", "create", "b@example.com", "--role", "king"}, 64, "--role"},
 		{[]string{"admin", "reset-password", "nobody@example.com"}, 66, "no admin with this e-mail address"},
+		{[]string{"admin", "revoke-tokens", "nobody@example.com"}, 66, "no admin with this e-mail address"},
 	} {
 		out, code := p.command(t, c.args...)
 		require.Equal(t, c.code, code, "%v: %s", c.args, out)

@@ -99,6 +99,29 @@ func (s *Service) ResetPassword(ctx context.Context, by, email string) (password
 	})
 }
 
+// RevokeTokens makes the tokens void that an admin has in files, and says how many. Who
+// has none can log in by password.
+func (s *Service) RevokeTokens(ctx context.Context, by, email string) (revoked int64, err error) {
+	key, err := customers.EmailKey(email)
+	if err != nil {
+		return 0, err
+	}
+	err = s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		a, err := lockAdmin(tx, key)
+		if err != nil {
+			return err
+		}
+		if a == nil {
+			return ErrNoAdmin
+		}
+		if revoked, err = revokeTokens(tx, a.ID); err != nil {
+			return err
+		}
+		return insertRecord(tx, done(by, "revoke-admin-tokens", a))
+	})
+	return revoked, err
+}
+
 func (s *Service) oneTimePassword(ctx context.Context) (password, hash string, err error) {
 	password = rand.Text()
 	hash, err = s.passwords.hash(ctx, platformKey, password)

@@ -2,6 +2,9 @@ package auth_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -217,4 +220,30 @@ func TestChangesOfAdminsAreRecorded(t *testing.T) {
 		{session.ID, ada, "change-password", session.ID, "done", "192.0.2.1"},
 		{"operator test", "", "create-admin", session.ID, "done", ""},
 	}, lines)
+}
+
+// TestRevokeTokens: a token that lay in a file lets nobody in any more, and the admin can
+// log in by a new password.
+func TestRevokeTokens(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := newAdmins(t, controltest.Open(t))
+	file := filepath.Join(t.TempDir(), "admin.token")
+	require.NoError(t, s.Bootstrap(ctx, "test", ada, file))
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	token := strings.TrimSpace(string(text))
+	_, err = s.Authenticate(ctx, token, true)
+	require.NoError(t, err)
+	for _, n := range []int64{1, 0} {
+		revoked, err := s.RevokeTokens(ctx, "test", ada)
+		require.NoError(t, err)
+		require.Equal(t, n, revoked)
+		_, err = s.Authenticate(ctx, token, false)
+		require.ErrorIs(t, err, auth.ErrInvalidToken)
+	}
+	_, err = s.RevokeTokens(ctx, "test", "nobody@example.com")
+	require.ErrorIs(t, err, auth.ErrNoAdmin)
+	_, err = s.ResetPassword(ctx, "test", ada)
+	require.NoError(t, err)
 }

@@ -80,6 +80,11 @@ func insertToken(tx control.Tx, id, admin string, digest []byte, label string) e
 	return err
 }
 
+// revokeTokens makes the tokens void that an admin has in files.
+func revokeTokens(tx control.Tx, admin string) (revoked int64, err error) {
+	return tx.Exec(`UPDATE admin_tokens SET revoked_at = $2 WHERE admin_id = $1 AND revoked_at IS NULL`, admin, tx.Now())
+}
+
 func insertRecord(tx control.Tx, r Record) error {
 	_, err := tx.Exec(`INSERT INTO admin_audit (id, actor, action, subject, details, outcome, ip, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		r.ID, r.Actor, r.Action, r.Subject, r.Details, r.Outcome, r.Address, tx.Now())
