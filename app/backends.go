@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -168,6 +169,9 @@ type capacityBackend struct {
 
 // Run sets it; moves that do not fit are refused from then on.
 func (c *capacityBackend) Run(ctx context.Context, out io.Writer) error {
+	if c.GiB > math.MaxInt64>>30 {
+		return fault.New(fault.Invalid, "too_large", "No backend holds so many GiB. Say how many it may take.")
+	}
 	var said json.RawMessage
 	if err := c.call(ctx, http.MethodPut, backendsPath+"/"+url.PathEscape(c.Name)+"/capacity", map[string]any{"bytes": c.GiB << 30}, &said); err != nil {
 		return err

@@ -279,3 +279,12 @@ func TestSecretsCanComeFromFiles(t *testing.T) {
 	require.EqualValues(t, "postgres://x", s)
 	require.Error(t, s.UnmarshalText([]byte("@"+filepath.Join(t.TempDir(), "absent"))))
 }
+
+// TestCapacityBeyondAnyNumber: GiB that no number of bytes can say are refused, and not
+// taken for another number.
+func TestCapacityBeyondAnyNumber(t *testing.T) {
+	t.Parallel()
+	var out, errs bytes.Buffer
+	require.NotZero(t, Main([]string{"backend", "capacity", "pg", "17179869184", "--url", "http://127.0.0.1:1", "--token", "x"}, &out, &errs))
+	require.Contains(t, errs.String(), "No backend holds so many GiB")
+}
