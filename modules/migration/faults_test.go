@@ -256,8 +256,11 @@ type overheard struct {
 	ear *ear
 }
 
+// Enabled: what a move met before may have been its trouble's first word already.
+func (o overheard) Enabled(context.Context, slog.Level) bool { return true }
+
 func (o overheard) Handle(ctx context.Context, r slog.Record) error {
-	if r.Level >= slog.LevelWarn {
+	if r.Level >= slog.LevelWarn || r.Message == "a step of a move did not work" {
 		move := ""
 		r.Attrs(func(a slog.Attr) bool {
 			if a.Key == "move" {
@@ -271,6 +274,9 @@ func (o overheard) Handle(ctx context.Context, r slog.Record) error {
 			delete(o.ear.waiting, move)
 		}
 		o.ear.mu.Unlock()
+	}
+	if !o.Handler.Enabled(ctx, r.Level) {
+		return nil
 	}
 	return o.Handler.Handle(ctx, r)
 }

@@ -156,10 +156,6 @@ func (x *run) handBack(ctx context.Context) {
 	}
 }
 
-// tolerance is how long a place may be out of reach before a move that has not
-// committed gives up; after the commit point a move never gives up.
-const tolerance = 20 * time.Second
-
 // drive runs step after step until the move ends, pauses or is lost.
 func (x *run) drive(ctx context.Context) error {
 	for x.m.EndedAt == nil {
@@ -187,9 +183,7 @@ func (x *run) drive(ctx context.Context) error {
 			}
 			continue
 		}
-		if x.troubleSince.CompareAndSwap(0, time.Now().UnixNano()) {
-			x.log.WarnContext(ctx, "a step of a move did not work", "move", x.m.ID, "phase", x.m.Phase, "error", err)
-		}
+		x.troubled(ctx, err)
 		if x.hopeless(err) {
 			if err := x.fail(ctx, err); err != nil {
 				return err
@@ -225,16 +219,6 @@ func (x *run) hopeless(err error) bool {
 	}
 	passing := errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrCommitUnknown)
 	return x.m.Phase == Planned || x.m.Phase == Preparing && !passing || x.impatient()
-}
-
-// works says that the move has come on, for good: what is amiss later is another trouble.
-// Rows that were compared are no such thing, since a comparison begins anew.
-func (x *run) works() { x.troubleSince.Store(0) }
-
-// impatient says that nothing has worked for longer than a place may be away.
-func (x *run) impatient() bool {
-	since := x.troubleSince.Load()
-	return since != 0 && time.Since(time.Unix(0, since)) > x.tolerance
 }
 
 // fail records why and takes the way of a cancelled move, so that the storefront

@@ -1,0 +1,30 @@
+package migration
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// tolerance is how long a place may be out of reach before a move that has not
+// committed gives up; after the commit point a move never gives up.
+const tolerance = 20 * time.Second
+
+// troubled notes that a step did not work, and warns of the first one that did not.
+func (x *run) troubled(ctx context.Context, err error) {
+	level := slog.LevelDebug
+	if x.troubleSince.CompareAndSwap(0, time.Now().UnixNano()) {
+		level = slog.LevelWarn
+	}
+	x.log.Log(ctx, level, "a step of a move did not work", "move", x.m.ID, "phase", x.m.Phase, "error", err)
+}
+
+// works says that the move has come on, for good: what is amiss later is another trouble.
+// Rows that were compared are no such thing, since a comparison begins anew.
+func (x *run) works() { x.troubleSince.Store(0) }
+
+// impatient says that nothing has worked for longer than a place may be away.
+func (x *run) impatient() bool {
+	since := x.troubleSince.Load()
+	return since != 0 && time.Since(time.Unix(0, since)) > x.tolerance
+}
