@@ -81,10 +81,18 @@ func (d *Directory) Register(ctx context.Context, cfg Config) error {
 				return err
 			}
 		}
-		_, err = tx.Exec(`INSERT INTO backends (name, kind, config, created_at) VALUES ($1, $2, $3, $4)`,
-			cfg.Name, string(cfg.Kind), sealed, tx.Now())
+		_, err = tx.Exec(`INSERT INTO backends (name, kind, shared, config, created_at) VALUES ($1, $2, $3, $4, $5)`,
+			cfg.Name, string(cfg.Kind), truth(shared), sealed, tx.Now())
 		return err
 	})
+}
+
+// truth is a boolean as the databases have it.
+func truth(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // nobodyElses refuses a shared database under a second name: a storefront cannot be

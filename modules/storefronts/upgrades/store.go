@@ -88,7 +88,7 @@ func count(tx control.Tx, runs ...*Run) error {
 		N     int64  `db:"n"`
 		First int64  `db:"first"`
 	}
-	marks, args := list(nil, all)
+	marks, args := list(all)
 	err := tx.Select(&rows, `SELECT run_id, state, count(*) AS n, min(wave) AS first FROM schema_upgrade_places WHERE run_id IN (`+marks+`) GROUP BY run_id, state`, args...)
 	for _, r := range rows {
 		run := byID[r.Run]
@@ -100,8 +100,8 @@ func count(tx control.Tx, runs ...*Run) error {
 	return err
 }
 
-// list makes the placeholders of a list of values, behind the arguments that there are.
-func list(args []any, values []string) (marks string, all []any) {
+// list makes the placeholders and arguments of a list of values.
+func list(values []string) (marks string, args []any) {
 	var m []string
 	for _, v := range values {
 		args = append(args, v)
@@ -126,16 +126,16 @@ func enrol(tx control.Tx, r *Run) (int64, error) {
 		FROM (SELECT p.storefront_id, p.backend, row_number() OVER (PARTITION BY p.backend ORDER BY p.storefront_id) AS one,
 				row_number() OVER (ORDER BY p.storefront_id) AS turn
 			FROM placements p JOIN backends b ON b.name = p.backend
-			WHERE b.kind <> $4 AND NOT EXISTS (SELECT 1 FROM schema_upgrade_places u WHERE u.run_id = $1 AND u.storefront_id = p.storefront_id)) places`,
-		r.ID, int64(waveSize), tx.Now(), string(backends.SharedPostgres))
+			WHERE b.shared = 0 AND NOT EXISTS (SELECT 1 FROM schema_upgrade_places u WHERE u.run_id = $1 AND u.storefront_id = p.storefront_id)) places`,
+		r.ID, int64(waveSize), tx.Now())
 	if err != nil {
 		return 0, err
 	}
 	shared, err := tx.Exec(`INSERT INTO schema_upgrade_places (run_id, storefront_id, backend, wave, state, cause, version_before, version, due_at, change, updated_at)
 		SELECT $1, '', b.name, `+next+`, 'waiting', '', 0, 0, 0, 0, CAST($2 AS BIGINT) FROM backends b
-		WHERE b.kind = $3 AND EXISTS (SELECT 1 FROM placements p WHERE p.backend = b.name)
+		WHERE b.shared = 1 AND EXISTS (SELECT 1 FROM placements p WHERE p.backend = b.name)
 		AND NOT EXISTS (SELECT 1 FROM schema_upgrade_places u WHERE u.run_id = $1 AND u.storefront_id = '' AND u.backend = b.name)`,
-		r.ID, tx.Now(), string(backends.SharedPostgres))
+		r.ID, tx.Now())
 	return own + shared, err
 }
 
@@ -260,10 +260,10 @@ func readFates(tx control.Tx, shops []storefronts.Storefront) (map[backends.Stor
 		State string `db:"state"`
 		Cause string `db:"cause"`
 	}
-	marks, args := list([]any{string(backends.SharedPostgres)}, all)
+	marks, args := list(all)
 	err := tx.Select(&rows, `SELECT p.storefront_id AS id, u.state, u.cause FROM placements p JOIN backends b ON b.name = p.backend
 		JOIN schema_upgrade_places u ON u.run_id = (SELECT max(id) FROM schema_upgrades)
-			AND u.storefront_id = CASE WHEN b.kind = $1 THEN '' ELSE p.storefront_id END AND (b.kind <> $1 OR u.backend = p.backend)
+			AND u.storefront_id = CASE WHEN b.shared = 1 THEN '' ELSE p.storefront_id END AND (b.shared = 0 OR u.backend = p.backend)
 		WHERE p.storefront_id IN (`+marks+`)`, args...)
 	for _, r := range rows {
 		out[backends.StorefrontID(r.ID)] = Fate{State: PlaceState(r.State), Cause: r.Cause}
