@@ -24,6 +24,7 @@ import (
 type audit struct {
 	t         *testing.T
 	folder    string
+	db        *control.DB
 	directory *backends.Directory
 	stores    *backends.Stores
 }
@@ -38,7 +39,7 @@ func (p *program) inspect(t *testing.T, look func(a *audit)) {
 	require.NoError(t, err)
 	db, err := control.Open(context.Background(), p.controlDSN())
 	require.NoError(t, err)
-	a := &audit{t: t, folder: p.folder, directory: backends.NewDirectory(db, keys, catalog, map[backends.Kind]backends.Opener{
+	a := &audit{t: t, folder: p.folder, db: db, directory: backends.NewDirectory(db, keys, catalog, map[backends.Kind]backends.Opener{
 		backends.SQLite:            sqlite.Opener(catalog),
 		backends.SharedPostgres:    sharedpostgres.Opener(catalog),
 		backends.DedicatedPostgres: dedicatedpostgres.Opener(catalog, keys),
@@ -46,6 +47,22 @@ func (p *program) inspect(t *testing.T, look func(a *audit)) {
 	a.stores = backends.NewStores(a.directory, 8)
 	defer func() { require.NoError(t, errors.Join(a.stores.Close(), a.directory.Close(), db.Close())) }()
 	look(a)
+}
+
+// target is the place that a move made.
+func (a *audit) target(move string) (p backends.Place) {
+	a.t.Helper()
+	require.NoError(a.t, a.db.View(context.Background(), func(_ context.Context, tx control.Tx) error {
+		var m struct {
+			Backend    string `db:"target_backend"`
+			Storefront string `db:"storefront_id"`
+			Epoch      int64  `db:"target_made_at_epoch"`
+		}
+		err := tx.Get(&m, `SELECT target_backend, storefront_id, target_made_at_epoch FROM moves WHERE id = $1`, move)
+		p = backends.Place{Backend: m.Backend, Storefront: backends.StorefrontID(m.Storefront), Epoch: m.Epoch}
+		return err
+	}))
+	return p
 }
 
 // at says where a storefront is.

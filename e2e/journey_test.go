@@ -146,7 +146,7 @@ func (j *journey) make(r trip, seen *passage) {
 	var source, target backends.Place
 	j.first.inspect(j.t, func(a *audit) {
 		at := a.at(j.id)
-		source, target = at.Place, backends.Place{Backend: j.away, Storefront: at.Place.Storefront, Epoch: at.Epoch + 1}
+		source = at.Place
 	})
 	reached(j.t, j.load, 5)
 	move := ""
@@ -161,6 +161,7 @@ func (j *journey) make(r trip, seen *passage) {
 		move = j.start()
 	}
 	ended := j.end(move, r)
+	j.first.inspect(j.t, func(a *audit) { target = a.target(move) })
 	left, gone := source, target
 	if ended == "completed" {
 		left, gone = target, source

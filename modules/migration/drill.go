@@ -68,7 +68,7 @@ func (x *run) windowOver(ctx context.Context) (bool, error) {
 // for one that is wrong must not end a way back.
 func (x *run) lived(ctx context.Context, long time.Duration) (over bool, err error) {
 	until := x.m.Stats.CommittedAt + long.Microseconds()
-	if x.clock().UnixMicro() <= until {
+	if x.now().UnixMicro() <= until {
 		return false, nil
 	}
 	err = x.db.View(ctx, func(_ context.Context, tx control.Tx) error {

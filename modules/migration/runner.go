@@ -45,7 +45,8 @@ type Runner struct {
 	instance  string
 	host      string // of this process: files belong to one
 	lease     time.Duration
-	clock     func() time.Time // that windows go by
+	clock     func() time.Time // that windows of the day go by
+	now       func() time.Time // this machine's clock, for what is to end so long after a moment
 	// auditEvery is how long after a comparison of both places the next one begins, at most.
 	auditEvery time.Duration
 	cutTries   int64 // of a cutover, before the move is given up
@@ -109,7 +110,7 @@ type RunnerOptions struct {
 func NewRunner(o RunnerOptions) *Runner {
 	r := &Runner{
 		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook, metrics: newMetrics(o.DB),
-		instance: ids.New(), lease: o.Lease, clock: o.Clock, auditEvery: o.AuditEvery, cutTries: cutTries, sealedMost: sealedMost, countedMost: countedUnderSeal, longestLag: longestLag, tolerance: tolerance, sweepEvery: o.SweepEvery,
+		instance: ids.New(), lease: o.Lease, clock: o.Clock, now: time.Now, auditEvery: o.AuditEvery, cutTries: cutTries, sealedMost: sealedMost, countedMost: countedUnderSeal, longestLag: longestLag, tolerance: tolerance, sweepEvery: o.SweepEvery,
 		watchLeast: watchLeast, watchMost: watchMost, slots: make(chan struct{}, AtOnce), woken: make(chan struct{}, 1), running: map[string]*grip{},
 	}
 	r.host, _ = os.Hostname() // whoever does not know runs what is on no certain host

@@ -98,7 +98,7 @@ func (x *run) untilWindowEnds() time.Duration {
 	if x.m.Options.Mode == Drill {
 		long = x.m.Options.drill()
 	}
-	if left := time.UnixMicro(x.m.Stats.CommittedAt).Add(long).Sub(x.clock()); left > 0 {
+	if left := time.UnixMicro(x.m.Stats.CommittedAt).Add(long).Sub(x.now()); left > 0 {
 		return left
 	}
 	return x.watchMost

@@ -138,8 +138,8 @@ func TestAWrongClockClosesNoWindow(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	w := newWorld(t)
-	w.clock = func() time.Time { return time.Now().Add(100 * time.Hour) }
 	i := w.instance(t, nil)
+	i.runner.now = func() time.Time { return time.Now().Add(100 * time.Hour) }
 	for _, mode := range []string{"", Drill} {
 		x := &run{Runner: i.runner, m: &Move{Phase: Watching, Options: Options{Mode: mode}}}
 		x.m.Stats.CommittedAt = time.Now().UnixMicro()
