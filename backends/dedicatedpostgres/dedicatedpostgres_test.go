@@ -14,6 +14,7 @@ import (
 	"smartseller/backends/storetest"
 	"smartseller/platform/crypto"
 	"smartseller/platform/fault"
+	"smartseller/platform/pgserver"
 	"smartseller/platform/pgserver/pgtest"
 )
 
@@ -22,6 +23,22 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, newBackend)
+}
+
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	server, err := pgserver.Start(ctx, pgserver.Options{})
+	require.NoError(t, err)
+	keys, err := crypto.New(make([]byte, 32))
+	require.NoError(t, err)
+	catalog := storetest.Catalog(t)
+	b, err := dedicatedpostgres.Opener(catalog, keys)(backends.Config{Name: "dedicated", Kind: backends.DedicatedPostgres, AdminDSN: server.AdminDSN()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, errors.Join(b.Close(), server.Stop())) })
+	storetest.RunOutage(t, storetest.Subject{Backend: b}, catalog,
+		func(backends.Place) { require.NoError(t, server.Kill()) },
+		func(backends.Place) { require.NoError(t, server.Restart(ctx)) })
 }
 
 func BenchmarkTransaction(b *testing.B) { storetest.Benchmark(b, newBackend) }

@@ -27,6 +27,15 @@ func startServer(t *testing.T) (*pgserver.Server, backends.Config) {
 	return server, backends.Config{Name: "shared", Kind: backends.SharedPostgres, AdminDSN: server.AdminDSN(), DSN: server.DSN("postgres", "app")}
 }
 
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	server, cfg := startServer(t)
+	catalog := storetest.Catalog(t)
+	storetest.RunOutage(t, storetest.Subject{Backend: openBackend(t, catalog, cfg)}, catalog,
+		func(backends.Place) { require.NoError(t, server.Kill()) },
+		func(backends.Place) { require.NoError(t, server.Restart(context.Background())) })
+}
+
 // TestServerGoesAwayAndComesBack: what is asked meanwhile fails soon and by name,
 // nothing acknowledged is lost, and the first who asks afterwards is served, over
 // pools full of connections that have died.

@@ -27,6 +27,17 @@ func TestConformance(t *testing.T) {
 	storetest.Run(t, newBackend)
 }
 
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	catalog := storetest.Catalog(t)
+	b, err := sqlite.Opener(catalog)(backends.Config{Name: "files", Kind: backends.SQLite, Path: folder})
+	require.NoError(t, err)
+	storetest.RunOutage(t, storetest.Subject{Backend: b}, catalog,
+		func(p backends.Place) { require.NoError(t, os.Rename(file(folder, p), file(folder, p)+".away")) },
+		func(p backends.Place) { require.NoError(t, os.Rename(file(folder, p)+".away", file(folder, p))) })
+}
+
 func BenchmarkTransaction(b *testing.B) { storetest.Benchmark(b, newBackend) }
 
 func newBackend(t testing.TB, catalog *backends.Catalog) storetest.Subject {
