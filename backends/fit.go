@@ -25,6 +25,9 @@ const (
 	fitPatience = 2 * time.Second
 	// fitWithin bounds the upgrade itself, which goes on without the request.
 	fitWithin = time.Hour
+	// A move that is in the way of an upgrade ends soon, or is told to: that is waited for,
+	// since customers wait for the upgrade.
+	wayWithin, wayEvery = 1500 * time.Millisecond, 50 * time.Millisecond
 )
 
 // fitness is what is known of the schema of one place, or of all that share a database.
@@ -117,11 +120,27 @@ func (s *Stores) runCheck(ctx context.Context, p Place, f *fitness, c *fitCheck)
 	ctx, cancel := context.WithTimeout(ctx, fitWithin)
 	defer cancel()
 	defer context.AfterFunc(s.life, cancel)()
-	c.err = s.Fit(ctx, p, "")
+	c.err = s.fitWhenFree(ctx, p)
 	f.mu.Lock()
 	f.fit, f.check = c.err == nil, nil
 	f.mu.Unlock()
 	close(c.done)
+}
+
+// fitWhenFree is Fit as soon as no move is in the way any more.
+func (s *Stores) fitWhenFree(ctx context.Context, p Place) error {
+	given := time.Now().Add(wayWithin)
+	for {
+		err := s.Fit(ctx, p, "")
+		if !errors.Is(err, ErrPlaceMoving) || time.Now().After(given) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(wayEvery):
+		}
+	}
 }
 
 // Fit sees that a place has what this program reads, in the name of a move, or ("") of

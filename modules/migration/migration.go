@@ -65,6 +65,8 @@ const (
 	WantRollback Intent = "rollback"
 	WantFinalize Intent = "finalize"
 	WantVerify   Intent = "verify"
+	// WantYield is asked by a newer program: see makeWay.
+	WantYield Intent = "yield"
 )
 
 // Options are what a move's operator chooses.
@@ -174,6 +176,9 @@ type Move struct {
 	LeftBehind string
 	// Kept is what was asked for before a pause was, and holds again after it.
 	Kept Intent
+	// TenantMigrations is how many the program had that made both places equal; 0: they
+	// are not made yet.
+	TenantMigrations int64
 }
 
 // TargetEpoch is the placement's epoch after the cutover.

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/fx"
 
 	"smartseller/backends"
+	"smartseller/migrations"
 	"smartseller/platform/control"
 	"smartseller/platform/crypto"
 )
@@ -32,9 +33,14 @@ type runnerIn struct {
 	Gates     []Gate `group:"gates"`
 }
 
-func provideRunner(in runnerIn) *Runner {
+func provideRunner(in runnerIn) (*Runner, error) {
+	known, err := migrations.CountTenant()
+	if err != nil {
+		return nil, err
+	}
 	r := NewRunner(RunnerOptions{
 		DB: in.DB, Directory: in.Directory, Stores: in.Stores, Router: in.Router, Keys: in.Keys, Log: in.Log, Gates: in.Gates, Lease: time.Duration(in.Lease),
+		TenantMigrations: int64(known),
 	})
 	in.Lifecycle.Append(fx.Hook{
 		OnStart: func(context.Context) error {
@@ -46,5 +52,5 @@ func provideRunner(in runnerIn) *Runner {
 			return nil
 		},
 	})
-	return r
+	return r, nil
 }

@@ -288,6 +288,8 @@ func (x *run) heed() error {
 		return nil
 	case want == WantCancel:
 		return errCancel
+	case want == WantYield:
+		return errYield
 	case want == WantPause && x.m.Phase != Paused && x.m.Cut == NotCut:
 		return errPaused
 	}

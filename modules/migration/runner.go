@@ -44,9 +44,11 @@ type Runner struct {
 	metrics   *metrics
 	instance  string
 	host      string // of this process: files belong to one
-	lease     time.Duration
-	clock     func() time.Time // that windows of the day go by
-	now       func() time.Time // this machine's clock, for what is to end so long after a moment
+	// tenantMigrations is how many this program has.
+	tenantMigrations int64
+	lease            time.Duration
+	clock            func() time.Time // that windows of the day go by
+	now              func() time.Time // this machine's clock, for what is to end so long after a moment
 	// auditEvery is how long after a comparison of both places the next one begins, at most.
 	auditEvery time.Duration
 	cutTries   int64 // of a cutover, before the move is given up
@@ -87,6 +89,9 @@ type RunnerOptions struct {
 	Keys      *crypto.Keyring
 	Gates     []Gate
 	Log       *slog.Logger
+	// TenantMigrations is how many the program has: moves that one with fewer began make
+	// way. 0: none is told to.
+	TenantMigrations int64
 	// Lease is how long a move whose instance died waits for another one, except
 	// while the storefront is sealed, when it is half a second; 0: 10 s.
 	Lease time.Duration
@@ -109,7 +114,7 @@ type RunnerOptions struct {
 // wait too long for a cutover.
 func NewRunner(o RunnerOptions) *Runner {
 	r := &Runner{
-		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook, metrics: newMetrics(o.DB),
+		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook, tenantMigrations: o.TenantMigrations, metrics: newMetrics(o.DB),
 		instance: ids.New(), lease: o.Lease, clock: o.Clock, now: time.Now, auditEvery: o.AuditEvery, cutTries: cutTries, sealedMost: sealedMost, countedMost: countedUnderSeal, longestLag: longestLag, tolerance: tolerance, sweepEvery: o.SweepEvery,
 		watchLeast: watchLeast, watchMost: watchMost, slots: make(chan struct{}, AtOnce), woken: make(chan struct{}, 1), running: map[string]*grip{},
 	}
@@ -163,6 +168,9 @@ func (r *Runner) loop(ctx context.Context) {
 	renewed := time.Now()
 	for {
 		found, asked, err := lookForWork(ctx, r.db, r.instance)
+		if err == nil {
+			err = r.makeWay(ctx)
+		}
 		if err == nil {
 			found, err = reached(ctx, r.db, r.directory, r.host, found)
 		}
@@ -232,7 +240,7 @@ func (r *Runner) begin(ctx context.Context, m claimable, runs *sync.WaitGroup) {
 		return
 	}
 	leaveSlot := func() {}
-	stops := m.Intent == WantCancel || m.Intent == WantPause
+	stops := m.Intent == WantCancel || m.Intent == WantPause || m.Intent == WantYield
 	if m.Phase.heavy() && !stops {
 		var free bool
 		if leaveSlot, free = r.takeSlot(); !free {

@@ -220,7 +220,7 @@ func (s *Service) AskIf(ctx context.Context, id string, want Intent, condition f
 // outlives it: a cancel is not taken back, and the word to cut over outlasts a pause.
 func (m *Move) ask(want Intent) error {
 	switch {
-	case m.Intent == WantCancel, want == WantVerify && m.Intent != NoIntent:
+	case m.Intent == WantCancel, m.Intent == WantYield, want == WantVerify && m.Intent != NoIntent:
 		return fault.New(fault.Conflict, "move_asked", "The move was asked to %s and has not done it yet; %s comes too late.", m.Intent, want)
 	case m.Intent == WantCutover && want == WantPause:
 		m.Intent, m.Kept = WantPause, WantCutover

@@ -16,7 +16,7 @@ import (
 // moveColumns is every column of moves, in the order of moveRow.
 const moveColumns = `id, storefront_id, source_backend, source_made_at_epoch, target_backend, target_made_at_epoch, source_epoch,
 	phase, resume_phase, cut, intent, gen, owner, lease_until, options, stats, cause, advice, receipt, requested_by, reason,
-	created_at, updated_at, ended_at, left_behind, kept`
+	created_at, updated_at, ended_at, left_behind, kept, tenant_migrations`
 
 type moveRow struct {
 	ID            string `db:"id"`
@@ -45,6 +45,7 @@ type moveRow struct {
 	EndedAt       *int64 `db:"ended_at"`
 	LeftBehind    string `db:"left_behind"`
 	Kept          string `db:"kept"`
+	Migrations    int64  `db:"tenant_migrations"`
 }
 
 func (r *moveRow) move() (*Move, error) {
@@ -55,7 +56,7 @@ func (r *moveRow) move() (*Move, error) {
 		Target:      backends.Place{Backend: r.TargetBackend, Storefront: id, Epoch: r.TargetMade},
 		SourceEpoch: r.SourceEpoch, Phase: Phase(r.Phase), ResumePhase: Phase(r.ResumePhase), Cut: Cut(r.Cut), Intent: Intent(r.Intent),
 		Gen: r.Gen, Owner: r.Owner, LeaseUntil: r.LeaseUntil, Cause: r.Cause, Advice: r.Advice, Receipt: r.Receipt,
-		RequestedBy: r.RequestedBy, Reason: r.Reason, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EndedAt: r.EndedAt, LeftBehind: r.LeftBehind, Kept: Intent(r.Kept),
+		RequestedBy: r.RequestedBy, Reason: r.Reason, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EndedAt: r.EndedAt, LeftBehind: r.LeftBehind, Kept: Intent(r.Kept), TenantMigrations: r.Migrations,
 	}
 	return m, errors.Join(json.Unmarshal([]byte(r.Options), &m.Options), json.Unmarshal([]byte(r.Stats), &m.Stats))
 }
@@ -70,7 +71,7 @@ func insertMove(tx control.Tx, m *Move) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO moves (`+moveColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', '', $9, '', $14, $10, '{}', '', '', '', $11, $12, $13, $13, NULL, '', '')`,
+	_, err = tx.Exec(`INSERT INTO moves (`+moveColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', '', $9, '', $14, $10, '{}', '', '', '', $11, $12, $13, $13, NULL, '', '', 0)`,
 		m.ID, string(m.Storefront), m.Source.Backend, m.Source.Epoch, m.Target.Backend, m.Target.Epoch, m.SourceEpoch,
 		string(m.Phase), last, string(options), m.RequestedBy, m.Reason, now, m.Options.BeginAt)
 	if errors.Is(err, control.ErrUnique) {
@@ -126,9 +127,9 @@ func writeMove(tx control.Tx, m *Move) error {
 	}
 	m.UpdatedAt = tx.Now()
 	_, err = tx.Exec(`UPDATE moves SET phase = $2, resume_phase = $3, cut = $4, intent = $5, gen = $6, owner = $7, lease_until = $8,
-		stats = $9, cause = $10, advice = $11, receipt = $12, updated_at = $13, ended_at = $14, left_behind = $15, kept = $16 WHERE id = $1`,
+		stats = $9, cause = $10, advice = $11, receipt = $12, updated_at = $13, ended_at = $14, left_behind = $15, kept = $16, tenant_migrations = $17 WHERE id = $1`,
 		m.ID, string(m.Phase), string(m.ResumePhase), string(m.Cut), string(m.Intent), m.Gen, m.Owner, m.LeaseUntil,
-		string(stats), m.Cause, m.Advice, m.Receipt, m.UpdatedAt, m.EndedAt, m.LeftBehind, string(m.Kept))
+		string(stats), m.Cause, m.Advice, m.Receipt, m.UpdatedAt, m.EndedAt, m.LeftBehind, string(m.Kept), m.TenantMigrations)
 	return err
 }
 
@@ -163,7 +164,7 @@ func lookForWork(ctx context.Context, db *control.DB, instance string) (free []c
 			return err
 		}
 		return tx.Select(&free, `SELECT id, phase, intent, source_backend, target_backend FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '')
-			ORDER BY CASE WHEN cut <> '' THEN 0 WHEN intent IN ('cancel', 'pause') THEN 1 ELSE 2 END, lease_until, id LIMIT 100`, tx.Now())
+			ORDER BY CASE WHEN cut <> '' THEN 0 WHEN intent IN ('cancel', 'pause', 'yield') THEN 1 ELSE 2 END, lease_until, id LIMIT 100`, tx.Now())
 	})
 	return free, asked, err
 }

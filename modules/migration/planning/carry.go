@@ -27,17 +27,19 @@ func follow(tx control.Tx, p *Plan) error {
 		Phase string `db:"phase"`
 		Cause string `db:"cause"`
 		Ended *int64 `db:"ended_at"`
+		Yield bool   `db:"yielded"`
 	}
-	err := tx.Select(&rows, `SELECT p.seq, p.state, m.phase, m.cause, m.ended_at FROM plan_moves p JOIN moves m ON m.id = p.move_id
+	err := tx.Select(&rows, `SELECT p.seq, p.state, m.phase, m.cause, m.ended_at,
+			EXISTS (SELECT 1 FROM move_events e WHERE e.move_id = m.id AND e.kind = $3) AS yielded FROM plan_moves p JOIN moves m ON m.id = p.move_id
 		WHERE p.plan_id = $1 AND (p.state = 'moving' AND (m.cut = 'committed' OR m.ended_at IS NOT NULL) OR p.state = 'moved' AND m.ended_at IS NOT NULL)
-		ORDER BY p.seq LIMIT $2`, p.ID, int64(lookAt))
+		ORDER BY p.seq LIMIT $2`, p.ID, int64(lookAt), migration.EventYield)
 	if err != nil || len(rows) == 0 {
 		return err
 	}
 	for _, r := range rows {
 		to, cause := Moved, ""
 		if r.Ended != nil {
-			to, cause = outcome(p, migration.Phase(r.Phase), r.Cause)
+			to, cause = outcome(p, migration.Phase(r.Phase), r.Cause, r.Yield)
 		}
 		if _, err := setMove(tx, p.ID, r.Seq, MoveState(r.State), to, "", cause); err != nil {
 			return err
@@ -50,13 +52,16 @@ func follow(tx control.Tx, p *Plan) error {
 	return err
 }
 
-// outcome is what a move that has ended is to its plan.
-func outcome(p *Plan, phase migration.Phase, cause string) (MoveState, string) {
+// outcome is what a move that has ended is to its plan. One that made way for an upgrade
+// has its turn again.
+func outcome(p *Plan, phase migration.Phase, cause string, yielded bool) (MoveState, string) {
 	switch {
 	case phase == migration.Completed:
 		return Done, ""
-	case phase == migration.Cancelled && p.State == Cancelling:
+	case (phase == migration.Cancelled || yielded) && p.State == Cancelling:
 		return Skipped, "the plan was cancelled"
+	case yielded && phase == migration.Failed:
+		return Waiting, ""
 	case cause == "":
 		return Failed, "the move was " + map[migration.Phase]string{migration.Cancelled: "cancelled", migration.RolledBack: "rolled back"}[phase] + " by an operator"
 	}

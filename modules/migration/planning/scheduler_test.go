@@ -348,3 +348,29 @@ func TestWhatCannotBePlannedIsNamed(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, plans, "nothing was kept")
 }
+
+// TestWhatMadeWayHasItsTurnAgain: a newer program ended the move, which is no failure.
+func TestWhatMadeWayHasItsTurnAgain(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, controltest.Open(t))
+	w.run(t)
+	s := w.scheduler(t, "one")
+	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 1), Options: planning.PlanOptions{CutoverWindow: "14:00-15:00"}, Automatic: true})
+	first := w.until(t, p, func(_ *planning.Plan, moves []planning.PlanMove) bool { return moves[0].Waits != "" }, s)[0].Move
+
+	w.options.TenantMigrations++
+	newer := migration.NewRunner(w.options)
+	newer.Start()
+	t.Cleanup(newer.Stop)
+	require.Eventually(t, func() bool {
+		m, err := w.moves.Get(ctx, first)
+		require.NoError(t, err)
+		return m.Phase == migration.Failed
+	}, patience, glance)
+	w.runner.Stop()
+	w.hour.Store(2)
+	moves := w.until(t, p, moveIs(1, planning.Moved), s)
+	require.NotEqual(t, first, moves[0].Move)
+	require.Zero(t, p.Moves[planning.Failed])
+}

@@ -30,6 +30,7 @@ type world struct {
 	gatherer  *planning.Gatherer
 	service   *planning.Service
 	moves     *migration.Service
+	options   migration.RunnerOptions // of the runner
 	runner    *migration.Runner
 	hour      atomic.Int64 // of the fake clock, after noon; see clock
 }
@@ -72,9 +73,11 @@ func newWorld(t *testing.T, db *control.DB) *world {
 	w.shops = storefronts.NewService(w.db, w.directory, w.stores)
 	w.gatherer = planning.NewGatherer(w.db, w.router.Traffic(), w.directory, w.stores, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	w.service = planning.NewService(w.db, w.directory)
-	w.runner = migration.NewRunner(migration.RunnerOptions{
-		DB: w.db, Directory: w.directory, Stores: w.stores, Router: w.router, Keys: keys, Clock: w.clock, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-	})
+	w.options = migration.RunnerOptions{
+		DB: w.db, Directory: w.directory, Stores: w.stores, Router: w.router, Keys: keys, Clock: w.clock, TenantMigrations: 1,
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	}
+	w.runner = migration.NewRunner(w.options)
 	w.moves = migration.NewService(w.db, w.directory, w.stores, w.runner)
 	t.Cleanup(func() {
 		require.NoError(t, w.stores.Close())

@@ -1,0 +1,44 @@
+package migration
+
+import (
+	"context"
+	"errors"
+
+	"smartseller/platform/control"
+)
+
+// EventYield is the kind of the event that a move was told to make way for an upgrade.
+const EventYield = "yield"
+
+// errYield ends a move that is in the way of an upgrade.
+var errYield = &mismatchError{"a newer program was started and upgrades the storefront's place, and what an older one copied would not be equal to that; nothing was cut over: start the move again"}
+
+// makeWay tells moves that an older program began, wherever they are run, to end before
+// they cut over: the places that they hold cannot be upgraded before, and customers wait
+// for that, also those of other storefronts in the same database.
+func (r *Runner) makeWay(ctx context.Context) error {
+	var inTheWay []string
+	err := r.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		inTheWay = nil
+		return tx.Select(&inTheWay, `SELECT id FROM moves WHERE ended_at IS NULL AND tenant_migrations BETWEEN 1 AND $1 AND cut <> 'committed'
+			AND phase IN ('copying', 'catching_up', 'verifying', 'cutting_over', 'paused') AND intent NOT IN ('cancel', 'yield') ORDER BY id`, r.tenantMigrations-1)
+	})
+	for _, id := range inTheWay {
+		err = errors.Join(err, r.askToYield(ctx, id))
+	}
+	return err
+}
+
+func (r *Runner) askToYield(ctx context.Context, id string) error {
+	return r.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		m, err := readMove(tx, id, true)
+		if err != nil || m.EndedAt != nil || m.Phase == Cancelling || m.Cut == Committed || m.Intent == WantCancel || m.Intent == WantYield {
+			return err
+		}
+		m.Intent = WantYield
+		if err := writeMove(tx, m); err != nil {
+			return err
+		}
+		return addEvent(tx, id, EventYield, map[string]any{"tenant_migrations": r.tenantMigrations})
+	})
+}
