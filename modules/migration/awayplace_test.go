@@ -18,7 +18,7 @@ func TestPlacesAway(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	w := newWorld(t)
-	w.own.admin, w.own.app = impatient(t, server.AdminDSN()), impatient(t, server.DSN("postgres", "app"))
+	w.own.admin, w.own.app = server.AdminDSN(), server.DSN("postgres", "app") // killed, it refuses at once
 	w.sweep = 20 * time.Millisecond
 	at := &stage{}
 	i := w.instance(t, at.hook)
