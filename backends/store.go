@@ -36,6 +36,8 @@ type Backend interface {
 	Check(ctx context.Context) []Finding
 	// Room says how many bytes are stored and may still be, as far as can be known.
 	Room(ctx context.Context) (Room, error)
+	// Strain says what the backend suffers now, so that who loads it can let it be.
+	Strain(ctx context.Context) (Strain, error)
 	// Schema and Upgrade work on the schema that places share; a backend whose
 	// places have their own schema takes the place's. Schema changes nothing; its
 	// Version is 0 where places share a schema that was not made yet.
@@ -45,6 +47,12 @@ type Backend interface {
 	Connections() Connections
 	// Close closes every pool; stores that are open must be closed before.
 	Close() error
+}
+
+// Strain is what a server suffers; zero where it suffers nothing, or nobody can tell.
+type Strain struct {
+	LockWait time.Duration // of the session that has waited longest for a lock
+	Behind   int64         // bytes of log that the standby which is furthest behind has not got
 }
 
 // Connections are the connections of some pools of a database.

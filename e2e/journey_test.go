@@ -200,11 +200,18 @@ func (j *journey) die(d death, move string, early bool) string {
 		j.signal(j.first, map[bool]syscall.Signal{true: syscall.SIGSTOP, false: syscall.SIGKILL}[d.stopped])
 	}
 	if d.stopped {
-		j.stand(move, generation, early)
+		j.stand(move, generation, early || j.mayLock(d))
 		return move
 	}
 	j.first.diesAt(j.t, d.point)
 	return move
+}
+
+// mayLock says that whoever stands still at a point of one table may be amidst a change of
+// another one, which is copied beside it: a file stays locked then until it goes on.
+func (j *journey) mayLock(d death) bool {
+	aside := slices.Contains([]string{"K3", "K4", "K5", "loaded"}, d.point)
+	return aside && (j.from == "files" || j.to == "files")
 }
 
 // revive starts the first server again if it is dead. It may die again.

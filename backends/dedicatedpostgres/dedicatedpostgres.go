@@ -258,6 +258,11 @@ func (b *Backend) Room(ctx context.Context) (backends.Room, error) {
 	return postgres.Room(ctx, b.admin)
 }
 
+// Strain implements backends.Backend: all of the server's.
+func (b *Backend) Strain(ctx context.Context) (backends.Strain, error) {
+	return postgres.Strain(ctx, b.admin)
+}
+
 // Connections implements backends.Backend: the administrator's.
 func (b *Backend) Connections() backends.Connections { return backends.CountConnections(b.admin) }
 

@@ -170,6 +170,11 @@ func (b *Backend) Room(ctx context.Context) (backends.Room, error) {
 	return postgres.Room(ctx, b.admin)
 }
 
+// Strain implements backends.Backend.
+func (b *Backend) Strain(ctx context.Context) (backends.Strain, error) {
+	return postgres.Strain(ctx, b.admin)
+}
+
 // Schema implements backends.Backend.
 func (b *Backend) Schema(ctx context.Context, _ backends.Place) (database.Schema, error) {
 	return postgres.Schema(ctx, b.admin)

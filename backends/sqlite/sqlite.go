@@ -305,6 +305,10 @@ func (b *Backend) Room(context.Context) (backends.Room, error) {
 	return backends.Room{Free: free, Used: -1, How: "on the folder's file system"}, nil
 }
 
+// Strain implements backends.Backend: who waits for a file is a request, whose time is
+// measured.
+func (b *Backend) Strain(context.Context) (backends.Strain, error) { return backends.Strain{}, nil }
+
 // Schema implements backends.Backend.
 func (b *Backend) Schema(ctx context.Context, p backends.Place) (schema database.Schema, err error) {
 	path, err := b.file(p)

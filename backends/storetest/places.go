@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -57,6 +58,9 @@ func answersForItself(t *testing.T, h *home) {
 	require.NoError(t, err)
 	require.NotZero(t, room.Free)
 	require.NotEmpty(t, room.How)
+	strain, err := h.Backend.Strain(ctx)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, strain.LockWait, time.Duration(0))
 	s := h.storefront(t)
 	size, err := s.Size(ctx)
 	require.NoError(t, err)

@@ -268,6 +268,14 @@ func (x *run) show(ctx context.Context, p backends.Progress) error {
 	return x.save(ctx, "progress", c, func(tx control.Tx, m *Move) error { return saveCheckpoint(tx, m.ID, c) })
 }
 
+// halted shows that the copy halts, and why, or ("") that it goes on.
+func (x *run) halted(ctx context.Context, why string) error {
+	x.saving.Lock()
+	x.m.Stats.Halted, x.m.Stats.PacePercent = why, x.pace.percent()
+	x.saving.Unlock()
+	return x.save(ctx, "halted", map[string]any{"why": why}, func(control.Tx, *Move) error { return nil })
+}
+
 // drainTable brings the table's changed keys over. Those ahead of the cursor are
 // forgotten: the chunk that reads them has not begun.
 func (x *run) drainTable(ctx context.Context, p backends.Progress) error {

@@ -101,7 +101,12 @@ func explainLease(m *Move, now int64) Wait {
 
 func explainPhase(m *Move, tables []Checkpoint, now int64) []Wait {
 	var out []Wait
-	if bound := m.Stats.PacePercent; m.Phase == Copying && len(tables) > 0 && bound < 100 {
+	if m.Stats.Halted != "" {
+		out = append(out, Wait{
+			For: "pace", Detail: "halts, since " + m.Stats.Halted,
+			Todo: "nothing: it goes on when that has passed. See what the server is busy with",
+		})
+	} else if bound := m.Stats.PacePercent; m.Phase == Copying && len(tables) > 0 && bound < 100 {
 		out = append(out, Wait{
 			For: "pace", Detail: fmt.Sprintf("works %d %% of the time, so that requests do not feel it", bound),
 			Todo: "nothing, or start moves with --unpaced when nobody is there",

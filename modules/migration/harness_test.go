@@ -60,7 +60,9 @@ type world struct {
 	reach func(backends.Config) backends.Config
 	ear   *ear // hears what they warn of
 	wrap  func(backends.Store) backends.Store
-	clock func() time.Time // that windows go by
+	// strain is what all servers suffer; nil: what they say themselves.
+	strain func() backends.Strain
+	clock  func() time.Time // that windows go by
 	// tables are what moves, if it is not what the other tests need.
 	tables []*backends.Table
 	audit  time.Duration // how often both places are compared in the rollback window

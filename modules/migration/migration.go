@@ -109,8 +109,10 @@ type Stats struct {
 	Unsummed []string `json:"tables_without_sums,omitempty"`
 	Captured int64    `json:"captured"`
 	// PacePercent is the share of the time that copying worked last; 0: it halted for the sake of requests.
-	PacePercent  int64 `json:"pace_percent"`
-	CutoverTries int64 `json:"cutover_tries"`
+	PacePercent int64 `json:"pace_percent"`
+	// Halted is why the copy halts for the sake of a server; "": it does not.
+	Halted       string `json:"halted,omitempty"`
+	CutoverTries int64  `json:"cutover_tries"`
 	// VerifiedAt is when the move was verified and began to wait for its cutover; 0: not yet.
 	VerifiedAt  int64 `json:"verified_at,omitempty"`
 	CommittedAt int64 `json:"committed_at,omitempty"`

@@ -32,6 +32,9 @@ type pace struct {
 	latencies *backends.Latencies
 	clock     func() time.Time
 	bound     atomic.Int64 // percent, by operators
+	brake     *brake
+	heed      func() error                                // what operators want ends a rest
+	told      func(ctx context.Context, why string) error // that the brake was pulled, or ("") is no more
 
 	mu       sync.Mutex
 	before   map[string]time.Duration // by backend; none: too few requests to tell
@@ -42,7 +45,11 @@ type pace struct {
 }
 
 func newPace(l *backends.Latencies, clock func() time.Time, places ...string) *pace {
-	p := &pace{latencies: l, clock: clock, before: map[string]time.Duration{}, share: 1, looked: clock()}
+	p := &pace{
+		latencies: l, clock: clock, before: map[string]time.Duration{}, share: 1, looked: clock(),
+		brake: &brake{ask: func(context.Context) []complaint { return nil }, clock: clock},
+		heed:  func() error { return nil }, told: func(context.Context, string) error { return nil },
+	}
 	p.bound.Store(100)
 	for _, name := range places {
 		p.before[name] = 0
@@ -69,7 +76,7 @@ func (p *pace) percent() int64 {
 }
 
 func (p *pace) allowed() float64 {
-	if !p.haltedAt.IsZero() {
+	if !p.haltedAt.IsZero() || p.brake.reason() != "" {
 		return 0
 	}
 	return min(p.share, float64(p.bound.Load())/100)
@@ -120,6 +127,9 @@ func (p *pace) strain() float64 {
 func (p *pace) rest(ctx context.Context, worked time.Duration) error {
 	const slice = 100 * time.Millisecond
 	for rested := time.Duration(0); ; {
+		if err := p.ask(ctx); err != nil {
+			return err
+		}
 		share := p.look()
 		left := slice
 		if share > 0 {
@@ -133,6 +143,17 @@ func (p *pace) rest(ctx context.Context, worked time.Duration) error {
 		}
 		rested += left
 	}
+}
+
+// ask hears operators and servers.
+func (p *pace) ask(ctx context.Context) error {
+	if err := p.heed(); err != nil {
+		return err
+	}
+	if why, changed := p.brake.pull(ctx); changed {
+		return p.told(ctx, why)
+	}
+	return nil
 }
 
 // rowsFor sizes the next chunk by how long the last one took. Of rows so wide that

@@ -64,7 +64,7 @@ func (r *Runner) run(ctx context.Context, id string, g *grip, leaveSlot func(), 
 	x := &run{Runner: r, token: m.token(), m: m, cancel: cancel, leaveSlot: leaveSlot, stops: stops, grip: g, heard: make(chan struct{}, 1)}
 	defer func() { x.leaveSlot() }()
 	x.intent.Store(m.Intent)
-	x.pace = newPace(r.router.Latencies(), time.Now, m.placesToSpare()...)
+	x.pace = x.newPace()
 	beating := make(chan struct{})
 	go func() {
 		defer close(beating)

@@ -86,6 +86,9 @@ func (x *run) enter(ctx context.Context, p Phase, more ...func(m *Move)) error {
 			return errLost // the answer of a commit was lost, and it did happen: whoever claims the move next sees that
 		}
 		m.Phase = p
+		if !p.heavy() || p == Paused {
+			m.Stats.Halted = "" // nothing works that could halt
+		}
 		if m.Stats.PhaseStartedAt == nil {
 			m.Stats.PhaseStartedAt = map[Phase]int64{}
 		}

@@ -9,28 +9,36 @@ import (
 
 // opener goes the world's way to a backend and puts around its stores what the world wants.
 func (w *world) opener(open backends.Opener) backends.Opener {
-	reach, wrap := w.reach, w.wrap
+	reach, wrap, strain := w.reach, w.wrap, w.strain
 	return func(cfg backends.Config) (backends.Backend, error) {
 		if reach != nil {
 			cfg = reach(cfg)
 		}
 		b, err := open(cfg)
-		if err != nil || wrap == nil {
+		if err != nil || wrap == nil && strain == nil {
 			return b, err
 		}
-		return wrapped{b, wrap}, nil
+		return wrapped{b, wrap, strain}, nil
 	}
 }
 
 type wrapped struct {
 	backends.Backend
-	wrap func(backends.Store) backends.Store
+	wrap   func(backends.Store) backends.Store
+	strain func() backends.Strain
+}
+
+func (b wrapped) Strain(ctx context.Context) (backends.Strain, error) {
+	if b.strain == nil {
+		return b.Backend.Strain(ctx)
+	}
+	return b.strain(), nil
 }
 
 func (b wrapped) Open(ctx context.Context, p backends.Place) (backends.Store, error) {
 	s, err := b.Backend.Open(ctx, p)
-	if err != nil {
-		return nil, err
+	if err != nil || b.wrap == nil {
+		return s, err
 	}
 	return b.wrap(s), nil
 }
