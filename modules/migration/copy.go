@@ -136,9 +136,7 @@ func (x *run) copyTables(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := x.sideBySide(ctx, slices.Collect(maps.Keys(progress)), func(ctx context.Context, t *backends.Table) error {
-			return x.copyTable(ctx, t, progress[t])
-		}); err != nil {
+		if err := x.copyAndFollow(ctx, progress); err != nil {
 			return err
 		}
 		// The ends of the loads waited for the disk: what is there now stays.

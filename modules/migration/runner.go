@@ -58,6 +58,7 @@ type Runner struct {
 	longestLag  int64
 	tolerance   time.Duration
 	sweepEvery  time.Duration
+	followEvery time.Duration
 	// A move that is watched looks for changes again after watchLeast, and after longer and
 	// longer while there are none, at last after watchMost.
 	watchLeast, watchMost time.Duration
@@ -115,7 +116,7 @@ type RunnerOptions struct {
 func NewRunner(o RunnerOptions) *Runner {
 	r := &Runner{
 		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook, tenantMigrations: o.TenantMigrations, metrics: newMetrics(o.DB),
-		instance: ids.New(), lease: o.Lease, clock: o.Clock, now: time.Now, auditEvery: o.AuditEvery, cutTries: cutTries, sealedMost: sealedMost, countedMost: countedUnderSeal, longestLag: longestLag, tolerance: tolerance, sweepEvery: o.SweepEvery,
+		instance: ids.New(), lease: o.Lease, clock: o.Clock, now: time.Now, auditEvery: o.AuditEvery, cutTries: cutTries, sealedMost: sealedMost, countedMost: countedUnderSeal, longestLag: longestLag, tolerance: tolerance, sweepEvery: o.SweepEvery, followEvery: followEvery,
 		watchLeast: watchLeast, watchMost: watchMost, slots: make(chan struct{}, AtOnce), woken: make(chan struct{}, 1), running: map[string]*grip{},
 	}
 	r.host, _ = os.Hostname() // whoever does not know runs what is on no certain host
