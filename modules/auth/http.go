@@ -58,7 +58,7 @@ type logoutInput struct {
 // logoutBody may be left out: an access token says enough.
 type logoutBody struct {
 	RefreshToken string `json:"refresh_token,omitempty" maxLength:"200" doc:"Names the session where no access token does"`
-	Scope        string `json:"scope,omitempty" enum:"local,others,global" doc:"What ends: this session, as by default, the customer's others, or all of them"`
+	Scope        string `json:"scope,omitempty" enum:"local,others,global" doc:"What ends: this session, as by default, the customer's others, or all of them; the latter two want a token that still lets in"`
 }
 
 func (in *logoutInput) parting() Parting {

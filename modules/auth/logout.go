@@ -3,8 +3,10 @@ package auth
 import (
 	"context"
 	"errors"
+	"time"
 
 	"smartseller/backends"
+	"smartseller/modules/customers"
 )
 
 // What a logout ends: the session at hand, which is also meant where nothing is said,
@@ -18,8 +20,18 @@ const (
 // refresh token names the session.
 type Parting struct{ Access, Refresh, Scope string }
 
+// leaver is what the tokens of a Parting say.
+type leaver struct {
+	session string
+	named   bool     // by an access token
+	fresh   bool     // which has not expired
+	cred    int64    // and is of this credential version
+	refresh *refresh // of the same session; nil: none
+}
+
 // Logout ends the session that the tokens name, or those of its customer that the scope
-// says. Repeating it is no error, and a session that has ended ends no others.
+// says. Repeating it is no error. What is too old to get in by ends the session that it
+// names, and no others: ErrInvalidToken.
 func (s *Sessions) Logout(ctx context.Context, slug string, by Parting, from Client) error {
 	shop, err := s.storefront(ctx, slug)
 	if err != nil {
@@ -29,41 +41,80 @@ func (s *Sessions) Logout(ctx context.Context, slug string, by Parting, from Cli
 	if err != nil {
 		return err
 	}
-	id := ""
-	if c, err := key.verify(shop, by.Access, true); err == nil {
-		id = c.Session
-	}
-	r, err := parseRefresh(by.Refresh)
-	byRefresh := id == "" && err == nil && r.storefront == shop
-	if byRefresh {
-		id = r.session
-	}
-	if id == "" {
-		return ErrInvalidToken
+	who := leaving(key, shop, by)
+	end := who.end
+	if by.Scope == logoutOthers || by.Scope == logoutGlobal {
+		end = who.endOthers
 	}
 	return s.store.Update(ctx, shop, func(_ context.Context, tx backends.Tx) error {
-		held, err := lockSession(tx, id)
-		if err != nil {
+		held, err := end(tx, by.Scope)
+		if err != nil || held == nil {
 			return err
 		}
-		if held == nil || byRefresh && !r.signedBy(held.Key) {
-			return ErrInvalidToken
-		}
-		if held.RevokedAt != nil {
-			return nil
-		}
-		return errors.Join(endSessions(tx, held, by.Scope), s.audit(tx, held.Customer, "logout", from))
+		return s.audit(tx, held.Customer, "logout", from)
 	})
 }
 
-func endSessions(tx backends.Tx, held *session, scope string) error {
-	if scope == logoutOthers || scope == logoutGlobal {
-		if err := revokeOthers(tx, held, "logout"); err != nil {
-			return err
-		}
+func leaving(key *signingKey, shop backends.StorefrontID, by Parting) (who leaver) {
+	if c, err := key.verify(shop, by.Access, true); err == nil {
+		_, expired := key.verify(shop, by.Access, false)
+		who = leaver{session: c.Session, named: true, fresh: expired == nil, cred: c.Cred}
 	}
-	if scope == logoutOthers {
-		return nil
+	if r, err := parseRefresh(by.Refresh); err == nil && r.storefront == shop && (!who.named || r.session == who.session) {
+		who.session, who.refresh = r.session, &r
 	}
-	return revokeSession(tx, held.ID, "logout")
+	return who
+}
+
+// end ends the leaver's session and returns it; nil: it had ended.
+func (who leaver) end(tx backends.Tx, _ string) (*session, error) {
+	held, err := who.lock(tx)
+	if err != nil || held.RevokedAt != nil {
+		return nil, err
+	}
+	return held, revokeSession(tx, held.ID, "logout")
+}
+
+// endOthers ends the customer's other sessions and, of the global scope, the leaver's own
+// and every access token. Those of one customer queue for the customer's row, since each
+// ends the sessions that others hold.
+func (who leaver) endOthers(tx backends.Tx, scope string) (*session, error) {
+	named, err := findSession(tx, who.session)
+	if err != nil || named == nil {
+		return nil, errors.Join(err, ErrInvalidToken)
+	}
+	owner, err := customers.Hold(tx, named.Customer)
+	if err != nil {
+		return nil, err
+	}
+	held, err := who.lock(tx)
+	if err != nil || held.RevokedAt != nil {
+		return nil, err
+	}
+	if !who.mayEnter(held, owner, tx.Now()) {
+		return nil, ErrInvalidToken
+	}
+	if err := revokeOthers(tx, held, "logout"); err != nil || scope == logoutOthers {
+		return held, err
+	}
+	return held, errors.Join(revokeSession(tx, held.ID, "logout"), customers.RaiseCred(tx, owner.ID))
+}
+
+// lock finds the session: ErrInvalidToken where there is none, or the tokens do not name it.
+func (who leaver) lock(tx backends.Tx) (*session, error) {
+	held, err := lockSession(tx, who.session)
+	if err == nil && (held == nil || !who.named && !who.refreshes(held)) {
+		err = ErrInvalidToken
+	}
+	return held, err
+}
+
+func (who leaver) refreshes(held *session) bool {
+	return who.refresh != nil && who.refresh.signedBy(held.Key)
+}
+
+// mayEnter says that one of the tokens is as good as at any other request.
+func (who leaver) mayEnter(held *session, owner *customers.Customer, now time.Time) bool {
+	enters := who.fresh && who.cred == owner.Cred || who.refreshes(held) && who.refresh.counter >= held.Counter-1
+	return enters && held.alive(now) && owner.Active()
 }

@@ -84,6 +84,21 @@ func (d *doorway) in(slug, token string) error {
 	return err
 }
 
+// expired is an access token of the same session that has expired.
+func (d *doorway) expired(g *Granted) string {
+	d.t.Helper()
+	key, err := d.signers.of(context.Background(), d.toys)
+	require.NoError(d.t, err)
+	held, err := key.verify(d.toys, g.Access, false)
+	require.NoError(d.t, err)
+	token, err := key.seal(claims{
+		RegisteredClaims: registered(issuer(d.toys), audience(d.toys), g.Customer.ID, time.Now().Add(-time.Hour), accessLife),
+		Tenant:           string(d.toys), Session: held.Session, Cred: held.Cred,
+	})
+	require.NoError(d.t, err)
+	return token
+}
+
 var (
 	rotatedAt   = backends.Write(sessionsTable, `UPDATE sessions SET rotated_at = rotated_at - $2 WHERE storefront_id = $1`)
 	idleUntil   = backends.Write(sessionsTable, `UPDATE sessions SET idle_expires_at = $2 WHERE storefront_id = $1`)
@@ -210,61 +225,6 @@ func TestAccessTokensThatAreNoGood(t *testing.T) {
 
 	d.change(raiseCred)
 	require.ErrorIs(t, d.in("toys", g.Access), ErrInvalidToken, "the password was changed")
-}
-
-func TestLogout(t *testing.T) {
-	t.Parallel()
-	d := newDoorway(t)
-	ctx := context.Background()
-	g := d.register("ada@example.com")
-	key, err := d.signers.of(ctx, d.toys)
-	require.NoError(t, err)
-	held, err := key.verify(d.toys, g.Access, false)
-	require.NoError(t, err)
-	long, err := key.seal(claims{
-		RegisteredClaims: registered(issuer(d.toys), audience(d.toys), g.Customer.ID, time.Now().Add(-time.Hour), accessLife),
-		Tenant:           string(d.toys), Session: held.Session, Cred: held.Cred,
-	})
-	require.NoError(t, err)
-	require.ErrorIs(t, d.in("toys", long), ErrInvalidToken)
-	for range 2 { // repeating it is no error
-		require.NoError(t, d.Logout(ctx, "toys", Parting{Access: long}, Client{}), "an expired token still says whose session it was")
-	}
-	require.ErrorIs(t, d.in("toys", g.Access), ErrInvalidToken)
-	_, err = d.refresh(g.Refresh)
-	require.ErrorIs(t, err, ErrInvalidToken)
-
-	again, err := d.Login(ctx, "toys", "ada@example.com", correct, Client{})
-	require.NoError(t, err)
-	require.ErrorIs(t, d.Logout(ctx, "other", Parting{Access: again.Access, Refresh: again.Refresh}, Client{}), ErrInvalidToken)
-	require.NoError(t, d.in("toys", again.Access))
-	require.NoError(t, d.Logout(ctx, "toys", Parting{Access: "garbage", Refresh: again.Refresh}, Client{}))
-	require.ErrorIs(t, d.in("toys", again.Access), ErrInvalidToken)
-}
-
-// TestLogoutScopes: who is in after a logout here, by each scope.
-func TestLogoutScopes(t *testing.T) {
-	t.Parallel()
-	for scope, in := range map[string][2]bool{"": {false, true}, "local": {false, true}, "others": {true, false}, "global": {false, false}} {
-		t.Run(scope, func(t *testing.T) {
-			t.Parallel()
-			d := newDoorway(t)
-			ctx := context.Background()
-			stranger := d.register("bob@example.com")
-			here := d.register("ada@example.com")
-			there, err := d.Login(ctx, "toys", "ada@example.com", correct, Client{})
-			require.NoError(t, err)
-			require.NoError(t, d.Logout(ctx, "toys", Parting{Access: here.Access, Scope: scope}, Client{}))
-			for i, token := range []string{here.Access, there.Access} {
-				require.Equal(t, in[i], d.in("toys", token) == nil, i)
-			}
-			require.NoError(t, d.in("toys", stranger.Access))
-			if in[1] { // a session that has ended ends no others
-				require.NoError(t, d.Logout(ctx, "toys", Parting{Access: here.Access, Scope: "global"}, Client{}))
-				require.NoError(t, d.in("toys", there.Access))
-			}
-		})
-	}
 }
 
 // TestPasswordsAreComparedWhole: bcrypt looks at 72 bytes and no further.

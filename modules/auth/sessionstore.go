@@ -18,6 +18,7 @@ var (
 	selectSessionOwner = backends.Read(`SELECT s.idle_expires_at, s.expires_at, s.revoked_at, c.status, c.cred
 		FROM sessions AS s JOIN customers AS c ON c.storefront_id = $1 AND c.id = s.customer_id
 		WHERE s.storefront_id = $1 AND s.id = $2 AND s.customer_id = $3`)
+	findSessionText = backends.Read(`SELECT id, customer_id FROM sessions WHERE storefront_id = $1 AND id = $2`)
 	lockSessionText = backends.Lock(`SELECT id, customer_id, counter, hmac_key, user_agent, ip_prefix, rotated_at, idle_expires_at, expires_at, revoked_at
 		FROM sessions WHERE storefront_id = $1 AND id = $2`)
 	rotateSessionText = backends.Write(sessionsTable, `UPDATE sessions SET counter = $3, rotated_at = $4, last_seen_at = $4, idle_expires_at = $5
@@ -72,8 +73,17 @@ func insertSession(tx backends.Tx, s *session) error {
 
 // lockSession finds a session; nil when there is none.
 func lockSession(tx backends.Tx, id string) (*session, error) {
+	return getSession(tx, lockSessionText, id)
+}
+
+// findSession finds out whose a session is; nil when there is none.
+func findSession(tx backends.Tx, id string) (*session, error) {
+	return getSession(tx, findSessionText, id)
+}
+
+func getSession(tx backends.Tx, by *backends.Statement, id string) (*session, error) {
 	var s session
-	err := tx.Get(&s, lockSessionText, id)
+	err := tx.Get(&s, by, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

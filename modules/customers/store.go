@@ -38,6 +38,7 @@ var (
 		marketing, created_at, updated_at, version FROM customers WHERE storefront_id = $1 AND id = $2`)
 	updateProfile = backends.Write(customersTable, `UPDATE customers SET first_name = $3, last_name = $4, phone = $5, locale = $6, marketing = $7,
 		updated_at = $8, version = version + 1 WHERE storefront_id = $1 AND id = $2 AND version = $9`)
+	raiseCred = backends.Write(customersTable, `UPDATE customers SET cred = cred + 1 WHERE storefront_id = $1 AND id = $2`)
 )
 
 // Key names a customer's row, as a move sees it.
@@ -69,6 +70,12 @@ func ByID(tx backends.Tx, id string) (*Customer, error) { return find(tx, select
 // Hold finds an account as ByID does and keeps it as it is until the transaction
 // ends, for writes that must not outlive it.
 func Hold(tx backends.Tx, id string) (*Customer, error) { return find(tx, lockByID, id) }
+
+// RaiseCred makes every access token that a customer was given so far invalid.
+func RaiseCred(tx backends.Tx, id string) error {
+	_, err := tx.Exec(raiseCred, id)
+	return err
+}
 
 func find(tx backends.Tx, by *backends.Statement, value string) (*Customer, error) {
 	var c Customer
