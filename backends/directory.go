@@ -68,7 +68,9 @@ func (d *Directory) Register(ctx context.Context, cfg Config) error {
 	return d.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 		old, err := d.config(tx, cfg.Name)
 		if err == nil && old == cfg {
-			return nil
+			// An older program that shares this control database did not note it.
+			_, err = tx.Exec(`UPDATE backends SET shared = $2 WHERE name = $1 AND shared <> $2`, cfg.Name, truth(shared))
+			return err
 		}
 		if err == nil {
 			return fault.New(fault.Conflict, "backend_exists", "Backend %s is registered already with another configuration.", cfg.Name)
@@ -145,8 +147,10 @@ func (d *Directory) Remove(ctx context.Context, name string, abandon bool) error
 			return fault.New(fault.Conflict, "backend_in_use",
 				"Backend %s still holds storefronts or takes part in a move (%d in all): move them away first.", name, used)
 		}
-		if err := nothingLeft(tx, name); err != nil && !abandon {
-			return err
+		if !abandon {
+			if err := nothingLeft(tx, name); err != nil {
+				return err
+			}
 		}
 		_, err := tx.Exec(`DELETE FROM backends WHERE name = $1`, name)
 		return err

@@ -103,14 +103,25 @@ func TestSharedDatabaseHasOneName(t *testing.T) {
 	keys, err := crypto.New(make([]byte, crypto.MasterKeySize))
 	require.NoError(t, err)
 	catalog := storetest.Catalog(t)
-	d := backends.NewDirectory(controltest.Open(t), keys, catalog, map[backends.Kind]backends.Opener{backends.SharedPostgres: sharedpostgres.Opener(catalog)})
+	db := controltest.Open(t)
+	d := backends.NewDirectory(db, keys, catalog, map[backends.Kind]backends.Opener{backends.SharedPostgres: sharedpostgres.Opener(catalog)})
 	t.Cleanup(func() { require.NoError(t, d.Close()) })
 	cfg := backends.Config{
 		Name: "shared", Kind: backends.SharedPostgres,
 		DSN: "postgres://app@127.0.0.1:1/shops?sslmode=disable", AdminDSN: "postgres://owner@127.0.0.1:1/shops?sslmode=disable",
 	}
 	require.NoError(t, d.Register(ctx, cfg))
+	require.NoError(t, db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		_, err := tx.Exec(`UPDATE backends SET shared = 0`) // as a program that does not know of it leaves it
+		return err
+	}))
 	require.NoError(t, d.Register(ctx, cfg), "repeated")
+	require.NoError(t, db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		var shared int64
+		err := tx.Get(&shared, `SELECT shared FROM backends`)
+		require.EqualValues(t, 1, shared)
+		return err
+	}))
 	cfg.Name = "again"
 	err = d.Register(ctx, cfg)
 	require.Equal(t, fault.Conflict, fault.Of(err).Kind)

@@ -208,7 +208,7 @@ func (r *Router) enter(ctx context.Context, storefront StorefrontID, try func(St
 func (r *Router) visit(ctx context.Context, storefront StorefrontID, try func(Store, int64) error) (Placement, error) {
 	tried, err := r.attempt(ctx, storefront, try)
 	if errors.Is(err, ErrUnreachable) {
-		if now, lookup := r.refresh(ctx, storefront); lookup == nil && (now != tried || errors.Is(err, ErrStaleHandle)) {
+		if now, lookup := r.refresh(ctx, storefront); errors.Is(err, ErrStaleHandle) || lookup == nil && now != tried {
 			return r.attempt(ctx, storefront, try)
 		}
 	}

@@ -28,6 +28,13 @@ func TestStaleHandle(t *testing.T) {
 			defer release()
 			require.NoError(t, store.Close())
 		},
+		"while the control database is away": func(t *testing.T, w *world, id backends.StorefrontID) {
+			store, release, err := w.stores.Acquire(context.Background(), place(id))
+			require.NoError(t, err)
+			defer release()
+			require.NoError(t, store.Close())
+			require.NoError(t, w.db.Close())
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

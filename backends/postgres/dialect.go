@@ -42,8 +42,9 @@ const (
 )
 
 // modest keeps the mover's sums over whole tables to one process of the server, which
-// others need as well, and from being compiled, which takes longer than they do.
-const modest = "SET max_parallel_workers_per_gather = 0; SET jit = off"
+// others need as well, and from being compiled, which takes longer than they do. A
+// snapshot of a process that stands still ends: it would hold up vacuums and upgrades.
+const modest = "SET max_parallel_workers_per_gather = 0; SET jit = off; SET idle_in_transaction_session_timeout = 60000"
 
 // OpenPools opens all three. They connect at first use. pooled says that the
 // application's DSN goes through a transaction pooler; the owner's is direct.

@@ -54,7 +54,7 @@ func classify(err error) error {
 	case "55P03", "57014": // lock timeout, statement timeout
 		return sqlstore.ErrContended.Because(err)
 	case "53300": // others have all of the server's connections
-		return sqlstore.Again(err)
+		return sqlstore.Again(sqlstore.ErrContended.Because(err))
 	case "25006": // the server takes no writes at the moment: a standby, or its disk is full
 		return fmt.Errorf("%w: %w", backends.ErrUnreachable, err)
 	case "53100":

@@ -17,10 +17,10 @@ func (s *Store) Load(ctx context.Context, token backends.Token, page *backends.P
 	}
 	return s.changeIn(ctx, "Load", Fill, 0, func(m *mover) error {
 		return m.guard(token, func(m *mover, _ backends.Fence) error {
-			if err := m.insert(page); err != nil {
+			if err := m.setProgress(p); err != nil { // first: a page whose answer was lost is there already
 				return err
 			}
-			return m.setProgress(p)
+			return m.insert(page)
 		})
 	})
 }

@@ -69,7 +69,10 @@ func loadsChunk(t *testing.T, h *home) {
 func loadedTwice(t *testing.T, h *home) {
 	s, k := h.target(t)
 	load(t, s, k, counterRow("b", 1))
-	err := s.Load(context.Background(), k, pageOf(t, counters, counterRow("a", 1), counterRow("b", 2)), backends.Progress{Table: "counters", Cursor: "b"})
+	again := pageOf(t, counters, counterRow("a", 1), counterRow("b", 2))
+	err := s.Load(context.Background(), k, again, backends.Progress{Table: "counters", Cursor: "b"})
+	require.ErrorIs(t, err, backends.ErrProgress, "as after an answer that was lost")
+	err = s.Load(context.Background(), k, again, backends.Progress{Table: "counters", After: "b", Cursor: "c"})
 	require.ErrorIs(t, err, backends.ErrUnique)
 	require.Equal(t, []backends.Row{counterRow("b", 1)}, scan(t, s, counters))
 }

@@ -217,7 +217,7 @@ func (x *run) hopeless(err error) bool {
 	if errors.As(err, &wrong) || errors.As(err, &busy) || errors.Is(err, backends.ErrNotEmpty) || errors.Is(err, backends.ErrNoPlace) {
 		return true
 	}
-	passing := errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrCommitUnknown)
+	passing := errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrCommitUnknown) || errors.Is(err, backends.ErrContended)
 	return x.m.Phase == Planned || x.m.Phase == Preparing && !passing || x.impatient()
 }
 

@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -143,4 +144,17 @@ func TestStopBehindTheCommit(t *testing.T) {
 	s.put(i, hotCell)
 	i.runner.Start()
 	s.judge(i, m.ID)
+}
+
+// TestWhatPassesEndsNoMove that is being prepared; what does not pass does.
+func TestWhatPassesEndsNoMove(t *testing.T) {
+	t.Parallel()
+	i := newWorld(t).instance(t, nil)
+	x := &run{Runner: i.runner, m: &Move{Phase: Preparing}}
+	for _, err := range []error{backends.ErrUnreachable, backends.ErrContended, backends.ErrCommitUnknown, control.ErrAway} {
+		require.False(t, x.hopeless(fmt.Errorf("the target: %w", err)), err)
+	}
+	for _, err := range []error{backends.ErrNotEmpty, errors.New("permission denied")} {
+		require.True(t, x.hopeless(err), err)
+	}
 }
