@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
@@ -14,7 +15,7 @@ import (
 // TestWhatPassesIsTold by an error of the contract, also where nobody tries again.
 func TestWhatPassesIsTold(t *testing.T) {
 	t.Parallel()
-	for code, want := range map[pq.ErrorCode]error{
+	for code, want := range map[pqerror.Code]error{
 		"53300": backends.ErrContended, // too_many_connections
 		"55P03": backends.ErrContended, "57014": backends.ErrContended,
 		"57P01": backends.ErrUnreachable, "08006": backends.ErrUnreachable, "28P01": backends.ErrUnreachable, "25006": backends.ErrUnreachable,
@@ -22,7 +23,7 @@ func TestWhatPassesIsTold(t *testing.T) {
 	} {
 		require.ErrorIs(t, classify(&pq.Error{Code: code}), want, code)
 	}
-	for _, code := range []pq.ErrorCode{"40001", "40P01", "53300"} {
+	for _, code := range []pqerror.Code{"40001", "40P01", "53300"} {
 		require.True(t, sqlstore.Retryable(classify(&pq.Error{Code: code})), code)
 	}
 	bug := &pq.Error{Code: "42703"} // undefined_column
