@@ -210,7 +210,9 @@ func TestWatchTellsOfPhasesAndProgress(t *testing.T) {
 		`event: progress` + "\n" + `data: {"at":2000000,"what":{"table":"customers","copied":400,"total":800,"done":false}}`,
 		`event: progress` + "\n" + `data: {"at":2100000,"what":{"table":"customers","copied":500,"total":800,"done":false}}`,
 		`event: progress` + "\n" + `data: {"at":3000000,"what":{"table":"orders","copied":200,"total":200,"done":true}}`,
-		`event: claimed` + "\n" + `data: {"at":3000000,"what":{"gen":2,"instance":"x"}}`,
+		`event: halted` + "\n" + `data: {"at":3000000,"what":{"why":"a standby of b is far behind"}}`,
+		`event: halted` + "\n" + `data: {"at":3000000,"what":{"why":""}}`,
+		`event: claimed` + "\n" + `data: {"at":3000000,"what":{"gen":2,"instance":"x","from":"y"}}`,
 		`event: verified` + "\n" + `data: {"at":4000000,"what":{"references":"all found"}}`,
 		`event: cut` + "\n" + `data: {"at":5000000,"what":{"cut":"committed","epoch":2}}`,
 		`event: phase` + "\n" + `data: {"at":6000000,"what":{"phase":"watching","from":"cutting_over"}}`,
@@ -237,7 +239,7 @@ func TestWatchTellsOfPhasesAndProgress(t *testing.T) {
 	require.Equal(t, 73, fault.Of(err).Kind.Meaning().Exit)
 	for _, told := range []string{
 		"a -> b", "00:00:01  copying", "customers 400 of 800; all: 400 of 1000 rows (40 %), 400 rows/s, 2s to go",
-		"orders 200 of 200, done; all: 700 of 1000 rows (70 %), 350 rows/s, 1s to go", "took the move over", "references: all found",
+		"orders 200 of 200, done; all: 700 of 1000 rows (70 %), 350 rows/s, 1s to go", "halts: a standby of b is far behind", "goes on", "took the move over: the one that ran it is gone", "references: all found",
 		"cutover: committed, epoch 2", "watching", "write stall  12ms",
 	} {
 		require.Contains(t, out, told)

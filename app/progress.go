@@ -113,7 +113,8 @@ type happened struct {
 		Done    bool
 		Cut     string
 		Epoch   int64
-		Gen     int64
+		From    string
+		Why     string
 		For     string
 		Percent int64
 		audit

@@ -118,8 +118,16 @@ func (w *watcher) tell(ctx context.Context, e event, h happened) error {
 			say("cutover: %s", h.What.Cut)
 		}
 	case "claimed":
-		if h.What.Gen > 1 {
-			say("another instance took the move over")
+		if h.What.From != "" {
+			say("another instance took the move over: the one that ran it is gone")
+		}
+	case "yield":
+		say("a newer program was started, which the move makes way for")
+	case "halted":
+		if h.What.Why != "" {
+			say("halts: %s", h.What.Why)
+		} else {
+			say("goes on")
 		}
 	case "asked":
 		say("asked to %s", h.What.For)

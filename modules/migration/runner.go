@@ -299,13 +299,17 @@ func (r *Runner) claim(ctx context.Context, id string) (m *Move, err error) {
 			return nil
 		}
 		m = got
+		data := map[string]any{"gen": m.Gen + 1, "instance": r.instance}
+		if m.Owner != "" { // who did not hand it back
+			data["from"] = m.Owner
+		}
 		m.Gen++
 		m.Owner = r.instance
 		m.LeaseUntil = tx.Now() + r.leaseOf(m).Microseconds()
 		if err := writeMove(tx, m); err != nil {
 			return err
 		}
-		return addEvent(tx, id, "claimed", map[string]any{"gen": m.Gen, "instance": r.instance})
+		return addEvent(tx, id, "claimed", data)
 	})
 	return m, err
 }

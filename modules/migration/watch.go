@@ -98,10 +98,11 @@ func (x *run) untilWindowEnds() time.Duration {
 	if x.m.Options.Mode == Drill {
 		long = x.m.Options.drill()
 	}
-	if left := time.UnixMicro(x.m.Stats.CommittedAt).Add(long).Sub(x.now()); left > 0 {
-		return left
+	left := time.UnixMicro(x.m.Stats.CommittedAt).Add(long).Sub(x.now())
+	if left <= -time.Minute {
+		return x.watchMost
 	}
-	return x.watchMost
+	return max(left, 100*time.Millisecond) // it is over by the control database's clock, which may be a little late
 }
 
 // rest waits until something is asked of the move, at most so long.
