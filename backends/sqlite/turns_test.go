@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,8 +74,11 @@ func TestCustomersReadWhileAMoveVerifies(t *testing.T) {
 		})
 	}
 	end := hold(t, readers/2, verify)
-	more := make(chan error)
-	go func() { more <- verify(func() {}) }()
+	var begun atomic.Int64
+	more := make(chan error, readers/2)
+	for range readers / 2 {
+		go func() { more <- verify(func() { begun.Add(1) }) }()
+	}
 	endViews := hold(t, readers/2-1, func(inside func()) error {
 		return s.View(ctx, 1, func(context.Context, backends.Tx) error {
 			inside()
@@ -85,8 +89,11 @@ func TestCustomersReadWhileAMoveVerifies(t *testing.T) {
 	_, err := s.Schema(ctx)
 	require.NoError(t, err, "the first requests of a place wait for it")
 	endViews()
+	require.Zero(t, begun.Load(), "a move has more than half of the readers")
 	end()
-	require.NoError(t, <-more)
+	for range readers / 2 {
+		require.NoError(t, <-more)
+	}
 }
 
 // TestContentionNamesWhatIsInTheWay: readers that are all taken are told apart from the one
