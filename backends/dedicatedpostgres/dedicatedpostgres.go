@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"sync"
 
 	"github.com/lib/pq"
 
@@ -37,7 +36,7 @@ type Backend struct {
 	keys    *crypto.Keyring
 	admin   *sql.DB
 
-	mu     sync.Mutex
+	turn   chan struct{}    // held by who asks for the budget
 	budget *postgres.Budget // of all places; nil until the server was asked what it has
 }
 
@@ -54,7 +53,7 @@ func Opener(catalog *backends.Catalog, keys *crypto.Keyring) backends.Opener {
 		if err != nil {
 			return nil, fault.InvalidField("/admin_dsn", "invalid_dsn", err.Error())
 		}
-		return &Backend{cfg: cfg, catalog: catalog, keys: keys, admin: admin}, nil
+		return &Backend{cfg: cfg, catalog: catalog, keys: keys, admin: admin, turn: make(chan struct{}, 1)}, nil
 	}
 }
 
@@ -203,8 +202,12 @@ func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, e
 
 // share is what the places have of the server's connections.
 func (b *Backend) share(ctx context.Context) (*postgres.Budget, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	select {
+	case b.turn <- struct{}{}:
+		defer func() { <-b.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	if b.budget == nil {
 		available, err := postgres.Available(ctx, b.admin)
 		if err != nil {
