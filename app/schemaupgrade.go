@@ -110,6 +110,7 @@ func (c *schemaUpgrade) see(e event, run *upgradeState, out io.Writer) error {
 	if e.Kind != "ended" {
 		return item(c.output, out, said, func(e struct{ Data upgradedPlace }) string { return e.Data.String() })
 	}
+	run.Places = nil // else the new counts would be added to the old ones
 	if err := json.Unmarshal(e.Data, run); err != nil {
 		return fmt.Errorf("event %s of the upgrade is not understood: %w", e.ID, err)
 	}

@@ -80,7 +80,7 @@ func TestAnotherInstanceUpgradesOn(t *testing.T) {
 	require.Equal(t, 73, code, out)
 	require.Contains(t, out, "upgrade "+run.ID+" was under way already")
 	require.Regexp(t, `shop-3 +files-1 +failed: On files-1 there is no place`, out)
-	require.Contains(t, out, fmt.Sprintf("completed, places: %d done, 1 failed", count)) // and demo
+	require.Contains(t, out, fmt.Sprintf("completed, places: %d done, 1 failed\n", count)) // and demo
 	require.Contains(t, alive.must(t, "schema", "status"), fmt.Sprintf("\n%d current, 1 unknown\n", count))
 	dead.arm(t, "")
 	dead.serve(t)
