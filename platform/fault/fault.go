@@ -33,6 +33,7 @@ const (
 	TooMany // a limit was reached; try again later
 	Unavailable
 	Timeout
+	TooSlow // the request did not come in time
 )
 
 // Meaning says what a kind is on each surface.
@@ -60,6 +61,7 @@ var meanings = map[Kind]Meaning{
 	TooMany:              {http.StatusTooManyRequests, 75, slog.LevelInfo, "Too many requests"},
 	Unavailable:          {http.StatusServiceUnavailable, 69, slog.LevelWarn, "Temporarily unavailable"},
 	Timeout:              {http.StatusGatewayTimeout, 75, slog.LevelWarn, "Took too long"},
+	TooSlow:              {http.StatusRequestTimeout, 75, slog.LevelInfo, "Request came too slowly"},
 }
 
 // Meaning returns the kind's row of the table.

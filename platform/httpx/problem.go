@@ -54,6 +54,9 @@ var ownErrors = sync.OnceFunc(func() {
 			return newProblem(context.Background(), &fault.Error{Kind: fault.KindOfStatus(status)})
 		}
 		ctx := c.Context()
+		if e := unread(status, message); e != nil {
+			return newProblem(ctx, e)
+		}
 		if log, ok := ctx.Value(logKey{}).(*slog.Logger); ok && fault.KindOfStatus(status) == fault.Internal {
 			return problemOf(ctx, log, errors.Join(append([]error{errors.New(message)}, errs...)...))
 		}
@@ -100,7 +103,7 @@ func problemOf(ctx context.Context, log *slog.Logger, err error) *Problem {
 // was submitted is repeated.
 func validationProblem(ctx context.Context, status int, errs []error) *Problem {
 	kind := fault.KindOfStatus(status)
-	e := &fault.Error{Kind: kind, Code: codeOf(kind), Detail: detailOf(kind)}
+	e := ofKind(kind)
 	for _, err := range errs {
 		var d *huma.ErrorDetail
 		if !errors.As(err, &d) {
@@ -112,13 +115,18 @@ func validationProblem(ctx context.Context, status int, errs []error) *Problem {
 			}
 		}
 		if strings.HasPrefix(d.Location, "path.") { // what can't be has no other answer than what isn't there
-			return newProblem(ctx, &fault.Error{Kind: fault.NotFound, Code: codeOf(fault.NotFound), Detail: detailOf(fault.NotFound)})
+			return newProblem(ctx, ofKind(fault.NotFound))
 		}
 		if kind == fault.Invalid {
 			e.Fields = append(e.Fields, fieldAt(d.Location, d.Message))
 		}
 	}
 	return newProblem(ctx, e)
+}
+
+// ofKind is the error that says no more than its kind.
+func ofKind(k fault.Kind) *fault.Error {
+	return &fault.Error{Kind: k, Code: codeOf(k), Detail: detailOf(k)}
 }
 
 func codeOf(k fault.Kind) string {
@@ -137,6 +145,8 @@ func codeOf(k fault.Kind) string {
 		return "invalid_input"
 	case fault.Timeout:
 		return "timeout"
+	case fault.TooSlow:
+		return "request_too_slow"
 	}
 	return "internal"
 }
@@ -157,6 +167,8 @@ func detailOf(k fault.Kind) string {
 		return "One or more values are not acceptable; see errors."
 	case fault.Timeout:
 		return "The request took too long; try again."
+	case fault.TooSlow:
+		return "The request's body did not come in time: send it faster."
 	}
 	return "Something went wrong on our side; the request id finds it in the log."
 }
@@ -190,7 +202,7 @@ func (s *Server) handleError(err error, c echo.Context) {
 	var routed *echo.HTTPError
 	if errors.As(err, &routed) && routed.Code < http.StatusInternalServerError {
 		kind := fault.KindOfStatus(routed.Code)
-		p = newProblem(ctx, &fault.Error{Kind: kind, Code: codeOf(kind), Detail: detailOf(kind)})
+		p = newProblem(ctx, ofKind(kind))
 	} else {
 		p = problemOf(ctx, s.log, err)
 	}

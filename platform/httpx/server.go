@@ -4,6 +4,7 @@
 package httpx
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,6 +55,8 @@ const (
 type Options struct {
 	Version string
 	Log     *slog.Logger
+	// BodyWithin is how long a request's body may take to come, over a slow line, too; 0: 15 s.
+	BodyWithin time.Duration
 	// BodyLimit bounds a request's body where an operation says nothing else, in
 	// bytes; 0: 64 KiB.
 	BodyLimit int64
@@ -68,6 +71,7 @@ type Server struct {
 	api      huma.API
 	log      *slog.Logger
 	limit    int64
+	within   time.Duration // a body must have come
 	draining atomic.Bool
 	stopping chan struct{} // closed when streams must end
 	auth     map[string]Authenticator
@@ -92,7 +96,7 @@ type Authenticator func(ctx context.Context, c Credentials) (context.Context, er
 
 // New makes a server with /openapi.json and /docs.
 func New(o Options) *Server {
-	s := &Server{echo: echo.New(), log: o.Log, limit: o.BodyLimit, stopping: make(chan struct{}), auth: map[string]Authenticator{}, observe: func(string, string, int, time.Duration) {}}
+	s := &Server{echo: echo.New(), log: o.Log, limit: o.BodyLimit, within: cmp.Or(o.BodyWithin, 15*time.Second), stopping: make(chan struct{}), auth: map[string]Authenticator{}, observe: func(string, string, int, time.Duration) {}}
 	if s.limit == 0 {
 		s.limit = 64 << 10
 	}
@@ -111,7 +115,7 @@ func New(o Options) *Server {
 		CustomerScheme: {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A customer's access token, from register, login or refresh"},
 	}
 	s.api = humaecho.NewV4(s.echo, config)
-	s.api.UseMiddleware(s.authenticate)
+	s.api.UseMiddleware(s.authenticate, s.refuseLarge)
 	s.echo.GET("/docs", docs)
 	return s
 }
@@ -223,7 +227,10 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 			h.Set("Connection", "close")
 		}
 		writeUntil(c.Response(), time.Time{}) // that of the request before, on the same connection
-		c.Response().Before(func() { writeUntil(c.Response(), time.Now().Add(answerWithin)) })
+		c.Response().Before(func() {
+			writeUntil(c.Response(), time.Now().Add(answerWithin))
+			s.leaveUnread(c)
+		})
 		began := time.Now()
 		defer func() {
 			if r := recover(); r != nil {
@@ -312,12 +319,15 @@ func Register[I, O any](s *Server, op huma.Operation, handle func(context.Contex
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = s.limit
 	}
+	if op.BodyReadTimeout == 0 {
+		op.BodyReadTimeout = s.within
+	}
 	usual := []int{http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable}
 	if len(op.Security) > 0 {
 		usual = append(usual, http.StatusUnauthorized, http.StatusForbidden)
 	}
 	if op.Method == http.MethodPost || op.Method == http.MethodPut || op.Method == http.MethodPatch {
-		usual = append(usual, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+		usual = append(usual, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	if strings.Contains(op.Path, "{") {
 		usual = append(usual, http.StatusNotFound)
