@@ -143,6 +143,10 @@ func (d *dialect) Begin(ctx context.Context, _ backends.StorefrontID, m sqlstore
 	return s, err
 }
 
+// EndStalled implements sqlstore.Dialect: a file has no sessions but those of processes,
+// and what one of them has locked nobody else can give back.
+func (d *dialect) EndStalled(context.Context) (bool, error) { return false, nil }
+
 // Text implements sqlstore.Dialect.
 func (d *dialect) Text(portable string) string { return d.texts.of(portable) }
 

@@ -84,6 +84,11 @@ type Dialect interface {
 	// engine must give the lock back within half a second of idleness.
 	Begin(ctx context.Context, storefront backends.StorefrontID, m Mode, wait time.Duration) (*Session, error)
 
+	// EndStalled ends sessions of movers that stand still in the midst of a statement, which
+	// the engine does not do by itself: their process was stopped, and they keep what they
+	// had locked. ended: there were any.
+	EndStalled(ctx context.Context) (ended bool, err error)
+
 	// Text turns a portable text with $N into the engine's.
 	Text(portable string) string
 	// Statement is a module's statement in the engine's text: s.Postgres() or s.SQLite().

@@ -145,6 +145,17 @@ func (s *Store) Enlist(ctx context.Context, token backends.Token) error {
 // Takeover implements backends.Store. A fence that no move holds learns the number
 // as well: an owner that is still on its way to enlist it comes too late.
 func (s *Store) Takeover(ctx context.Context, token backends.Token) error {
+	err := s.takeover(ctx, token)
+	if !errors.Is(err, backends.ErrContended) {
+		return err
+	}
+	if ended, ending := s.dialect.EndStalled(ctx); ending != nil || !ended {
+		return err
+	}
+	return s.takeover(ctx, token)
+}
+
+func (s *Store) takeover(ctx context.Context, token backends.Token) error {
 	return s.changeFence(ctx, "Takeover", 0, func(m *mover, f backends.Fence) error {
 		switch {
 		case f.State == backends.Absent:
