@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,10 +80,8 @@ func (d *Directory) Register(ctx context.Context, cfg Config) error {
 		if !errors.Is(err, ErrNoBackend) {
 			return err
 		}
-		if shared {
-			if err := d.nobodyElses(tx, cfg); err != nil {
-				return err
-			}
+		if err := d.nobodyElses(tx, cfg, shared); err != nil {
+			return err
 		}
 		_, err = tx.Exec(`INSERT INTO backends (name, kind, shared, config, created_at) VALUES ($1, $2, $3, $4, $5)`,
 			cfg.Name, string(cfg.Kind), truth(shared), sealed, tx.Now())
@@ -98,15 +98,25 @@ func truth(b bool) int64 {
 }
 
 // nobodyElses refuses a shared database under a second name: a storefront cannot be
-// moved from its rows to these same rows. Other kinds make a new place for each epoch.
-func (d *Directory) nobodyElses(tx control.Tx, cfg Config) error {
+// moved from its rows to these same rows. It refuses a folder that is another backend's,
+// or lies in one, or has one in it, as well: a move would stay where it began.
+func (d *Directory) nobodyElses(tx control.Tx, cfg Config, shared bool) error {
 	all, err := d.configs(tx)
 	for _, other := range all {
-		if other.Kind == cfg.Kind && other.AdminDSN == cfg.AdminDSN {
+		if shared && other.Kind == cfg.Kind && other.AdminDSN == cfg.AdminDSN {
 			return fault.New(fault.Conflict, "backend_exists", "This database is registered already, as backend %s: use that name.", other.Name)
+		}
+		if cfg.Path != "" && other.Path != "" && cfg.Host == other.Host && (lies(cfg.Path, other.Path) || lies(other.Path, cfg.Path)) {
+			return fault.New(fault.Conflict, "backend_exists", "Backend %s keeps its files there already: choose a folder of its own.", other.Name)
 		}
 	}
 	return err
+}
+
+// lies says that a path is a folder, or in it.
+func lies(path, folder string) bool {
+	rest, err := filepath.Rel(folder, path)
+	return err == nil && rest != ".." && !strings.HasPrefix(rest, "../")
 }
 
 // Inspect looks at a backend that is not registered, as [Backend.Check] does.

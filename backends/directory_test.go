@@ -129,3 +129,16 @@ func TestSharedDatabaseHasOneName(t *testing.T) {
 	cfg.AdminDSN = "postgres://owner@127.0.0.1:1/others?sslmode=disable"
 	require.NoError(t, d.Register(ctx, cfg))
 }
+
+// TestFoldersLieApart: a move between two names of one folder would stay where it began.
+func TestFoldersLieApart(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, 4)
+	require.NoError(t, w.directory.Register(ctx, backends.Config{Name: "beside", Kind: backends.SQLite, Path: w.folder + "-2"}))
+	for _, path := range []string{w.folder, w.folder + "/", filepath.Join(w.folder, "in"), filepath.Dir(w.folder)} {
+		err := w.directory.Register(ctx, backends.Config{Name: "more", Kind: backends.SQLite, Path: path})
+		require.Equal(t, fault.Conflict, fault.Of(err).Kind, path)
+		require.Contains(t, fault.Of(err).Detail, "keeps its files there")
+	}
+}

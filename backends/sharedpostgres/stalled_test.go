@@ -20,8 +20,9 @@ func TestTakeoverFromAMoverThatStandsStill(t *testing.T) {
 	t.Cleanup(func() { _ = still.Rollback() })
 	_, err = still.Exec(`SELECT 1 FROM fence WHERE storefront_id = $1 FOR SHARE`, string(store.Place().Storefront))
 	require.NoError(t, err)
-	_, err = still.Prepare(`COPY counters (storefront_id, id, value) FROM STDIN`)
+	copying, err := still.Prepare(`COPY counters (storefront_id, id, value) FROM STDIN`)
 	require.NoError(t, err)
+	defer copying.Close()
 	require.NoError(t, store.Takeover(ctx, backends.Token{Move: "a move", Gen: 2}))
 	require.Error(t, still.Commit())
 }

@@ -18,8 +18,30 @@ type mover struct {
 	tx    *sql.Tx
 }
 
-// MoverWait bounds the mover's waits for a turn, and for the lock of a file.
+// MoverWait bounds the mover's waits for a reader's turn, and for the lock of a file.
 const MoverWait = 10 * time.Second
+
+// changeTurn bounds its waits for the one turn to change a file, which the making of a
+// large table's index has for as long as that takes.
+const changeTurn = time.Hour
+
+func turnFor(verb string, mode Mode, wait time.Duration) ask {
+	switch mode {
+	case Exclusive:
+		return ask{verb: verb, wait: wait, first: true}
+	case Snapshot:
+		return ask{verb: verb, wait: MoverWait}
+	}
+	return ask{verb: verb, wait: changeTurn}
+}
+
+// lockWait bounds the wait for others' locks; left: of what an exclusive one may wait in all.
+func lockWait(mode Mode, left time.Duration) time.Duration {
+	if mode == Exclusive {
+		return max(time.Millisecond, left)
+	}
+	return MoverWait
+}
 
 // change runs fn in a read-write transaction of the mover and tries again after a
 // conflict, and after a commit that had no answer: each of the mover's changes can be
@@ -48,11 +70,8 @@ func (s *Store) snapshot(ctx context.Context, verb string, fn func(m *mover) err
 }
 
 func (s *Store) move(ctx context.Context, lane *Turns, verb string, mode Mode, wait time.Duration, fn func(m *mover) error) (err error) {
-	if mode != Exclusive {
-		wait = MoverWait
-	}
 	began := time.Now()
-	giveBack, err := lane.take(ctx, ask{verb: verb, wait: wait, first: mode == Exclusive})
+	giveBack, err := lane.take(ctx, turnFor(verb, mode, wait))
 	if err != nil {
 		if mode == Exclusive && ctx.Err() == nil {
 			return fmt.Errorf("%w: %w", backends.ErrLockBusy, err)
@@ -60,7 +79,7 @@ func (s *Store) move(ctx context.Context, lane *Turns, verb string, mode Mode, w
 		return s.noTurn(ctx, err)
 	}
 	defer giveBack()
-	session, err := s.dialect.Begin(ctx, s.place.Storefront, mode, max(time.Millisecond, wait-time.Since(began)))
+	session, err := s.dialect.Begin(ctx, s.place.Storefront, mode, lockWait(mode, wait-time.Since(began)))
 	if err != nil {
 		return s.classify(ctx, err)
 	}

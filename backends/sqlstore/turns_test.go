@@ -102,3 +102,14 @@ func TestTurnsWithinTurns(t *testing.T) {
 		give(t, share, asking("View"))()
 	})
 }
+
+// TestAChangeWaitsForALongOne: to make a large table's index takes longer than anybody
+// should wait for a lock.
+func TestAChangeWaitsForALongOne(t *testing.T) {
+	for _, mode := range []Mode{Change, Fill} {
+		require.Greater(t, turnFor("Load", mode, 0).wait, 10*MoverWait)
+		require.Equal(t, MoverWait, lockWait(mode, 0))
+	}
+	require.Equal(t, ask{verb: "Change", wait: time.Second, first: true}, turnFor("Change", Exclusive, time.Second))
+	require.Equal(t, time.Millisecond, lockWait(Exclusive, -time.Second))
+}

@@ -28,6 +28,7 @@ func TestPlacesAway(t *testing.T) {
 		"old place in the window":       oldPlaceAwayInTheWindow,
 		"old place in a rollback":       oldPlaceAwayInARollback,
 		"new place behind the rollback": newPlaceAwayAfterARollback,
+		"old place behind the commit":   oldPlaceAwayBehindTheCommit,
 		"target of a cancelled move":    targetAwayInACancel,
 		"and moved back to":             backToWhatWasLeft,
 	} {
@@ -49,7 +50,12 @@ func oldPlaceAwayInTheWindow(t *testing.T, i *instance, server *pgserver.Server,
 		{"finalize", Options{}, func(s scene, move string) { ask(t, i, move, WantFinalize) }, ""},
 		{"finalize in place of a rollback", Options{}, func(s scene, move string) {
 			ask(t, i, move, WantRollback)
-			ask(t, i, move, WantFinalize)
+			_, err := i.service.Ask(context.Background(), move, WantFinalize)
+			require.Error(t, err, "the rollback may be about to begin")
+			require.Eventually(t, func() bool {
+				_, err := i.service.Ask(context.Background(), move, WantFinalize)
+				return err == nil
+			}, waitLong, waitStep, "it does not")
 		}, ""},
 		{"the window is over", Options{WindowSeconds: 1}, func(scene, string) {}, ""},
 		{"it falls behind", Options{}, func(s scene, _ string) {
@@ -126,6 +132,32 @@ func newPlaceAwayAfterARollback(t *testing.T, i *instance, server *pgserver.Serv
 	i.erased(t, m.ID)
 	require.Zero(t, rowsAt(t, server, s.storefront))
 	require.NoError(t, s.verdict(i.router))
+}
+
+// oldPlaceAwayBehindTheCommit: the move goes on without it, and is finalized, or rolled
+// back when the old place has come back.
+func oldPlaceAwayBehindTheCommit(t *testing.T, i *instance, server *pgserver.Server, at *stage) {
+	for _, back := range []bool{false, true} {
+		s := newScene(t, i, "own")
+		at.set("K13")
+		m := startTo(t, i, s.storefront, "two", Options{})
+		happens(t, at.reached, "a commit")
+		require.NoError(t, server.Kill())
+		close(at.goOn)
+		i.waitFor(t, m.ID, Watching)
+		s.put(i, hotCell)
+		if back {
+			require.NoError(t, server.Restart(context.Background()))
+			ask(t, i, m.ID, WantRollback)
+			i.waitFor(t, m.ID, RolledBack)
+		} else {
+			ask(t, i, m.ID, WantFinalize)
+			require.Equal(t, "own", i.waitFor(t, m.ID, Completed).LeftBehind)
+			require.NoError(t, server.Restart(context.Background()))
+			i.erased(t, m.ID)
+		}
+		require.NoError(t, s.verdict(i.router))
+	}
 }
 
 // targetAwayInACancel: nothing waits for what the move had made until then.

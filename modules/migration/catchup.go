@@ -21,6 +21,9 @@ func (x *run) drain(ctx context.Context, from, to backends.Store) ([]backends.Ke
 	if err := x.bring(ctx, from, to, keys, nil); err != nil {
 		return nil, err
 	}
+	if err := x.knowsAll(ctx, from); err != nil {
+		return nil, err
+	}
 	return keys, x.forget(ctx, from, entries)
 }
 

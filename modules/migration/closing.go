@@ -34,7 +34,7 @@ func (x *run) decideAlone(ctx context.Context, away error) error {
 		if closed, err = x.closeWhenBehind(ctx); closed || err != nil {
 			return err
 		}
-	case x.m.Phase == RollingBack && x.m.Cut == NotCut && x.source == nil && x.impatient():
+	case x.m.Phase == RollingBack && (x.m.Cut == NotCut || x.m.Cut == Aborted) && x.source == nil && x.impatient():
 		return x.enter(ctx, Watching, func(m *Move) {
 			m.Cut, m.Cause, m.Stats.RollbackRefused = Committed, "the rollback was given up: "+away.Error(), away.Error()
 			m.Advice = "The storefront serves on from the new place, and nothing was lost. Start the old place, then ask for the rollback again, or finalize the move without it."
@@ -49,7 +49,7 @@ func (x *run) decideAlone(ctx context.Context, away error) error {
 func (x *run) closeWindow(ctx context.Context) (closed bool, err error) {
 	want := x.intent.Load().(Intent)
 	if want == WantFinalize {
-		return true, x.enter(ctx, Finalizing, answerAll)
+		return x.closeNow(ctx, answerAll)
 	}
 	if want == WantRollback || x.m.placesDiffer() {
 		return false, nil
@@ -57,7 +57,18 @@ func (x *run) closeWindow(ctx context.Context) (closed bool, err error) {
 	if over, err := x.windowOver(ctx); !over || err != nil {
 		return false, err
 	}
-	return true, x.enter(ctx, Finalizing)
+	return x.closeNow(ctx)
+}
+
+// closeNow closes the window, unless a rollback was asked for a moment ago: whoever asked
+// was told that it would come.
+func (x *run) closeNow(ctx context.Context, more ...func(m *Move)) (closed bool, err error) {
+	err = x.enter(ctx, Finalizing, more...)
+	if errors.Is(err, errAskedBack) {
+		x.intent.Store(WantRollback)
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // placesDiffer says that the last comparison in the window found the places unequal.
@@ -73,7 +84,7 @@ func (x *run) closeWhenBehind(ctx context.Context) (closed bool, err error) {
 		return false, err
 	}
 	advice := fmt.Sprintf("The rollback window closed itself: the old place was %d changes behind.", lag)
-	if err := x.enter(ctx, Finalizing, func(m *Move) { m.Advice = advice }); err != nil {
+	if closed, err = x.closeNow(ctx, func(m *Move) { m.Advice = advice }); !closed {
 		return false, err
 	}
 	x.log.ErrorContext(ctx, "a rollback window closed itself: the old place is too far behind", "move", x.m.ID, "storefront", x.m.Storefront, "changes", lag)

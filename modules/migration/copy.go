@@ -211,7 +211,7 @@ func (x *run) copyTable(ctx context.Context, t *backends.Table, p backends.Progr
 		if err := x.drainTable(ctx, p); err != nil {
 			return fmt.Errorf("catch up %s: %w", t.Name, err)
 		}
-		if err := x.pace.rest(ctx, took); err != nil {
+		if err := x.pace.restBut(ctx, took, func(ctx context.Context) error { return x.drainTable(ctx, p) }); err != nil {
 			return err
 		}
 		if time.Since(shown) > 500*time.Millisecond {

@@ -290,6 +290,11 @@ func (x *run) finish(ctx context.Context, c crossing) error {
 	if err := x.openNew(ctx, c); err != nil || c.from == nil {
 		return err
 	}
+	return x.stepAside(ctx, c)
+}
+
+// stepAside makes the place that was left what it is to be from now on.
+func (x *run) stepAside(ctx context.Context, c crossing) error {
 	err := c.from.Change(ctx, x.token, backends.Transition{
 		From: []backends.State{backends.Closed}, To: c.left, Epoch: c.epoch + 1,
 	})

@@ -23,6 +23,23 @@ func (x *run) fitAll(ctx context.Context) error {
 	return nil
 }
 
+// knowsAll says errLost where a newer program has upgraded a place behind the cutover: what
+// it added was not brought over, and is to be by who knows of it. Asked behind the reading
+// of rows and before their keys are forgotten, it is not too late.
+func (x *run) knowsAll(ctx context.Context, s backends.Store) error {
+	x.saving.Lock()
+	over := x.m.Phase == Watching || x.m.Phase == RollingBack
+	x.saving.Unlock()
+	if !over {
+		return nil
+	}
+	schema, err := s.Schema(ctx)
+	if err == nil && schema.Unknown > 0 {
+		err = errLost
+	}
+	return err
+}
+
 // fit sees that a place has this program's schema, which the move reads and writes by.
 // Before the commit point the places were made equal by the schema that they had: a
 // move that an older program began ends, and can be started again. After it the place

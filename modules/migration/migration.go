@@ -244,6 +244,8 @@ var (
 	errLost   = errors.New("another instance took the move over")
 	errPaused = errors.New("asked to pause")
 	errCancel = errors.New("asked to cancel")
+
+	errAskedBack = errors.New("asked to roll back")
 )
 
 // mismatchError says that the places differ where they must not.

@@ -53,10 +53,7 @@ var mutants = map[string]mutant{
 		{copyFile, `	err = x.target.Load(ctx, x.token, page, p)`, "	if mutated(\"chunk and apply in parallel\") { // of all interleavings, this one\n\t\tapplied := make(chan error)\n\t\tgo func() { applied <- x.drainTable(ctx, p) }()\n\t\tif err := <-applied; err != nil {\n\t\t\treturn p, err\n\t\t}\n\t}\n{old}"},
 	}},
 	"entries deleted before apply": {trap: "a death before keys are applied", verified: true, patches: []patch{
-		{catchUpFile, `	if err := x.bring(ctx, from, to, keys, nil); err != nil {
-		return nil, err
-	}
-	return keys, x.forget(ctx, from, entries)`, "	if mutated(\"entries deleted before apply\") {\n\t\tif err := x.forget(ctx, from, entries); err != nil {\n\t\t\treturn nil, err\n\t\t}\n\t\treturn keys, x.bring(ctx, from, to, keys, nil)\n\t}\n{old}"},
+		{catchUpFile, `	if err := x.bring(ctx, from, to, keys, nil); err != nil {`, "	if mutated(\"entries deleted before apply\") {\n\t\tif err := x.forget(ctx, from, entries); err != nil {\n\t\t\treturn nil, err\n\t\t}\n\t\treturn keys, x.bring(ctx, from, to, keys, nil)\n\t}\n{old}"},
 	}},
 	"entries unique on the row key": {trap: "a second change of a captured row", verified: true, patches: []patch{
 		{"backends/sqlstore/tx.go", `	err := InsertRows(t.ctx, t.session.Tx, t.store.dialect.Text, t.Storefront(), backends.CapturedTable, entryRows(t.order))`, "	if mutated(\"entries unique on the row key\") {\n\t\treturn t.recordOnce()\n\t}\n{old}"},

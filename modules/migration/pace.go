@@ -33,6 +33,7 @@ type pace struct {
 	clock     func() time.Time
 	bound     atomic.Int64 // percent, by operators
 	brake     *brake
+	hurries   atomic.Bool                                 // nothing rests for anybody
 	heed      func() error                                // what operators want ends a rest
 	told      func(ctx context.Context, why string) error // that the brake was pulled, or ("") is no more
 
@@ -125,12 +126,24 @@ func (p *pace) strain() float64 {
 // rest waits as long as the share of the work that was just done asks for. What
 // operators change counts at once.
 func (p *pace) rest(ctx context.Context, worked time.Duration) error {
-	const slice = 100 * time.Millisecond
-	for rested := time.Duration(0); ; {
+	return p.restBut(ctx, worked, func(context.Context) error { return nil })
+}
+
+// restBut is rest, but for what goes on all the same while nothing works at all, every second.
+func (p *pace) restBut(ctx context.Context, worked time.Duration, goesOn func(context.Context) error) error {
+	const slice, every = 100 * time.Millisecond, time.Second
+	did := time.Now()
+	for rested := time.Duration(0); !p.hurries.Load(); {
 		if err := p.ask(ctx); err != nil {
 			return err
 		}
 		share := p.look()
+		if share == 0 && time.Since(did) >= every {
+			did = time.Now()
+			if err := goesOn(ctx); err != nil {
+				return err
+			}
+		}
 		left := slice
 		if share > 0 {
 			left = min(slice, time.Duration(float64(worked)*(1-share)/share)-rested)
@@ -143,7 +156,12 @@ func (p *pace) rest(ctx context.Context, worked time.Duration) error {
 		}
 		rested += left
 	}
+	return ctx.Err()
 }
+
+// hurry lets nothing rest any more, for the sake of a storefront that has to go back, or
+// again.
+func (p *pace) hurry(on bool) { p.hurries.Store(on) }
 
 // ask hears operators and servers.
 func (p *pace) ask(ctx context.Context) error {

@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -80,4 +81,13 @@ func TestChunksAreSizedByTime(t *testing.T) {
 	require.Equal(t, leastRows, rowsFor(1000, false, time.Minute))
 	require.Equal(t, chunkRows, rowsFor(chunkRows, false, 0))
 	require.Equal(t, 40, rowsFor(40, true, 0), "wide rows")
+}
+
+// TestWhoHurriesRestsForNobody: a storefront that goes back waits for no server that suffers.
+func TestWhoHurriesRestsForNobody(t *testing.T) {
+	p := newStreet().pace()
+	p.bound.Store(1)
+	p.brake.ask = func(context.Context) []complaint { return complain("here", backends.Strain{LockWait: time.Hour}) }
+	p.hurry(true)
+	require.NoError(t, p.rest(context.Background(), time.Hour))
 }

@@ -78,6 +78,9 @@ func (r *Runner) run(ctx context.Context, id string, g *grip, leaveSlot func(), 
 	case errors.Is(err, errCrash), errors.Is(err, errLost):
 		r.log.InfoContext(ctx, "left a move to others", "move", id, "reason", err)
 		x.noteLateTarget(context.WithoutCancel(ctx), err)
+		if errors.Is(err, errLost) {
+			x.handBack(context.WithoutCancel(ctx)) // it may be a newer program's, and not taken yet
+		}
 	default:
 		x.handBack(context.WithoutCancel(ctx))
 	}
@@ -246,7 +249,7 @@ func (x *run) step(ctx context.Context) error {
 	case Paused:
 		return x.enter(ctx, x.m.ResumePhase, answer(WantResume), rememberKept)
 	case Planned:
-		return x.enter(ctx, Preparing)
+		return x.enter(ctx, Preparing, func(m *Move) { m.TenantMigrations = x.tenantMigrations })
 	}
 	if err := x.open(ctx); err != nil {
 		return x.decideAlone(ctx, err)
@@ -301,7 +304,7 @@ func (x *run) heed() error {
 func (x *run) open(ctx context.Context) error {
 	err := x.openSource(ctx)
 	erased := (x.m.Phase == Finalizing || x.m.Phase == Cancelling) && errors.Is(err, backends.ErrNoPlace)
-	left := x.m.Phase == Finalizing && x.mayLeave(err)
+	left := (x.m.Phase == Finalizing || x.m.Phase == CuttingOver && x.m.Cut == Committed) && x.mayLeave(err)
 	if err != nil && !erased && !left {
 		return err
 	}

@@ -22,6 +22,7 @@ const (
 	leaseNormal  = 10 * time.Second
 	leaseCutting = 500 * time.Millisecond
 	lookEvery    = 250 * time.Millisecond
+	lookAtMost   = 100 // moves at once
 
 	renewals      = 4   // of a lease in its life, where the runner renews it
 	renewedAtOnce = 500 // leases in one statement
@@ -168,12 +169,13 @@ func (r *Runner) loop(ctx context.Context) {
 	defer tick.Stop()
 	renewed := time.Now()
 	for {
-		found, asked, err := lookForWork(ctx, r.db, r.instance)
+		asked, err := readAsked(ctx, r.db, r.instance)
 		if err == nil {
 			err = r.makeWay(ctx)
 		}
+		var found []claimable
 		if err == nil {
-			found, err = reached(ctx, r.db, r.directory, r.host, found)
+			found, err = r.free(ctx)
 		}
 		if err == nil && time.Since(renewed) >= r.lease/renewals {
 			renewed = time.Now()
@@ -193,6 +195,25 @@ func (r *Runner) loop(ctx context.Context) {
 		case <-r.woken:
 		}
 	}
+}
+
+// free finds moves that nobody runs and that this instance can, those first that matter
+// most. Any number of others, whose files are elsewhere, may stand before them.
+func (r *Runner) free(ctx context.Context) (found []claimable, err error) {
+	for behind := 0; len(found) < lookAtMost; behind += lookAtMost {
+		some, err := readFree(ctx, r.db, r.tenantMigrations, behind, lookAtMost)
+		if err != nil {
+			return nil, err
+		}
+		mine, err := reached(ctx, r.db, r.directory, r.host, some)
+		if err != nil {
+			return nil, err
+		}
+		if found = append(found, mine...); len(some) < lookAtMost {
+			break
+		}
+	}
+	return found, nil
 }
 
 // nudge lets runs learn now what is asked of their moves.
@@ -295,7 +316,7 @@ func (r *Runner) claim(ctx context.Context, id string) (m *Move, err error) {
 		if err != nil {
 			return err
 		}
-		if m = nil; got.EndedAt != nil || got.LeaseUntil >= tx.Now() || got.Phase == Paused && got.Intent == NoIntent {
+		if m = nil; got.EndedAt != nil || got.LeaseUntil >= tx.Now() || got.Phase == Paused && got.Intent == NoIntent || r.tooOldFor(got) {
 			return nil
 		}
 		m = got
@@ -305,6 +326,9 @@ func (r *Runner) claim(ctx context.Context, id string) (m *Move, err error) {
 		}
 		m.Gen++
 		m.Owner = r.instance
+		if m.Cut == Committed { // the places are upgraded by who has it now
+			m.TenantMigrations = max(m.TenantMigrations, r.tenantMigrations)
+		}
 		m.LeaseUntil = tx.Now() + r.leaseOf(m).Microseconds()
 		if err := writeMove(tx, m); err != nil {
 			return err
@@ -312,6 +336,11 @@ func (r *Runner) claim(ctx context.Context, id string) (m *Move, err error) {
 		return addEvent(tx, id, "claimed", data)
 	})
 	return m, err
+}
+
+// tooOldFor says that a newer program has upgraded, or may have, what the move is about.
+func (r *Runner) tooOldFor(m *Move) bool {
+	return r.tenantMigrations > 0 && m.TenantMigrations > r.tenantMigrations
 }
 
 func (r *Runner) leaseOf(m *Move) time.Duration {

@@ -85,6 +85,9 @@ func (x *run) enter(ctx context.Context, p Phase, more ...func(m *Move)) error {
 		if p == Cancelling && m.Cut == Committed {
 			return errLost // the answer of a commit was lost, and it did happen: whoever claims the move next sees that
 		}
+		if p == Finalizing && m.Intent == WantRollback {
+			return errAskedBack
+		}
 		m.Phase = p
 		if !p.heavy() || p == Paused {
 			m.Stats.Halted = "" // nothing works that could halt

@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"time"
 
 	"smartseller/backends"
 	"smartseller/platform/control"
@@ -202,7 +203,7 @@ func (s *Service) AskIf(ctx context.Context, id string, want Intent, condition f
 		if err := m.awaken(want, tx.Now()); err != nil {
 			return err
 		}
-		if err := m.ask(want); err != nil {
+		if err := m.ask(want, tx.Now()); err != nil {
 			return err
 		}
 		if err := writeMove(tx, m); err != nil {
@@ -216,11 +217,18 @@ func (s *Service) AskIf(ctx context.Context, id string, want Intent, condition f
 	return m, err
 }
 
+// answerWithin is how long what was asked may take to happen; after that whoever asked
+// has to see that it does not, and something else may be asked instead.
+const answerWithin = 3 * time.Second
+
 // ask puts what an operator wants in the place of what was asked before, unless that
-// outlives it: a cancel is not taken back, and the word to cut over outlasts a pause.
-func (m *Move) ask(want Intent) error {
+// outlives it: a cancel is not taken back, the word to cut over outlasts a pause, and of two
+// who want contrary ends at the same time one is told so.
+func (m *Move) ask(want Intent, now int64) error {
+	ends := func(i Intent) bool { return i == WantRollback || i == WantFinalize }
+	contrary := ends(want) && ends(m.Intent) && now-m.UpdatedAt < answerWithin.Microseconds()
 	switch {
-	case m.Intent == WantCancel, m.Intent == WantYield, want == WantVerify && m.Intent != NoIntent:
+	case m.Intent == WantCancel, m.Intent == WantYield, contrary, want == WantVerify && m.Intent != NoIntent:
 		return fault.New(fault.Conflict, "move_asked", "The move was asked to %s and has not done it yet; %s comes too late.", m.Intent, want)
 	case m.Intent == WantCutover && want == WantPause:
 		m.Intent, m.Kept = WantPause, WantCutover

@@ -87,7 +87,7 @@ func TestPauseKeepsTheWord(t *testing.T) {
 func TestCancelIsNotTakenBack(t *testing.T) {
 	t.Parallel()
 	m := &Move{Intent: WantCancel}
-	require.Error(t, m.ask(WantPause))
+	require.Error(t, m.ask(WantPause, 0))
 	require.Equal(t, WantCancel, m.Intent)
 }
 

@@ -154,19 +154,25 @@ type claimable struct {
 	Target string `db:"target_backend"`
 }
 
-// lookForWork finds the moves that nobody runs, those first for which a storefront may be
-// waiting, then those that are told to stop; and those that an instance runs and something
-// is asked of.
-func lookForWork(ctx context.Context, db *control.DB, instance string) (free []claimable, asked []string, err error) {
+// readAsked finds the moves that an instance runs and something is asked of.
+func readAsked(ctx context.Context, db *control.DB, instance string) (asked []string, err error) {
 	err = db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		free, asked = nil, nil
-		if err := tx.Select(&asked, `SELECT id FROM moves WHERE ended_at IS NULL AND owner = $1 AND intent <> ''`, instance); err != nil {
-			return err
-		}
-		return tx.Select(&free, `SELECT id, phase, intent, source_backend, target_backend FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '')
-			ORDER BY CASE WHEN cut <> '' THEN 0 WHEN intent IN ('cancel', 'pause', 'yield') THEN 1 ELSE 2 END, lease_until, id LIMIT 100`, tx.Now())
+		asked = nil
+		return tx.Select(&asked, `SELECT id FROM moves WHERE ended_at IS NULL AND owner = $1 AND intent <> ''`, instance)
 	})
-	return free, asked, err
+	return asked, err
+}
+
+// readFree finds some of the moves that nobody runs, those first for which a storefront
+// may be waiting, then those that are told to stop, behind so many others. Those that are
+// a newer program's are none.
+func readFree(ctx context.Context, db *control.DB, known int64, behind, limit int) (free []claimable, err error) {
+	err = db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		free = nil
+		return tx.Select(&free, `SELECT id, phase, intent, source_backend, target_backend FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '') AND (CAST($4 AS BIGINT) = 0 OR tenant_migrations <= $4)
+			ORDER BY CASE WHEN cut <> '' THEN 0 WHEN intent IN ('cancel', 'pause', 'yield') THEN 1 ELSE 2 END, lease_until, id LIMIT $2 OFFSET $3`, tx.Now(), int64(limit), int64(behind), known)
+	})
+	return free, err
 }
 
 // renewResting renews the leases of moves that an instance watches, or that wait before

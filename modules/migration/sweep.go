@@ -83,17 +83,22 @@ func (r *Runner) forgetStories(ctx context.Context, kept time.Duration) error {
 // eraseLeft erases the places that moves left behind because they were out of reach. Any
 // number of instances may do so side by side.
 func (r *Runner) eraseLeft(ctx context.Context) error {
-	var left []string
-	err := r.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		left = nil
-		return tx.Select(&left, `SELECT id FROM moves WHERE left_behind <> '' AND ended_at IS NOT NULL ORDER BY id LIMIT $1`, int64(sweptAtOnce))
-	})
-	for _, id := range left {
-		if err := r.eraseLeftOf(ctx, id); err != nil {
+	for after := ""; ; {
+		var left []string
+		err := r.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+			left = nil
+			return tx.Select(&left, `SELECT id FROM moves WHERE left_behind <> '' AND ended_at IS NOT NULL AND id > $1 ORDER BY id LIMIT $2`, after, int64(sweptAtOnce))
+		})
+		if err != nil || len(left) == 0 {
 			return err
 		}
+		for _, id := range left {
+			if err := r.eraseLeftOf(ctx, id); err != nil {
+				return err
+			}
+		}
+		after = left[len(left)-1]
 	}
-	return err
 }
 
 func (r *Runner) eraseLeftOf(ctx context.Context, id string) error {

@@ -166,6 +166,7 @@ func trapOldCacheDatabase(t *testing.T) { oldCache(t, "shared", "one") }
 func oldCache(t *testing.T, from, to string) {
 	w := newWideWorld(t)
 	i, old := w.instance(t, nil), w.instance(t, nil)
+	old.runner.Stop() // who moves a storefront knows where it is
 	s := newScene(t, i, from)
 	s.read(old, hotCell)
 	m := startTo(t, i, s.storefront, to, Options{})

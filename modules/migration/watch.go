@@ -22,7 +22,8 @@ const (
 // watch keeps the old place in step, so that a rollback loses nothing, until the
 // window closes or somebody decides.
 func (x *run) watch(ctx context.Context) error {
-	if err := errors.Join(x.weigh(ctx), x.keepNoRecord(ctx)); err != nil {
+	x.pace.hurry(false)
+	if err := errors.Join(x.asideAtLast(ctx), x.weigh(ctx), x.keepNoRecord(ctx)); err != nil {
 		return err
 	}
 	audit := x.newAuditor()
@@ -66,6 +67,15 @@ func (x *run) watch(ctx context.Context) error {
 		}
 		idle = min(2*idle, x.watchMost)
 	}
+}
+
+// asideAtLast is for an old place that was away from the commit on.
+func (x *run) asideAtLast(ctx context.Context) error {
+	f, err := x.source.Fence(ctx)
+	if err != nil || f.State != backends.Closed {
+		return err
+	}
+	return x.stepAside(ctx, x.forward())
 }
 
 // keepNoRecord ends the recording of what is applied, for the next comparison before a
@@ -175,6 +185,7 @@ func (x *run) turnBack(ctx context.Context) error {
 // rollBack is the cutover run backwards; the abandoned place is then erased, and
 // there is no second window.
 func (x *run) rollBack(ctx context.Context) error {
+	x.pace.hurry(true)
 	if x.m.Cut == NotCut && !x.provedWayBack {
 		if err := x.proveWayBack(ctx); err != nil {
 			return x.stayAhead(ctx, err)

@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"smartseller/platform/control"
 )
@@ -21,7 +22,7 @@ func (r *Runner) makeWay(ctx context.Context) error {
 	err := r.db.View(ctx, func(_ context.Context, tx control.Tx) error {
 		inTheWay = nil
 		return tx.Select(&inTheWay, `SELECT id FROM moves WHERE ended_at IS NULL AND tenant_migrations BETWEEN 1 AND $1 AND cut <> 'committed'
-			AND phase IN ('copying', 'catching_up', 'verifying', 'cutting_over', 'paused') AND intent NOT IN ('cancel', 'yield') ORDER BY id`, r.tenantMigrations-1)
+			AND phase IN ('preparing', 'copying', 'catching_up', 'verifying', 'cutting_over', 'paused') AND intent NOT IN ('cancel', 'yield') ORDER BY id`, r.tenantMigrations-1)
 	})
 	for _, id := range inTheWay {
 		err = errors.Join(err, r.askToYield(ctx, id))
@@ -29,10 +30,15 @@ func (r *Runner) makeWay(ctx context.Context) error {
 	return err
 }
 
+// holdsSchema says that both places must keep their schema until the move has cut over.
+func (m *Move) holdsSchema() bool {
+	return m.Cut != Committed && slices.Contains([]Phase{Preparing, Copying, CatchingUp, Verifying, CuttingOver, Paused}, m.Phase)
+}
+
 func (r *Runner) askToYield(ctx context.Context, id string) error {
 	return r.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 		m, err := readMove(tx, id, true)
-		if err != nil || m.EndedAt != nil || m.Phase == Cancelling || m.Cut == Committed || m.Intent == WantCancel || m.Intent == WantYield {
+		if err != nil || !m.holdsSchema() || m.Intent == WantCancel || m.Intent == WantYield {
 			return err
 		}
 		m.Intent = WantYield
