@@ -44,7 +44,7 @@ func newBackend(t testing.TB, catalog *backends.Catalog) storetest.Subject {
 	folder := t.TempDir()
 	b, err := sqlite.Opener(catalog)(backends.Config{Name: "files", Kind: backends.SQLite, Path: folder})
 	require.NoError(t, err)
-	return storetest.Subject{Backend: b, Unended: func(t testing.TB, p backends.Place) int { return unended(t, file(folder, p)) }}
+	return storetest.Subject{Backend: b, OneWriter: true, Unended: func(t testing.TB, p backends.Place) int { return unended(t, file(folder, p)) }}
 }
 
 func file(folder string, p backends.Place) string {

@@ -152,9 +152,6 @@ func getMeetsNoEmptyPlace(t *testing.T, h *home) {
 	}
 }
 
-// careless binds the storefront, and then asks for more.
-var careless = backends.Read(`SELECT count(*) FROM counters WHERE storefront_id = $1 OR value > 0`)
-
 func getIsConfined(t *testing.T, h *home) {
 	mine, other := twoStorefronts(t, h)
 	put(t, other, "another id", 3)

@@ -13,6 +13,42 @@ var isolationCases = map[string]func(*testing.T, *home){
 	"another storefront sees nothing":    anotherSeesNothing,
 	"another storefront changes nothing": anotherChangesNothing,
 	"a purge takes its own rows only":    purgeTakesItsOwn,
+	"careless statements stay at home":   carelessStayHome,
+}
+
+// These bind the storefront, and then ask for more.
+var (
+	careless      = backends.Read(`SELECT count(*) FROM counters WHERE storefront_id = $1 OR value > 0`)
+	carelessLock  = backends.Lock(`SELECT value FROM counters WHERE storefront_id = $1 OR value > 0`)
+	carelessWrite = backends.Write(counters, `UPDATE counters SET value = value + 10 WHERE storefront_id = $1 OR value > 0`)
+	carelessErase = backends.Write(counters, `DELETE FROM counters WHERE storefront_id = $1 OR value > 0`)
+)
+
+// carelessStayHome: where others' rows are beside the storefront's own, something else
+// than the statement keeps it from them.
+func carelessStayHome(t *testing.T, h *home) {
+	mine, other := twoStorefronts(t, h)
+	read := func(tx backends.Tx) error {
+		var n int64
+		require.NoError(t, tx.Get(&n, careless))
+		require.EqualValues(t, 1, n)
+		return nil
+	}
+	require.NoError(t, view(other, read))
+	update(t, other, func(tx backends.Tx) error {
+		require.NoError(t, read(tx))
+		var values []int64
+		require.NoError(t, tx.Select(&values, carelessLock))
+		require.Equal(t, []int64{2}, values)
+		for _, st := range []*backends.Statement{carelessWrite, carelessErase} {
+			n, err := tx.Exec(st)
+			require.NoError(t, err)
+			require.EqualValues(t, 1, n, st.Site)
+		}
+		return nil
+	})
+	require.EqualValues(t, 1, value(t, mine, "same id"))
+	requireAbsent(t, other, "other id")
 }
 
 func twoStorefronts(t *testing.T, h *home) (mine, other backends.Store) {

@@ -20,6 +20,8 @@ type Maker func(t testing.TB, catalog *backends.Catalog) Subject
 // Subject is a backend under test, and the way to look at it from behind.
 type Subject struct {
 	Backend backends.Backend
+	// OneWriter says that the engine lets one transaction write at a time.
+	OneWriter bool
 	// Unended counts the transactions on a place's database that nobody ended,
 	// as the engine sees them.
 	Unended func(t testing.TB, p backends.Place) int
