@@ -3,8 +3,8 @@
 // storefront's data: a shared Postgres, a dedicated Postgres, a SQLite file.
 //
 // Modules use [TenantStore] with [Statement] values; the mover uses [Store].
-// One implementation, package sqlstore, serves all three kinds; what really
-// differs between them stands in sharedpostgres, dedicatedpostgres and sqlite.
+// One implementation, package sqlstore, serves all kinds; what really differs
+// between them stands in sharedpostgres, dedicatedpostgres and sqlite.
 // Package storetest is the suite that every backend passes.
 package backends
 
@@ -28,6 +28,10 @@ const (
 
 // Kinds lists every kind.
 func Kinds() []Kind { return []Kind{SharedPostgres, DedicatedPostgres, SQLite} }
+
+// Folder says that a backend of this kind is a folder, which belongs to the host that
+// registers it.
+func (k Kind) Folder() bool { return k == SQLite }
 
 // Place names one home of one storefront on one backend. Epoch tells the places of
 // a storefront apart: each that is made gets a greater one than all before it, also than

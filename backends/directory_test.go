@@ -9,6 +9,7 @@ import (
 
 	"smartseller/backends"
 	"smartseller/backends/sharedpostgres"
+	"smartseller/backends/sqlite"
 	"smartseller/backends/storetest"
 	"smartseller/platform/control"
 	"smartseller/platform/control/controltest"
@@ -142,3 +143,33 @@ func TestFoldersLieApart(t *testing.T) {
 		require.Contains(t, fault.Of(err).Detail, "keeps its files there")
 	}
 }
+
+// TestSharedFoldersAreToldApart: a kind that keeps storefronts together in files has no DSN.
+func TestSharedFoldersAreToldApart(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	keys, err := crypto.New(make([]byte, crypto.MasterKeySize))
+	require.NoError(t, err)
+	catalog := storetest.Catalog(t)
+	d := backends.NewDirectory(controltest.Open(t), keys, catalog, map[backends.Kind]backends.Opener{
+		backends.SQLite: func(cfg backends.Config) (backends.Backend, error) {
+			b, err := sqlite.Opener(catalog)(cfg)
+			return together{b}, err
+		},
+	})
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	cfg := backends.Config{Name: "one", Kind: backends.SQLite, Path: t.TempDir(), Host: "here"}
+	require.NoError(t, d.Register(ctx, cfg))
+	cfg.Name = "again"
+	err = d.Register(ctx, cfg)
+	require.Equal(t, fault.Conflict, fault.Of(err).Kind)
+	require.Contains(t, fault.Of(err).Detail, "Backend one keeps its files there")
+	cfg.Host = "elsewhere"
+	require.NoError(t, d.Register(ctx, cfg))
+	require.NoError(t, d.Register(ctx, backends.Config{Name: "two", Kind: backends.SQLite, Path: t.TempDir(), Host: "here"}))
+}
+
+// together is a backend whose places share one database.
+type together struct{ backends.Backend }
+
+func (together) Shared() bool { return true }

@@ -74,7 +74,7 @@ func (d *Directory) SetCapacity(ctx context.Context, name string, bytes int64) e
 		return err
 	}
 	if b.Measured() {
-		return fault.New(fault.Conflict, "capacity_known", "Backend %s is a folder: its room is what its file system has left, and needs no word of yours.", name)
+		return fault.New(fault.Conflict, "capacity_known", "The room of backend %s is what its file system has left, which is seen, and needs no word of yours.", name)
 	}
 	return d.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 		n, err := tx.Exec(`UPDATE backends SET capacity_bytes = $2 WHERE name = $1`, name, bytes)

@@ -14,7 +14,8 @@ type Backend interface {
 	Name() string
 	Kind() Kind
 	// Shared says that places share one database: its schema is upgraded for all of
-	// them, and no two backends may be the same one.
+	// them, no two backends may be the same one, and beside the statements' own conditions
+	// something else keeps each application transaction to the rows of its storefront.
 	Shared() bool
 	// Measured says that what the backend may hold is what its disk has left, which Room
 	// always sees; else an operator may say a capacity.
@@ -24,7 +25,8 @@ type Backend interface {
 	// yet. Repeating it for a place that exists is no error.
 	Create(ctx context.Context, p Place) error
 	// Open returns the store of a place. A place that was never made, or was
-	// destroyed, gives ErrNoPlace; opening never creates.
+	// destroyed, gives ErrNoPlace; opening never creates. Where places share a database,
+	// each storefront has one in it, and without a fence it lets nobody enter.
 	Open(ctx context.Context, p Place) (Store, error)
 	// Destroy drops what Create made for this place alone (file with its -wal
 	// and -shm, database and role); a place that shares its database must have
@@ -112,9 +114,9 @@ type Config struct {
 	// direct. SQLite and dedicated backends: DSN is unused.
 	DSN      string `json:"dsn,omitempty"`
 	AdminDSN string `json:"admin_dsn,omitempty"`
-	// Path is the folder of a SQLite backend, absolute.
+	// Path is the folder of a backend that is one, absolute.
 	Path string `json:"path,omitempty"`
-	// Host is the host that a SQLite backend's folder lives on.
+	// Host is the host that this folder lives on.
 	Host string `json:"host,omitempty"`
 	// Pooled says that the DSN of a shared Postgres goes through a transaction
 	// pooler: statements are then not prepared. AdminDSN never does.

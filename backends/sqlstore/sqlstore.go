@@ -23,8 +23,9 @@ type Options struct {
 	Timeout time.Duration
 	// Lanes bound how many transactions of each kind are under way; nil ones do not.
 	Lanes Lanes
-	// Pools belong to this place alone and are closed with it, in this order; none
-	// where places share them.
+	// Pools belong to this place alone and are closed with it, in this order. None says
+	// that places share the tables: then no load gives up their indexes, and other
+	// storefronts' rows are no strangers.
 	Pools []*sql.DB
 	// Closed, if set, is called when they are.
 	Closed func()

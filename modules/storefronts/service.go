@@ -115,7 +115,7 @@ const inspection = 20 * time.Second
 // AddBackend registers a backend, unless something hinders its use: then the error
 // says what, and nothing is registered. A folder of files belongs to this host.
 func (s *Service) AddBackend(ctx context.Context, cfg backends.Config) error {
-	if cfg.Kind == backends.SQLite {
+	if cfg.Kind.Folder() {
 		path, err := filepath.Abs(cfg.Path)
 		if err != nil || cfg.Path == "" {
 			return fault.InvalidField("/path", "invalid_path", "must be the path of a folder")
