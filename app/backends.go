@@ -75,7 +75,7 @@ type addBackend struct {
 	remote
 	output
 	Name     string     `arg:"" help:"1 to 40 lower-case letters, digits and dashes."`
-	Kind     string     `arg:"" enum:"shared-postgres,dedicated-postgres,sqlite" help:"shared-postgres, dedicated-postgres or sqlite."`
+	Kind     string     `arg:"" enum:"${kinds}" help:"One of ${enum}."`
 	DSN      secretText `name:"dsn" placeholder:"DSN" help:"Of the application's role, for a shared Postgres; @FILE reads it from a file."`
 	AdminDSN secretText `name:"admin-dsn" placeholder:"DSN" help:"Of the owner, for Postgres; @FILE reads it from a file."`
 	Pooled   bool       `help:"The DSN leads through a transaction pooler, such as PgBouncer."`

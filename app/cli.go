@@ -10,10 +10,12 @@ import (
 	"os/signal"
 	"reflect"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
+	"smartseller/backends"
 	"smartseller/platform/fault"
 )
 
@@ -101,7 +103,7 @@ func Main(args []string, out, errs io.Writer) int {
 	exited := -1
 	parser, err := kong.New(&c, kong.Name("smartseller"),
 		kong.Description("Many storefronts, each in a backend of its choice, moved from one to another while they serve."),
-		kong.Resolvers(l), kong.Bind(l), kong.ValueFormatter(helpOf), kong.Vars{"url": defaultURL, "data": defaultData},
+		kong.Resolvers(l), kong.Bind(l), kong.ValueFormatter(helpOf), words(),
 		kong.UsageOnError(), kong.Writers(out, errs), kong.Exit(func(code int) { exited = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.BindTo(out, (*io.Writer)(nil)))
 	if err != nil {
@@ -125,6 +127,15 @@ func Main(args []string, out, errs io.Writer) int {
 		return fault.Of(err).Kind.Meaning().Exit
 	}
 	return 0
+}
+
+// words are what commands name as ${word}.
+func words() kong.Vars {
+	var kinds []string
+	for _, k := range backends.Kinds() {
+		kinds = append(kinds, string(k))
+	}
+	return kong.Vars{"url": defaultURL, "data": defaultData, "kinds": strings.Join(kinds, ", ")}
 }
 
 // describe prefers the words meant for people.

@@ -25,7 +25,7 @@ import (
 func TestEveryCommandShowsAnExample(t *testing.T) {
 	parser := func() *kong.Kong {
 		l := newLayers()
-		return kong.Must(&commands{}, kong.Name("smartseller"), kong.Resolvers(l), kong.Bind(l), kong.Vars{"url": defaultURL, "data": defaultData})
+		return kong.Must(&commands{}, kong.Name("smartseller"), kong.Resolvers(l), kong.Bind(l), words())
 	}
 	leaves := 0
 	for _, leaf := range parser().Model.Leaves(true) {
@@ -46,7 +46,7 @@ func TestEveryCommandShowsAnExample(t *testing.T) {
 // TestEveryCommandAnswersInJSON but the one that has no end.
 func TestEveryCommandAnswersInJSON(t *testing.T) {
 	t.Parallel()
-	parser := kong.Must(&commands{}, kong.Vars{"url": defaultURL, "data": defaultData})
+	parser := kong.Must(&commands{}, words())
 	for _, leaf := range parser.Model.Leaves(true) {
 		has := slices.ContainsFunc(leaf.Flags, func(f *kong.Flag) bool { return f.Name == "json" })
 		require.Equal(t, leaf.Name != "serve", has, leaf.FullPath())

@@ -121,12 +121,17 @@ func NewCatalog() (*backends.Catalog, error) {
 		products.Tables(), orders.Tables(), analytics.Tables())...)
 }
 
-func newDirectory(lc fx.Lifecycle, db *control.DB, keys *crypto.Keyring, catalog *backends.Catalog) *backends.Directory {
-	d := backends.NewDirectory(db, keys, catalog, map[backends.Kind]backends.Opener{
+// openers open each kind of backend.
+func openers(catalog *backends.Catalog, keys *crypto.Keyring) map[backends.Kind]backends.Opener {
+	return map[backends.Kind]backends.Opener{
 		backends.SQLite:            sqlite.Opener(catalog),
 		backends.SharedPostgres:    sharedpostgres.Opener(catalog),
 		backends.DedicatedPostgres: dedicatedpostgres.Opener(catalog, keys),
-	})
+	}
+}
+
+func newDirectory(lc fx.Lifecycle, db *control.DB, keys *crypto.Keyring, catalog *backends.Catalog) *backends.Directory {
+	d := backends.NewDirectory(db, keys, catalog, openers(catalog, keys))
 	lc.Append(fx.Hook{
 		OnStart: func(ctx context.Context) error { return sameMasterKey(ctx, d) },
 		OnStop:  func(context.Context) error { return d.Close() },

@@ -5,9 +5,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,14 +31,11 @@ import (
 // understand would fail after a move, and not before.
 func TestEveryStatementPreparesEverywhere(t *testing.T) {
 	t.Parallel()
-	for kind, place := range openPlaces(t) {
+	for kind, at := range openPlaces(t) {
 		for _, s := range backends.Statements() {
 			for _, form := range forms(t, s) {
-				text := form.Postgres()
-				if kind == backends.SQLite {
-					text = form.SQLite()
-				}
-				require.NoError(t, prepare(place, text), "%s on %s: %s", s.Site, kind, text)
+				text := at.text(form)
+				require.NoError(t, prepare(at.db, text), "%s on %s: %s", s.Site, kind, text)
 			}
 		}
 	}
@@ -144,11 +143,24 @@ func everyKind(t *testing.T, folder string, shared *shared) []backends.Backend {
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, errors.Join(files.Close(), own.Close())) })
-	return []backends.Backend{files, own, shared.backend}
+	all := []backends.Backend{files, own, shared.backend}
+	var kinds []backends.Kind
+	for _, b := range all {
+		kinds = append(kinds, b.Kind())
+	}
+	require.ElementsMatch(t, backends.Kinds(), kinds, "everyKind has one of each kind")
+	require.ElementsMatch(t, backends.Kinds(), slices.Collect(maps.Keys(openers(catalog, keys))), "openers opens each kind")
+	return all
+}
+
+// behind is a place as its engine has it, and the text that statements have there.
+type behind struct {
+	db   *sql.DB
+	text func(*backends.Statement) string
 }
 
 // openPlaces makes a place of every kind and opens it from behind.
-func openPlaces(t *testing.T) map[backends.Kind]*sql.DB {
+func openPlaces(t *testing.T) map[backends.Kind]behind {
 	t.Helper()
 	ctx := context.Background()
 	p := backends.Place{Storefront: backends.StorefrontID(ids.New()), Epoch: 1}
@@ -165,9 +177,14 @@ func openPlaces(t *testing.T) map[backends.Kind]*sql.DB {
 	dedicated, err := sql.Open("postgres", u.String())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, errors.Join(file.Close(), dedicated.Close())) })
-	return map[backends.Kind]*sql.DB{
-		backends.SQLite: file.Writer, backends.DedicatedPostgres: dedicated, backends.SharedPostgres: shared.admin,
+	onPostgres := (*backends.Statement).Postgres
+	places := map[backends.Kind]behind{
+		backends.SQLite:            {file.Writer, (*backends.Statement).SQLite},
+		backends.DedicatedPostgres: {dedicated, onPostgres},
+		backends.SharedPostgres:    {shared.admin, onPostgres},
 	}
+	require.Len(t, places, len(backends.Kinds()), "openPlaces has one of each kind")
+	return places
 }
 
 // TestRowLevelSecurityAgainstEveryStatement runs every statement of every module

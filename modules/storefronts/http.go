@@ -77,12 +77,24 @@ type whereOutput struct {
 type addBackendInput struct {
 	Body struct {
 		Name     string `json:"name" audit:"subject"`
-		Kind     string `json:"kind" enum:"shared-postgres,dedicated-postgres,sqlite" audit:"detail"`
+		Kind     kind   `json:"kind" audit:"detail"`
 		DSN      string `json:"dsn,omitempty" doc:"Of the application's role, for a shared Postgres"`
 		AdminDSN string `json:"admin_dsn,omitempty" doc:"Of the owner"`
 		Pooled   bool   `json:"pooled,omitempty" doc:"The application's DSN leads through a transaction pooler such as PgBouncer"`
 		Path     string `json:"path,omitempty" doc:"Folder of a SQLite backend"`
 	}
+}
+
+// kind is one of all kinds.
+type kind backends.Kind
+
+// Schema implements huma.SchemaProvider.
+func (kind) Schema(huma.Registry) *huma.Schema {
+	s := &huma.Schema{Type: huma.TypeString}
+	for _, k := range backends.Kinds() {
+		s.Enum = append(s.Enum, string(k))
+	}
+	return s
 }
 
 type capacityInput struct {
