@@ -76,7 +76,7 @@ func (s *Service) examineControl(ctx context.Context) []backends.Finding {
 	}
 	out[0].Found = "Postgres: any number of instances may share it"
 	if !s.o.DB.Postgres() {
-		out[0].Found = "SQLite: one instance alone uses it"
+		out[0].Found = "SQLite: for one instance alone; several need Postgres"
 	}
 	clock := backends.Finding{Check: "clock", Warning: true}
 	asked := time.Now()

@@ -211,6 +211,14 @@ func TestASharedDatabaseIsOnePlace(t *testing.T) {
 		require.Equal(t, Done, p.Upgrade.State, "%s", p.Storefront.Slug)
 	}
 	require.Equal(t, late.ID, found[1].Storefront.ID)
+
+	_, err = owner.ExecContext(ctx, `ALTER TABLE customers DISABLE ROW LEVEL SECURITY`)
+	require.NoError(t, err)
+	_, err = f.UpgradeSchema(ctx, "together-0")
+	require.NoError(t, err)
+	var guarded bool
+	require.NoError(t, owner.QueryRowContext(ctx, `SELECT relrowsecurity FROM pg_class WHERE relname = 'customers'`).Scan(&guarded))
+	require.True(t, guarded, "as doctor says")
 }
 
 // TestAPlaceThatMovesWaits, and holds up nobody; a run that is cancelled skips it.
