@@ -78,7 +78,7 @@ var (
 	// ErrContended: others kept a lock, or kept winning conflicts, for longer than a caller
 	// should wait. Nothing was changed.
 	ErrContended = fault.New(fault.Unavailable, "write_conflict",
-		"Too many changes at once met the same data and this one did not get its turn; try again.").Retry(1)
+		"Too much was asked of the same data at once, and this did not get its turn; nothing was changed: try again.").Retry(1)
 	ErrOutcomeUnknown = fault.New(fault.Unavailable, "outcome_unknown",
 		"The storefront's database went away while the change was being saved: it may or may not have been made. Look before you try again.")
 	ErrNoStorefront = fault.New(fault.NotFound, "storefront_not_found", "There is no such storefront.")

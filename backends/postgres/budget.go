@@ -33,8 +33,9 @@ func NewBudget(available int) *Budget {
 	return &Budget{size: size, turns: sqlstore.NewTurns(fmt.Sprintf("one of the server's %d connections that this instance may open", size), size, nil), pools: map[*Pools]struct{}{}}
 }
 
-// PerPool is how many connections each pool of a place may open, at most so many: no
-// place uses the whole budget up.
+// PerPool is how many connections each pool of a place may open, at most so many: none uses
+// the whole budget up. The pools of a small server's place, of which a move takes two, may
+// do so together.
 func (b *Budget) PerPool(most int) int { return max(2, min(most, b.size/2)) }
 
 // gate is a database.Gate.
