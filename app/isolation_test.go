@@ -13,6 +13,7 @@ import (
 
 	"smartseller/backends"
 	"smartseller/backends/sharedpostgres"
+	"smartseller/backends/tenanttest"
 	"smartseller/platform/database"
 	"smartseller/platform/ids"
 	"smartseller/platform/pgserver/pgtest"
@@ -83,31 +84,32 @@ const samples = 2
 
 func (s *shared) fill(t *testing.T, id backends.StorefrontID) {
 	t.Helper()
-	store, token := s.open(t, id), backends.Token{Move: ids.New(), Gen: 1}
+	store, token, checks := s.open(t, id), backends.Token{Move: ids.New(), Gen: 1}, tenanttest.ReadChecks(t)
 	require.NoError(t, store.Enlist(context.Background(), token))
 	for _, table := range s.catalog.Moving() {
 		b := backends.Batch{Rows: map[backends.Key]backends.Row{}}
 		for n := range int64(samples) {
 			k := backends.Key{Table: table.Name, ID: ids.New()}
-			b.Keys, b.Rows[k] = append(b.Keys, k), sample(table, k.ID, n)
+			b.Keys, b.Rows[k] = append(b.Keys, k), sample(checks, table, k.ID, n)
 		}
 		require.NoError(t, store.Apply(context.Background(), token, b))
 	}
 }
 
-// sample is a row whose numbers are n and whose texts differ from another row's.
-func sample(table *backends.Table, id string, n int64) backends.Row {
+// sample is a row whose numbers are n and whose texts differ from another row's, as far
+// as the schema lets them.
+func sample(checks tenanttest.Checks, table *backends.Table, id string, n int64) backends.Row {
 	row := backends.Row{id}
 	for _, c := range table.Columns[1:] {
-		switch {
-		case c.Name == "status":
-			row = append(row, "active")
+		switch of := checks.Of(table, c.Name); {
+		case of != nil:
+			row = append(row, of(n))
 		case c.Type == backends.Integer:
 			row = append(row, n)
 		case c.Type == backends.Bytes:
 			row = append(row, []byte(id))
 		default:
-			row = append(row, id)
+			row = append(row, checks.Fit(table, c.Name, id))
 		}
 	}
 	return row

@@ -2,10 +2,8 @@ package app
 
 import (
 	"context"
-	"io/fs"
 	"math"
 	"math/rand/v2"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"smartseller/backends"
-	"smartseller/migrations"
+	"smartseller/backends/tenanttest"
 	"smartseller/platform/ids"
 )
 
@@ -28,6 +26,7 @@ func TestRowsAreTheSameEverywhere(t *testing.T) {
 	ctx := context.Background()
 	catalog, err := NewCatalog()
 	require.NoError(t, err)
+	rowsOf := anyRows(t, catalog)
 	p := backends.Place{Storefront: backends.StorefrontID(ids.New()), Epoch: 1}
 	token := backends.Token{Move: ids.New(), Gen: 1}
 	var stores []backends.Store
@@ -42,7 +41,6 @@ func TestRowsAreTheSameEverywhere(t *testing.T) {
 			require.NoError(t, b.Destroy(ctx, p), "nothing is left in %s", b.Kind())
 		})
 	}
-	rowsOf := anyRows(t, catalog)
 	var there []backends.Key // at least the keys of the rows that are in a place
 	rapid.Check(t, func(t *rapid.T) {
 		batch := backends.Batch{Rows: map[backends.Key]backends.Row{}}
@@ -132,7 +130,7 @@ func anyRows(t *testing.T, catalog *backends.Catalog) map[*backends.Table]*rapid
 	t.Helper()
 	text := rapid.OneOf(rapid.SampledFrom(oddTexts), rapid.StringOf(rapid.Rune().Filter(func(r rune) bool { return r != 0 })))
 	number := rapid.OneOf(rapid.SampledFrom(oddNumbers), rapid.Int64())
-	allowed, sizes := constraints(t)
+	checks := tenanttest.ReadChecks(t)
 	out := map[*backends.Table]*rapid.Generator[[]backends.Row]{}
 	for _, table := range catalog.Moving() {
 		unique := map[string]bool{"id": true}
@@ -145,8 +143,8 @@ func anyRows(t *testing.T, catalog *backends.Catalog) map[*backends.Table]*rapid
 			if c.Null && rapid.Bool().Draw(t, c.Name+" is NULL") {
 				return nil
 			}
-			if ok := allowed[table.Name+"."+c.Name]; ok != nil {
-				return ok(number.Draw(t, c.Name))
+			if of := checks.Of(table, c.Name); of != nil {
+				return of(number.Draw(t, c.Name))
 			}
 			switch c.Type {
 			case backends.Integer:
@@ -163,7 +161,7 @@ func anyRows(t *testing.T, catalog *backends.Catalog) map[*backends.Table]*rapid
 				return v
 			default:
 				v := text.Draw(t, c.Name)
-				size := sizes[table.Name+"."+c.Name]
+				size := checks.Size(table, c.Name)
 				if size == 0 && (c.Name == "id" || strings.HasSuffix(c.Name, "_id")) {
 					size = idSize
 				}
@@ -188,57 +186,4 @@ func anyRows(t *testing.T, catalog *backends.Catalog) map[*backends.Table]*rapid
 		})
 	}
 	return out
-}
-
-var (
-	createTable = regexp.MustCompile(`^CREATE TABLE ([a-z_]+)`)
-	checkColumn = regexp.MustCompile(`CHECK \(([a-z_]+) (.*)\)`)
-	checkSize   = regexp.MustCompile(`CHECK \(octet_length\(([a-z_]+)\) <= ([0-9]+)\)`)
-	quoted      = regexp.MustCompile(`'([^']*)'`)
-)
-
-// constraints reads from the schema which values a column with a CHECK takes, by
-// "table.column": what makes one of a random number, or how many bytes it may have.
-func constraints(t *testing.T) (values map[string]func(int64) any, sizes map[string]int) {
-	t.Helper()
-	files, err := migrations.Tenant(migrations.Postgres)
-	require.NoError(t, err)
-	names, err := fs.Glob(files, "*.sql")
-	require.NoError(t, err)
-	values, sizes = map[string]func(int64) any{}, map[string]int{}
-	for _, name := range names {
-		content, err := fs.ReadFile(files, name)
-		require.NoError(t, err)
-		table := ""
-		for line := range strings.Lines(string(content)) {
-			if found := createTable.FindStringSubmatch(line); found != nil {
-				table = found[1]
-			}
-			if found := checkSize.FindStringSubmatch(line); found != nil {
-				sizes[table+"."+found[1]], err = strconv.Atoi(found[2])
-				require.NoError(t, err)
-			} else if found := checkColumn.FindStringSubmatch(line); found != nil && found[1] != "storefront_id" {
-				values[table+"."+found[1]] = valueWithin(t, found[2])
-			}
-		}
-	}
-	require.NotEmpty(t, values)
-	require.NotEmpty(t, sizes)
-	return values, sizes
-}
-
-func valueWithin(t *testing.T, condition string) func(int64) any {
-	t.Helper()
-	switch words := quoted.FindAllStringSubmatch(condition, -1); {
-	case condition == "IN (0, 1)":
-		return func(n int64) any { return n & 1 }
-	case condition == ">= 0":
-		return func(n int64) any { return n & math.MaxInt64 }
-	case condition == "> 0":
-		return func(n int64) any { return n&math.MaxInt64 | 1 }
-	case len(words) > 0:
-		return func(n int64) any { return words[uint64(n)%uint64(len(words))][1] }
-	}
-	t.Fatalf("the test does not know which values satisfy CHECK (column %s): teach it", condition)
-	return nil
 }

@@ -1,4 +1,5 @@
-// Package tenanttest gives tests of modules a real tenant store of their own.
+// Package tenanttest gives tests of modules a real tenant store of their own, and says
+// what the tenant schema lets rows hold.
 package tenanttest
 
 import (

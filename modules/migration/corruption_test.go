@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
+	"smartseller/backends/tenanttest"
 )
 
 // What TestInjectedCorruption does, and to how many places of each kind.
@@ -71,6 +72,7 @@ type corruption struct {
 	alone   bool    // it belongs to one storefront
 	rows    map[*backends.Table][]backends.Row
 	tables  []*backends.Table
+	checks  tenanttest.Checks
 	tally   map[string]*tally // by kind of corruption
 	refused int               // by the schema itself
 }
@@ -83,7 +85,7 @@ func newCorruption(t *testing.T, target string, random *rand.Rand) *corruption {
 	ctx := context.Background()
 	w := newWideWorld(t)
 	w.tables = liveTables(t)
-	c := &corruption{Rand: random, files: target == "two", alone: target != "shared", rows: map[*backends.Table][]backends.Row{}, tally: map[string]*tally{}}
+	c := &corruption{Rand: random, files: target == "two", alone: target != "shared", checks: tenanttest.ReadChecks(t), rows: map[*backends.Table][]backends.Row{}, tally: map[string]*tally{}}
 	waits, goOn := make(chan struct{}), make(chan struct{})
 	arrive := sync.OnceFunc(func() { close(waits) })
 	c.release = sync.OnceFunc(func() { close(goOn) })

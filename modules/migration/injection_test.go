@@ -231,15 +231,13 @@ func (c *corruption) value(t *backends.Table, column backends.Column, n int) any
 			return fmt.Sprintf("%s-%04d", ref.Table, n)
 		}
 	}
-	switch {
+	switch of := c.checks.Of(t, column.Name); {
 	case column.Null && c.IntN(3) == 0:
 		return nil
-	case t.Name == "customers" && column.Name == "status":
-		return []string{"active", "disabled"}[c.IntN(2)]
+	case of != nil:
+		return of(c.Int64N(1 << 40))
 	case column.Type == backends.Integer && strings.HasSuffix(column.Name, "_at"):
 		return 1_700_000_000_000_000 + c.Int64N(60_000_000_000_000)
-	case column.Type == backends.Integer && flags[column.Name]:
-		return c.Int64N(2)
 	case column.Type == backends.Integer:
 		return c.Int64N(1 << 40)
 	}
@@ -250,12 +248,7 @@ func (c *corruption) value(t *backends.Table, column backends.Column, n int) any
 	if column.Type == backends.Bytes {
 		return []byte(string(text))
 	}
-	return string(text)
-}
-
-// flags are the columns that the schema lets hold 0 and 1 alone.
-var flags = map[string]bool{
-	"marketing": true, "tax_exempt": true, "is_default": true, "published": true, "backorder": true, "requires_shipping": true, "taxable": true,
+	return c.checks.Fit(t, column.Name, string(text))
 }
 
 func insertion(t *backends.Table, storefront string, row backends.Row) (text string, args []any) {
