@@ -163,9 +163,12 @@ func countTables(r backends.Reader, tables []*backends.Table, into map[string]in
 	return nil
 }
 
+// reachableCheck is the name of the check that asks whether the target answers.
+const reachableCheck = "target reachable"
+
 // preflight is what must hold at the target before anything is made there.
 func preflight(ctx context.Context, directory *backends.Directory, target backends.Backend, bytes int64) []backends.Finding {
-	reach := backends.Finding{Check: "target reachable"}
+	reach := backends.Finding{Check: reachableCheck}
 	if err := target.Ping(ctx); err != nil {
 		reach.Problem, reach.Fix = "the target cannot be reached: "+err.Error(), "start it, or correct the backend's address, then start the move again"
 		return []backends.Finding{reach}

@@ -64,6 +64,8 @@ func (x *run) passPreflight(ctx context.Context, target backends.Backend) error 
 	x.m.Stats.Bytes = bytes
 	for _, f := range preflight(ctx, x.directory, target, bytes) {
 		switch {
+		case f.Hinders() && f.Check == reachableCheck && x.troubleSince.Load() != 0: // it could be reached before
+			return fmt.Errorf("%w: %s", backends.ErrUnreachable, f.Problem)
 		case f.Hinders() && f.Check == spaceCheck:
 			return x.refuse(spaceCheck, f.Problem, f.Fix)
 		case f.Hinders():
