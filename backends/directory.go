@@ -103,7 +103,7 @@ func truth(b bool) int64 {
 func (d *Directory) nobodyElses(tx control.Tx, cfg Config, shared bool) error {
 	all, err := d.configs(tx)
 	for _, other := range all {
-		if shared && !cfg.Kind.Folder() && other.Kind == cfg.Kind && other.AdminDSN == cfg.AdminDSN {
+		if shared && cfg.AdminDSN != "" && other.Kind == cfg.Kind && other.AdminDSN == cfg.AdminDSN {
 			return fault.New(fault.Conflict, "backend_exists", "This database is registered already, as backend %s: use that name.", other.Name)
 		}
 		if cfg.Path != "" && other.Path != "" && cfg.Host == other.Host && (lies(cfg.Path, other.Path) || lies(other.Path, cfg.Path)) {

@@ -24,8 +24,8 @@ var settled = []string{"planned", "watching", "finalizing", "cancelling"}
 // database. While a rollback window is open the old place goes first, since it takes
 // the new one's rows. ErrPlaceMoving names a move that is in the way, unless it is own,
 // the one in whose name the caller acts ("": none); ErrNewerSchema leaves a place alone
-// that a newer program has upgraded. One that is up to date is no error, and gets back the
-// guard of its tables where somebody took that away.
+// that a newer program has upgraded. One that is up to date is no error; a
+// shared one gets back the guard of its tables where somebody took that away.
 func (d *Directory) Upgrade(ctx context.Context, p Place, own string) error {
 	return d.upgrade(ctx, p, own, map[Place]bool{})
 }
@@ -50,8 +50,10 @@ func (d *Directory) upgrade(ctx context.Context, p Place, own string, met map[Pl
 	switch {
 	case schema.Unknown > 0:
 		return ErrNewerSchema
+	case schema.Pending == 0 && b.Shared():
+		return b.Upgrade(ctx, p) // changes no schema, and puts back what guards its tables
 	case schema.Pending == 0:
-		return b.Upgrade(ctx, p) // changes no schema, and puts back what guards it
+		return nil
 	}
 	open, err := d.Involved(ctx, p.Backend)
 	if err != nil {

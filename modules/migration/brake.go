@@ -40,7 +40,8 @@ type brake struct {
 
 	mu   sync.Mutex
 	held map[string]*hold // by what is complained about
-	why  string           // the copy halts; "": it does not
+	// The copy halts about this, and why in words; "": it does not.
+	about, why string
 }
 
 type hold struct {
@@ -71,7 +72,7 @@ func (b *brake) reason() string {
 func (b *brake) weigh(now time.Time, all []complaint) (why string, changed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	held := map[string]*hold{}
+	held, about := map[string]*hold{}, ""
 	for _, c := range all {
 		if c.much <= 1 {
 			continue
@@ -82,12 +83,12 @@ func (b *brake) weigh(now time.Time, all []complaint) (why string, changed bool)
 		}
 		held[c.about] = h
 		h.judge(now, c)
-		if !h.forgiven && why == "" {
-			why = c.what
+		if !h.forgiven && about == "" {
+			about, why = c.about, c.what
 		}
 	}
-	changed = (why == "") != (b.why == "")
-	b.held, b.why = held, why
+	changed = about != b.about
+	b.held, b.about, b.why = held, about, why
 	return why, changed
 }
 
@@ -121,9 +122,12 @@ func (s *sufferers) complaints(ctx context.Context) (out []complaint) {
 			}
 		}
 	}
+	if m.Phase != Copying { // all is there that needs room
+		return out
+	}
 	if now := s.x.pace.clock(); now.Sub(s.roomAsked) >= roomEvery {
 		s.roomAsked, s.room = now, nil
-		if room, err := s.x.directory.Room(ctx, m.Target.Backend); err == nil && m.Phase == Copying {
+		if room, err := s.x.directory.Room(ctx, m.Target.Backend); err == nil {
 			s.room = complainOfRoom(m.Target.Backend, room, m.Stats.Bytes)
 		}
 	}
@@ -157,7 +161,8 @@ func complainOfRoom(backend string, room backends.Room, bytes int64) []complaint
 // newPace is the pace of a run, which hears its operators and the servers that it loads.
 func (x *run) newPace() *pace {
 	p := newPace(x.router.Latencies(), time.Now, x.m.placesToSpare()...)
-	p.brake.ask, p.brake.why = (&sufferers{x: x}).complaints, x.m.Stats.Halted
+	p.brake.ask = (&sufferers{x: x}).complaints
+	p.brake.about, p.brake.why = x.m.Stats.Halted, x.m.Stats.Halted // what the run before has told
 	p.heed, p.told = x.heed, x.halted
 	return p
 }

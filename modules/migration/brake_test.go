@@ -49,6 +49,21 @@ func TestBrake(t *testing.T) {
 	}
 }
 
+// TestAnotherReasonIsTold, and the same one once, however long the wait has become.
+func TestAnotherReasonIsTold(t *testing.T) {
+	waits := func(d time.Duration) []complaint { return complain("one", backends.Strain{LockWait: d}) }
+	b := &brake{}
+	for n, second := range []struct {
+		all     []complaint
+		changed bool
+	}{
+		{waits(time.Second), true}, {waits(2 * time.Second), false}, {complainOfRoom("one", backends.Room{Free: 1}, 100), true}, {nil, true}, {nil, false},
+	} {
+		_, changed := b.weigh(time.Unix(int64(n), 0), second.all)
+		require.Equal(t, second.changed, changed, n)
+	}
+}
+
 // TestServersThatSufferAreLetBe: the copy halts, says why, and hears its operator; it goes
 // on when that has passed.
 func TestServersThatSufferAreLetBe(t *testing.T) {

@@ -102,6 +102,7 @@ func (x *run) mayLeave(err error) bool {
 // hold up the storefront's next move: it is erased when it can be reached again, and its
 // backend is removed before only by who says that it never comes back.
 func (x *run) leave(ctx context.Context, p backends.Place) error {
+	x.pace.hurry(false) // the storefront is where it is to be
 	err := x.erase(ctx, p)
 	if err == nil || !x.mayLeave(err) {
 		return err

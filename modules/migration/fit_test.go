@@ -2,24 +2,17 @@ package migration
 
 import (
 	"context"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
-	"smartseller/platform/database"
 )
 
 // execute runs a statement in a storefront's file on backend one.
 func (w *world) execute(t *testing.T, id backends.StorefrontID, text string) {
 	t.Helper()
-	ctx := context.Background()
-	db, err := database.OpenSQLite(ctx, filepath.Join(w.folder, "one", string(id), "1.db"), database.SQLiteOptions{})
-	require.NoError(t, err)
-	_, err = db.Writer.ExecContext(ctx, text)
-	require.NoError(t, err)
-	require.NoError(t, db.Close())
+	w.executeAt(t, backends.Place{Backend: "one", Storefront: id, Epoch: 1}, text)
 }
 
 const (

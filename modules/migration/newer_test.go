@@ -62,6 +62,29 @@ func TestOlderWatcherForgetsNothingThatANewerProgramWrote(t *testing.T) {
 	require.Empty(t, found)
 }
 
+// TestOlderProgramOpensWhatANewerOneSealed: customers wait, and perhaps nobody else is there.
+func TestOlderProgramOpensWhatANewerOneSealed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	newer := w.instance(t, func(_ context.Context, point string) error {
+		if point == "K10" {
+			return errCrash
+		}
+		return nil
+	})
+	newer.knows(2)
+	s := newScene(t, newer, "one")
+	m := startTo(t, newer, s.storefront, "two", Options{})
+	require.Eventually(t, func() bool { return fence(t, newer, m.Source).State == backends.Sealed }, waitLong, waitStep)
+	newer.runner.Stop()
+	require.Equal(t, backends.Sealed, fence(t, newer, m.Source).State)
+	older := w.instance(t, nil)
+	older.knows(1)
+	older.waitFor(t, m.ID, Watching)
+	s.put(older, hotCell)
+	require.NoError(t, s.verdict(older.router))
+}
+
 // TestRollbackThatWasPromised is not passed over by the end of the window.
 func TestRollbackThatWasPromised(t *testing.T) {
 	t.Parallel()

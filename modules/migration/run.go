@@ -78,9 +78,6 @@ func (r *Runner) run(ctx context.Context, id string, g *grip, leaveSlot func(), 
 	case errors.Is(err, errCrash), errors.Is(err, errLost):
 		r.log.InfoContext(ctx, "left a move to others", "move", id, "reason", err)
 		x.noteLateTarget(context.WithoutCancel(ctx), err)
-		if errors.Is(err, errLost) {
-			x.handBack(context.WithoutCancel(ctx)) // it may be a newer program's, and not taken yet
-		}
 	default:
 		x.handBack(context.WithoutCancel(ctx))
 	}

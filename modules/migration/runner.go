@@ -338,9 +338,10 @@ func (r *Runner) claim(ctx context.Context, id string) (m *Move, err error) {
 	return m, err
 }
 
-// tooOldFor says that a newer program has upgraded, or may have, what the move is about.
+// tooOldFor says that a newer program watches the move, and may have upgraded its places.
+// Any other one is taken whatever its program: a storefront may be waiting to be opened.
 func (r *Runner) tooOldFor(m *Move) bool {
-	return r.tenantMigrations > 0 && m.TenantMigrations > r.tenantMigrations
+	return m.Phase == Watching && r.tenantMigrations > 0 && m.TenantMigrations > r.tenantMigrations
 }
 
 func (r *Runner) leaseOf(m *Move) time.Duration {

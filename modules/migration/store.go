@@ -164,12 +164,13 @@ func readAsked(ctx context.Context, db *control.DB, instance string) (asked []st
 }
 
 // readFree finds some of the moves that nobody runs, those first for which a storefront
-// may be waiting, then those that are told to stop, behind so many others. Those that are
-// a newer program's are none.
+// may be waiting, then those that are told to stop, behind so many others. Those that a
+// newer program watches are none.
 func readFree(ctx context.Context, db *control.DB, known int64, behind, limit int) (free []claimable, err error) {
 	err = db.View(ctx, func(_ context.Context, tx control.Tx) error {
 		free = nil
-		return tx.Select(&free, `SELECT id, phase, intent, source_backend, target_backend FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '') AND (CAST($4 AS BIGINT) = 0 OR tenant_migrations <= $4)
+		return tx.Select(&free, `SELECT id, phase, intent, source_backend, target_backend FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '')
+			AND (phase <> 'watching' OR CAST($4 AS BIGINT) = 0 OR tenant_migrations <= $4)
 			ORDER BY CASE WHEN cut <> '' THEN 0 WHEN intent IN ('cancel', 'pause', 'yield') THEN 1 ELSE 2 END, lease_until, id LIMIT $2 OFFSET $3`, tx.Now(), int64(limit), int64(behind), known)
 	})
 	return free, err
