@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"smartseller/platform/database"
 	"smartseller/platform/fault"
 )
 
@@ -83,6 +84,17 @@ var (
 		"The storefront's database went away while the change was being saved: it may or may not have been made. Look before you try again.")
 	ErrNoStorefront = fault.New(fault.NotFound, "storefront_not_found", "There is no such storefront.")
 )
+
+// CannotMigrate tells operators which migration fails on a backend; nil for an error of
+// another cause.
+func CannotMigrate(err error, backend string) error {
+	var failed *database.MigrationError
+	if !errors.As(err, &failed) {
+		return nil
+	}
+	return fault.New(fault.Unavailable, "migration_failed",
+		"On %s %s. The place is as it was before that one: remove the cause, then try again.", backend, failed).Because(err)
+}
 
 // UniqueError names the unique key that a statement met.
 type UniqueError struct {

@@ -140,6 +140,7 @@ func TestWhatAGuessLeaves(t *testing.T) {
 	require.Equal(t, []int64{20, 7}, []int64{now.Failures, now.BlockedUntil})
 	g = begin()
 	began := limitOf(t, db, "a")
+	require.Eventually(t, func() bool { return time.Now().UnixMicro() > began.UpdatedAt+1000 }, time.Second, time.Millisecond)
 	g.end(ctx, errCredentials)
 	require.Greater(t, limitOf(t, db, "a").BlockedUntil, began.BlockedUntil, "the wait begins when the guess ends")
 }

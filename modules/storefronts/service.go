@@ -65,17 +65,25 @@ func (s *Service) found(ctx context.Context, at backends.Placement) error {
 		return err
 	}
 	if err := b.Create(ctx, at.Place); err != nil {
-		return backends.ErrDown.Because(err)
+		return unmade(err, at.Place.Backend)
 	}
 	store, release, err := s.stores.AcquireFit(ctx, at.Place)
 	if err != nil {
-		if said := new(fault.Error); errors.As(err, &said) {
-			return err
-		}
-		return backends.ErrDown.Because(err)
+		return unmade(err, at.Place.Backend)
 	}
 	defer release()
 	return store.Found(ctx, at.Epoch)
+}
+
+// unmade says why a place could not be made.
+func unmade(err error, backend string) error {
+	if said := new(fault.Error); errors.As(err, &said) {
+		return err
+	}
+	if failed := backends.CannotMigrate(err, backend); failed != nil {
+		return failed
+	}
+	return backends.ErrDown.Because(err)
 }
 
 // Find looks a storefront up by id or slug; backends.ErrNoStorefront when there is none.

@@ -215,10 +215,10 @@ func (s *Service) bring(ctx context.Context, p *Place) error {
 
 // inWords tells operators why a place is not upgraded, as far as that is known.
 func inWords(err error, backend string) error {
-	var failed *database.MigrationError
+	if failed := backends.CannotMigrate(err, backend); failed != nil {
+		return failed
+	}
 	switch {
-	case errors.As(err, &failed):
-		return fault.New(fault.Unavailable, "migration_failed", "On %s %s. The place is as it was before that one: remove the cause, then upgrade again.", backend, failed).Because(err)
 	case errors.Is(err, backends.ErrLockBusy):
 		return fault.New(fault.Unavailable, "place_busy", "Transactions on %s kept its tables locked (%s): end them, or upgrade again when they have ended.", backend, err).Because(err)
 	case errors.Is(err, backends.ErrUnreachable):
