@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -64,7 +65,7 @@ func (s *secretText) UnmarshalText(text []byte) error {
 	if file, ok := strings.CutPrefix(string(text), "@"); ok {
 		content, err := os.ReadFile(file)
 		if err != nil {
-			return errors.New("the file cannot be read")
+			return err // which names the file and what hinders
 		}
 		*s = secretText(strings.TrimSpace(string(content)))
 	}
@@ -79,7 +80,21 @@ type addBackend struct {
 	DSN      secretText `name:"dsn" placeholder:"DSN" help:"Of the application's role, for a shared Postgres; @FILE reads it from a file."`
 	AdminDSN secretText `name:"admin-dsn" placeholder:"DSN" help:"Of the owner, for Postgres; @FILE reads it from a file."`
 	Pooled   bool       `help:"The DSN leads through a transaction pooler, such as PgBouncer."`
-	Path     string     `type:"path" help:"Folder, for SQLite."`
+	Path     folderPath `help:"Folder, for SQLite."`
+}
+
+// folderPath is one of the person's at the command line, which the server may not share.
+type folderPath string
+
+// UnmarshalText takes no empty path, as of a variable that is not set: it would be the
+// folder that the person is in.
+func (p *folderPath) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return errors.New("must be the path of a folder")
+	}
+	path, err := filepath.Abs(string(text))
+	*p = folderPath(path)
+	return err
 }
 
 // Run registers it and inspects it.

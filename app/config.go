@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
@@ -54,9 +55,10 @@ type dataFolder struct {
 	Data string `setting:"" default:"${data}" type:"path" help:"Folder of the installation: control database, keys, admin's token, first SQLite backends."`
 }
 
-func (d dataFolder) keyFile() string   { return filepath.Join(d.Data, "master.key") }
-func (d dataFolder) spools() string    { return filepath.Join(d.Data, "spool") }
-func (d dataFolder) tokenFile() string { return filepath.Join(d.Data, "admin.token") }
+func (d dataFolder) controlFile() string { return filepath.Join(d.Data, "control.db") }
+func (d dataFolder) keyFile() string     { return filepath.Join(d.Data, "master.key") }
+func (d dataFolder) spools() string      { return filepath.Join(d.Data, "spool") }
+func (d dataFolder) tokenFile() string   { return filepath.Join(d.Data, "admin.token") }
 
 // connection is how commands find the running server.
 type connection struct {
@@ -193,7 +195,7 @@ func (i installation) keyring() (*crypto.Keyring, error) {
 		}
 		keys, err := crypto.LoadOrCreate(i.keyFile())
 		if err != nil {
-			return nil, fault.New(fault.Unavailable, "no_master_key", "The master key cannot be had (%v): restore %s as it was, or give the key by the setting master_key.", err, i.keyFile()).Because(err)
+			return nil, fault.New(fault.Misconfigured, "no_master_key", "The master key cannot be had (%v): restore %s as it was, or give the key by the setting master_key.", err, i.keyFile()).Because(err)
 		}
 		return keys, nil
 	}
@@ -211,15 +213,26 @@ func (i installation) openControl(ctx context.Context) (*control.DB, error) {
 	}
 	dsn := string(i.Control)
 	if dsn == "" {
-		dsn = "sqlite:" + filepath.Join(i.Data, "control.db")
+		dsn = "sqlite:" + i.controlFile()
 	}
 	return control.Open(ctx, dsn)
+}
+
+// made refuses a data folder without an installation: a mistyped one would get a new one.
+func (i installation) made() error {
+	if i.Control != "" {
+		return nil
+	}
+	if _, err := os.Stat(i.controlFile()); errors.Is(err, fs.ErrNotExist) {
+		return fault.New(fault.NotFound, "no_installation", "There is no installation in %s: name its data folder by --data, or make one by starting a server there, smartseller serve.", i.Data)
+	}
+	return nil
 }
 
 // make makes the folder, unless it is there.
 func (d dataFolder) make() error {
 	if err := os.MkdirAll(d.Data, 0o700); err != nil {
-		return fault.New(fault.Unavailable, "unusable_folder", "The data folder %s cannot be made (%v): choose another one by --data.", d.Data, err).Because(err)
+		return fault.New(fault.Misconfigured, "unusable_folder", "The data folder %s cannot be made (%v): choose another one by --data.", d.Data, err).Because(err)
 	}
 	return nil
 }

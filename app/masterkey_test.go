@@ -31,12 +31,12 @@ func TestMasterKeyIsTheInstallations(t *testing.T) {
 
 	require.NoError(t, os.Remove(key))
 	code, said := serve()
-	require.Equal(t, 69, code, said)
+	require.Equal(t, 78, code, said)
 	require.Contains(t, said, "not the master key that the control database was sealed with")
 
 	require.NoError(t, os.WriteFile(key, []byte("spoilt"), 0o600))
 	code, said = serve()
-	require.Equal(t, 69, code, said)
+	require.Equal(t, 78, code, said)
 	require.Contains(t, said, "restore "+key)
 
 	require.NoError(t, os.WriteFile(key, kept, 0o600))

@@ -24,7 +24,7 @@ type planPropose struct {
 func readPolicy(path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		err = fault.New(fault.Invalid, "unreadable_policy", "The policy cannot be read: %v.", err)
+		err = fault.New(fault.NotFound, "unreadable_policy", "The policy cannot be read: %v.", err)
 	}
 	return string(text), err
 }

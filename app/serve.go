@@ -111,6 +111,9 @@ func openControl(lc fx.Lifecycle, s Settings) (*control.DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := db.Occupy(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	lc.Append(fx.Hook{OnStop: func(context.Context) error { return db.Close() }})
 	return db, nil
 }
@@ -144,7 +147,7 @@ func newDirectory(lc fx.Lifecycle, db *control.DB, keys *crypto.Keyring, catalog
 func sameMasterKey(ctx context.Context, d *backends.Directory) error {
 	_, err := d.Configs(ctx)
 	if errors.Is(err, crypto.ErrSealed) {
-		return fault.New(fault.Unavailable, "other_master_key", "This is not the master key that the control database was sealed with: give that one, "+
+		return fault.New(fault.Misconfigured, "other_master_key", "This is not the master key that the control database was sealed with: give that one, "+
 			"as master.key in the data folder or by the setting master_key.").Because(err)
 	}
 	return err

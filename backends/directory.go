@@ -133,6 +133,18 @@ func (d *Directory) try(cfg Config) (Backend, error) {
 	if d.openers[cfg.Kind] == nil {
 		return nil, fault.InvalidField("/kind", "unknown_kind", fmt.Sprintf("must be one of %v", Kinds()))
 	}
+	for _, given := range []struct {
+		pointer, value string
+		taken          bool
+	}{
+		{"/path", cfg.Path, cfg.Kind.Folder()},
+		{"/dsn", cfg.DSN, !cfg.Kind.Folder()},
+		{"/admin_dsn", cfg.AdminDSN, !cfg.Kind.Folder()},
+	} {
+		if given.value != "" && !given.taken {
+			return nil, fault.InvalidField(given.pointer, "not_taken", "a backend of this kind has none: leave it out")
+		}
+	}
 	if !backendName.MatchString(cfg.Name) {
 		return nil, fault.InvalidField("/name", "invalid_name", "must be 1 to 40 lower-case letters, digits and dashes")
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"sync"
 	"testing"
@@ -123,6 +124,13 @@ func TestCustomersNeverNoticeAMove(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, status)
 }
 
+// with is a body with one more member.
+func with(body map[string]any, name string, value any) map[string]any {
+	body = maps.Clone(body)
+	body[name] = value
+	return body
+}
+
 func TestCustomerErrors(t *testing.T) {
 	t.Parallel()
 	p := install(t)
@@ -153,7 +161,8 @@ func TestCustomerErrors(t *testing.T) {
 		{"no token", "GET", "demo/profile", "", nil, nil, 401, "token_required"},
 		{"no If-Match", "PUT", "demo/profile", access, profile, nil, 428, "if_match_required"},
 		{"stale If-Match", "PUT", "demo/profile", access, profile, []string{"If-Match", `"v7"`}, 412, "changed_meanwhile"},
-		{"read-only field", "PUT", "demo/profile", access, map[string]any{"email": "x@example.com"}, []string{"If-Match", `"v1"`}, 422, "invalid_input"},
+		{"read-only field", "PUT", "demo/profile", access, with(profile, "email", "x@example.com"), []string{"If-Match", `"v1"`}, 422, "read_only_field"},
+		{"read-only field, and an unknown one", "PUT", "demo/profile", access, with(with(profile, "roles", "admin"), "role", "admin"), []string{"If-Match", `"v1"`}, 422, "invalid_input"},
 		{"logout of nobody", "POST", "demo/auth/logout", "", map[string]any{}, nil, 401, "invalid_token"},
 		{"logout of nobody, without a body", "POST", "demo/auth/logout", "", nil, nil, 401, "invalid_token"},
 		{"logout from somewhere else", "POST", "demo/auth/logout", access, map[string]any{"scope": "everybody"}, nil, 422, "invalid_input"},

@@ -96,17 +96,31 @@ func TestBackendThatCannotBeUsedIsNotRegistered(t *testing.T) {
 		{[]string{"shared-postgres", "--admin-dsn", owner}, "/dsn"},
 		{[]string{"dedicated-postgres", "--admin-dsn", good}, "may not create databases and roles"},
 		{[]string{"dedicated-postgres", "--admin-dsn", nowhere}, "does not answer"},
+		{[]string{"dedicated-postgres", "--admin-dsn", owner, "--dsn", good}, "/dsn"},
+		{[]string{"dedicated-postgres", "--admin-dsn", owner, "--path", t.TempDir()}, "/path"},
 		{[]string{"sqlite", "--path", file}, "folder"},
+		{[]string{"sqlite", "--path", t.TempDir(), "--dsn", good}, "/dsn"},
+		{[]string{"sqlite"}, "/path"},
 	} {
 		out, code := p.command(t, append([]string{"backend", "add", "more"}, c.flags...)...)
 		require.Equal(t, 65, code, "%v: %s", c.flags, out)
 		require.Contains(t, out, c.says, "%v", c.flags)
 		require.NotContains(t, out, "topsecret")
 	}
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(filepath.Join(p.folder, "data", "files-1"), link))
+	for _, path := range []string{link, filepath.Join(link, "below")} {
+		out, code := p.command(t, "backend", "add", "more", "sqlite", "--path", path)
+		require.Equal(t, 73, code, out)
+		require.Contains(t, out, "files-1 keeps its files there")
+	}
+	require.NoDirExists(t, filepath.Join(link, "below"), "what is refused leaves no folder")
+	out, code := p.command(t, "backend", "add", "more", "sqlite", "--path", "")
+	require.Equal(t, 64, code, out)
 	require.NotContains(t, p.must(t, "backend", "list"), "more")
 	p.must(t, "backend", "add", "more", "shared-postgres", "--admin-dsn", owner, "--dsn", "@"+file)
 	p.must(t, "storefront", "create", "toys", "more")
-	out, code := p.command(t, "backend", "remove", "more")
+	out, code = p.command(t, "backend", "remove", "more")
 	require.Equal(t, 73, code, out)
 	require.Contains(t, p.must(t, "backend", "list"), "more")
 }

@@ -49,6 +49,9 @@ func Opener(catalog *backends.Catalog, keys *crypto.Keyring) backends.Opener {
 		if cfg.Pooled {
 			return nil, fault.InvalidField("/pooled", "not_poolable", "a dedicated Postgres is reached directly: each storefront has a database and a role of its own")
 		}
+		if cfg.DSN != "" {
+			return nil, fault.InvalidField("/dsn", "not_taken", "each storefront of a dedicated Postgres has a role of its own: leave it out")
+		}
 		admin, err := postgres.Open(cfg.AdminDSN)
 		if err != nil {
 			return nil, fault.InvalidField("/admin_dsn", "invalid_dsn", err.Error())

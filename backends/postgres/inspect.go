@@ -140,7 +140,7 @@ func CheckIsolation(ctx context.Context, admin *sql.DB, pools *Pools, catalog *b
 		return unknown(f, err)
 	}
 	if len(open) > 0 {
-		f.Problem, f.Fix = "row-level security does not guard "+strings.Join(open, ", "), "smartseller schema upgrade, and drop policies that the program did not make"
+		f.Problem, f.Fix = "row-level security does not guard "+strings.Join(open, ", ")+" as it should", "smartseller schema upgrade, and drop policies that the program did not make"
 		return f
 	}
 	// What is being made at this moment is granted only when it is guarded.
@@ -211,16 +211,16 @@ func apart(ctx context.Context, owner, app *sql.DB) (bool, error) {
 }
 
 // unguarded are the tables that have no row-level security, or a policy that lets
-// more than the storefront that was entered through.
+// more than the storefront that was entered through, or one that keeps the owner out, who moves.
 func unguarded(ctx context.Context, admin *sql.DB, tables []string) ([]string, error) {
 	var open []string
 	err := admin.QueryRowContext(ctx, `SELECT COALESCE(array_agg(t.relname::text ORDER BY t.relname), '{}') FROM (
-			SELECT c.relname, c.relrowsecurity, count(p.oid) AS policies,
+			SELECT c.relname, c.relrowsecurity AND NOT c.relforcerowsecurity AS enabled, count(p.oid) AS policies,
 				bool_and(p.polpermissive AND pg_get_expr(p.polqual, p.polrelid) = '(storefront_id = smartseller_storefront())') AS ours
 			FROM pg_class c LEFT JOIN pg_policy p ON p.polrelid = c.oid
 			WHERE c.relname = ANY($1) AND c.relkind IN ('r', 'p') AND c.relnamespace = current_schema()::regnamespace
-			GROUP BY c.oid, c.relname, c.relrowsecurity) t
-		WHERE NOT t.relrowsecurity OR t.policies = 0 OR NOT t.ours`, pq.Array(tables)).Scan(pq.Array(&open))
+			GROUP BY c.oid, c.relname, c.relrowsecurity, c.relforcerowsecurity) t
+		WHERE NOT t.enabled OR t.policies = 0 OR NOT t.ours`, pq.Array(tables)).Scan(pq.Array(&open))
 	return open, classify(err)
 }
 

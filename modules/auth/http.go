@@ -166,10 +166,6 @@ type recordBody struct {
 	Address string          `json:"ip,omitempty"`
 }
 
-type auditInput struct {
-	httpx.Page
-}
-
 type auditOutput struct {
 	Body struct {
 		Data       []recordBody `json:"data"`
@@ -208,7 +204,7 @@ func adminRoutes(server *httpx.Server, s *Service) {
 	})
 	httpx.Register(server, huma.Operation{
 		OperationID: "list-audit", Method: http.MethodGet, Path: "/api/admin/audit", Summary: "List what admins changed, newest first", Security: httpx.Admin,
-	}, func(ctx context.Context, in *auditInput) (*auditOutput, error) {
+	}, func(ctx context.Context, in *struct{ httpx.PageByID }) (*auditOutput, error) {
 		found, err := s.Records(ctx, in.Cursor, in.Limit)
 		out := &auditOutput{}
 		out.Body.Data = make([]recordBody, len(found))

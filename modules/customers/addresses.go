@@ -66,7 +66,7 @@ func (f AddressFields) Check() error {
 			return fault.InvalidField(field.pointer, "required", "must not be empty")
 		}
 	}
-	if region, err := language.ParseRegion(f.Country); err != nil || !region.IsCountry() || region.String() != f.Country {
+	if region, err := language.ParseRegion(f.Country); err != nil || !region.IsCountry() || region.String() != f.Country || region.Canonicalize() != region { // UK is no code
 		return fault.InvalidField("/country", "unknown_country", "must be an ISO 3166-1 code of two capital letters, such as DE")
 	}
 	return CheckPhone(f.Phone)

@@ -80,7 +80,8 @@ func Routes(server *httpx.Server, s *Service) {
 	})
 	httpx.Register(server, huma.Operation{
 		OperationID: "put-profile", Method: http.MethodPut, Path: path, Summary: "Replace one's own profile", Security: httpx.Customer,
-		Errors: []int{http.StatusNotFound, http.StatusForbidden, http.StatusPreconditionFailed, http.StatusPreconditionRequired},
+		Errors:   []int{http.StatusNotFound, http.StatusForbidden, http.StatusPreconditionFailed, http.StatusPreconditionRequired},
+		Metadata: httpx.ReadOnly("id", "email", "email_verified", "status", "storefront_id", "roles", "created_at", "updated_at", "version"),
 	}, func(ctx context.Context, in *putProfileInput) (*profileOutput, error) {
 		version, err := in.Version()
 		if err != nil {

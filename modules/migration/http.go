@@ -83,9 +83,8 @@ type paceAll struct{ Body paceBody }
 type explainOutput struct{ Body Explanation }
 
 type listInput struct {
+	httpx.PageByID
 	Storefront string `query:"storefront_id" maxLength:"36" doc:"Only moves of this one"`
-	Cursor     string `query:"cursor" maxLength:"36" doc:"next_cursor of the page before"`
-	Limit      int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
 }
 
 type listOutput struct {

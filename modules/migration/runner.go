@@ -167,7 +167,7 @@ func (r *Runner) loop(ctx context.Context) {
 	runs.Go(func() { r.sweep(ctx) })
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	renewed := time.Now()
+	renewed, still := time.Now(), false
 	for {
 		asked, err := readAsked(ctx, r.db, r.instance)
 		if err == nil {
@@ -181,8 +181,13 @@ func (r *Runner) loop(ctx context.Context) {
 			renewed = time.Now()
 			err = r.renew(ctx)
 		}
-		if err != nil && ctx.Err() == nil {
-			r.log.WarnContext(ctx, "moves stand still: the control database does not answer", "error", err)
+		if away := err != nil && ctx.Err() == nil; away != still {
+			still = away
+			if away {
+				r.log.WarnContext(ctx, "moves stand still: the control database does not answer", "error", err)
+			} else {
+				r.log.InfoContext(ctx, "moves go on: the control database answers")
+			}
 		}
 		for _, m := range found {
 			r.begin(ctx, m, &runs)

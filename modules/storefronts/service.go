@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -122,20 +123,20 @@ const inspection = 20 * time.Second
 
 // AddBackend registers a backend, unless something hinders its use: then the error
 // says what, and nothing is registered. A folder of files belongs to this host.
-func (s *Service) AddBackend(ctx context.Context, cfg backends.Config) error {
+func (s *Service) AddBackend(ctx context.Context, cfg backends.Config) (err error) {
 	if cfg.Kind.Folder() {
-		path, err := filepath.Abs(cfg.Path)
-		if err != nil || cfg.Path == "" {
-			return fault.InvalidField("/path", "invalid_path", "must be the path of a folder")
+		var made bool
+		if cfg.Path, made, err = makeFolder(cfg.Path); err != nil {
+			return err
 		}
-		host, err := os.Hostname()
-		if err != nil {
+		defer func() {
+			if err != nil && made {
+				_ = os.Remove(cfg.Path) // empty, or somebody's
+			}
+		}()
+		if cfg.Host, err = os.Hostname(); err != nil {
 			return fmt.Errorf("this host's name: %w", err)
 		}
-		if err := os.MkdirAll(path, 0o700); err != nil {
-			return fault.InvalidField("/path", "unusable_folder", fmt.Sprintf("the folder cannot be made (%v): choose another one", errors.Unwrap(err)))
-		}
-		cfg.Path, cfg.Host = path, host
 	}
 	inspecting, cancel := context.WithTimeout(ctx, inspection)
 	defer cancel()
@@ -147,6 +148,25 @@ func (s *Service) AddBackend(ctx context.Context, cfg backends.Config) error {
 		return err
 	}
 	return s.directory.Register(ctx, cfg)
+}
+
+// makeFolder makes a folder, unless it is there, and returns the one name that it has:
+// by two, one folder could be registered as two backends.
+func makeFolder(path string) (name string, made bool, err error) {
+	if path == "" {
+		return "", false, fault.InvalidField("/path", "invalid_path", "must be the path of a folder")
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return "", false, err
+	}
+	_, before := os.Stat(path)
+	if err = os.MkdirAll(path, 0o700); err == nil {
+		name, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return "", false, fault.InvalidField("/path", "unusable_folder", fmt.Sprintf("the folder cannot be made (%v): choose another one", errors.Unwrap(err)))
+	}
+	return name, errors.Is(before, fs.ErrNotExist), nil
 }
 
 // usable is nil unless a finding hinders.

@@ -92,7 +92,7 @@ func (n NewStorefront) check() error {
 	if err := checkSlug(n.Slug); err != nil {
 		return err
 	}
-	if strings.ContainsFunc(n.Name, unicode.IsControl) {
+	if strings.ContainsFunc(n.Name, unicode.IsControl) || strings.TrimSpace(n.Name) == "" {
 		return fault.InvalidField("/name", "invalid_text", "must be plain text on one line")
 	}
 	if unit, err := currency.ParseISO(n.Currency); err != nil || unit.String() != n.Currency {

@@ -33,7 +33,8 @@ const (
 	TooMany // a limit was reached; try again later
 	Unavailable
 	Timeout
-	TooSlow // the request did not come in time
+	TooSlow       // the request did not come in time
+	Misconfigured // a setting, or what it names, cannot be used: no server starts with it
 )
 
 // Meaning says what a kind is on each surface.
@@ -62,6 +63,7 @@ var meanings = map[Kind]Meaning{
 	Unavailable:          {http.StatusServiceUnavailable, 69, slog.LevelWarn, "Temporarily unavailable"},
 	Timeout:              {http.StatusGatewayTimeout, 75, slog.LevelWarn, "Took too long"},
 	TooSlow:              {http.StatusRequestTimeout, 75, slog.LevelInfo, "Request came too slowly"},
+	Misconfigured:        {http.StatusInternalServerError, 78, slog.LevelError, "Not usable as configured"},
 }
 
 // Meaning returns the kind's row of the table.
@@ -75,8 +77,8 @@ func (k Kind) Meaning() Meaning {
 // KindOfStatus is the table read from the other side: the kind that has this
 // HTTP status. A client that meets a problem document uses it to find its exit code.
 func KindOfStatus(status int) Kind {
-	for k, m := range meanings {
-		if m.Status == status {
+	for k := Internal; k <= Misconfigured; k++ { // the first: what only a program that starts meets is last
+		if meanings[k].Status == status {
 			return k
 		}
 	}

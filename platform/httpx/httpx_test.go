@@ -94,11 +94,12 @@ func TestEveryErrorIsAProblem(t *testing.T) {
 		"content type":       {"POST", "/echo", "text/plain", `hello`, "", 415, "unsupported_media_type", ""},
 		"repeated":           {"POST", "/echo", "application/json", `{"name":"a","n\u0061me":"b"}`, "", 422, "invalid_input", "/name"},
 		"repeated below":     {"POST", "/echo", "application/json", `{"name":[1,{"a/b":1,"a/b":2}]}`, "", 422, "invalid_input", "/name/1/a~1b"},
+		"NUL below":          {"POST", "/echo", "application/json", `{"name":["a",{"b":"c\u0000"}]}`, "", 422, "invalid_input", "/name/1/b"},
 		"another case":       {"POST", "/echo", "application/json", `{"name":"a","Count":1}`, "", 422, "invalid_input", "/Count"},
 		"not UTF-8":          {"POST", "/echo", "application/json", "{\"name\":\"\xff\"}", "", 400, "malformed", ""},
 		"too deep":           {"POST", "/echo", "application/json", `{"name":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`, "", 400, "malformed", ""},
 		"two values":         {"POST", "/echo", "application/json", `{"name":"a"}{}`, "", 400, "malformed", ""},
-		"1.0":                {"POST", "/echo", "application/json", `{"name":"a","count":1.0}`, "", 422, "invalid_input", ""},
+		"1.0":                {"POST", "/echo", "application/json", `{"name":"a","count":1.0}`, "", 422, "invalid_input", "/count"},
 		"no type":            {"POST", "/echo", "", `{"name":"a"}`, "", 415, "unsupported_media_type", ""},
 		"an empty type":      {"POST", "/echo", "; charset=utf-8", `{"name":"a"}`, "", 415, "unsupported_media_type", ""},
 		"a broken type":      {"POST", "/echo", "application/json; charset", `{"name":"a"}`, "", 415, "unsupported_media_type", ""},
@@ -174,23 +175,32 @@ func TestWhereAnInputIsWrong(t *testing.T) {
 	httpx.Register(s, huma.Operation{OperationID: "lines", Method: http.MethodPost, Path: "/lines"}, func(context.Context, *input) (*struct{}, error) {
 		return nil, nil
 	})
-	r := httptest.NewRequest(http.MethodPost, "/lines?limit=11", strings.NewReader(`{"lines":[{"quantity":"a"},{}],"a/b~c":1}`))
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Depth", "infinity")
-	w := httptest.NewRecorder()
-	s.Handler().ServeHTTP(w, r)
-	require.Equal(t, http.StatusUnprocessableEntity, w.Code, w.Body)
-	var p struct{ Errors []map[string]string }
-	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p))
-	var at []map[string]string
-	for _, e := range p.Errors {
-		require.NotEmpty(t, e["code"])
-		require.NotEmpty(t, e["detail"])
-		delete(e, "code")
-		delete(e, "detail")
-		at = append(at, e)
+	for _, c := range []struct {
+		query, depth, body string
+		at                 []map[string]string
+	}{
+		{"limit=11", "infinity", `{"lines":[{"quantity":"a"},{}],"a/b~c":1}`,
+			[]map[string]string{{"parameter": "limit"}, {"parameter": "Depth"}, {"pointer": "/lines/0/quantity"}, {"pointer": "/lines/1/quantity"}, {"pointer": "/a~1b~0c"}}},
+		{"limit=1", "1", `{"lines":[ {"quantity":1},{"quantity": 1e2 } ]}`, []map[string]string{{"pointer": "/lines/1/quantity"}}},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/lines?"+c.query, strings.NewReader(c.body))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Depth", c.depth)
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, r)
+		require.Equal(t, http.StatusUnprocessableEntity, w.Code, w.Body)
+		var p struct{ Errors []map[string]string }
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &p))
+		var at []map[string]string
+		for _, e := range p.Errors {
+			require.NotEmpty(t, e["code"])
+			require.NotEmpty(t, e["detail"])
+			delete(e, "code")
+			delete(e, "detail")
+			at = append(at, e)
+		}
+		require.ElementsMatch(t, c.at, at)
 	}
-	require.ElementsMatch(t, []map[string]string{{"parameter": "limit"}, {"parameter": "Depth"}, {"pointer": "/lines/0/quantity"}, {"pointer": "/lines/1/quantity"}, {"pointer": "/a~1b~0c"}}, at)
 }
 
 // TestHead: as GET, without the body, and not described a second time.

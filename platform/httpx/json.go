@@ -49,21 +49,54 @@ func unmarshal(body []byte, into any) error {
 	err := json.Unmarshal(body, into)
 	if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) {
 		// The description took 1.0 for a whole number.
-		return fmt.Errorf("%s must be a whole number, without a fraction or an exponent, and not too large", wrong.Field)
+		at, _ := pointerTo(json.NewDecoder(bytes.NewReader(body)), wrong.Offset)
+		return fmt.Errorf("%s%s, without a fraction or an exponent, and not too large", at, notWhole)
 	}
 	return err
 }
 
-// repeatedError says which member an object has twice.
-type repeatedError struct{ pointer string }
+// notWhole stands behind the pointer to a number, since huma takes only text.
+const notWhole = " must be a whole number"
 
-func (e *repeatedError) Error() string { return e.pointer + " is there twice" }
+// pointerTo finds the value that ends at an offset.
+func pointerTo(d *json.Decoder, end int64) (pointer string, found bool) {
+	token, err := d.Token()
+	open, nested := token.(json.Delim)
+	if err != nil || !nested {
+		return "", d.InputOffset() == end
+	}
+	for i := 0; d.More(); i++ {
+		at := strconv.Itoa(i)
+		if open == '{' {
+			name, _ := d.Token()
+			at, _ = name.(string)
+		}
+		if inner, found := pointerTo(d, end); found {
+			return step(at) + inner, true
+		}
+	}
+	_, _ = d.Token() // that closes it
+	return "", false
+}
 
-// unambiguous reads a value, and refuses one in which an object has a name twice or
-// that is nested deeper than anything that is asked for here.
+// memberError says which value of a body cannot be taken, whatever the operation.
+type memberError struct{ pointer, code, detail string }
+
+func (e *memberError) Error() string { return e.pointer + " " + e.detail }
+
+func (e *memberError) below(at string) error {
+	return &memberError{step(at) + e.pointer, e.code, e.detail}
+}
+
+// unambiguous reads a value, and refuses one in which an object has a name twice, a text
+// has a NUL, which no backend can keep, or that is nested deeper than anything that is
+// asked for here.
 func unambiguous(d *json.Decoder, depth int) error {
 	const deepest = 32
 	token, err := d.Token()
+	if text, ok := token.(string); ok && strings.ContainsRune(text, 0) {
+		return &memberError{"", "invalid_text", "must not contain NUL characters"}
+	}
 	open, nested := token.(json.Delim)
 	if err != nil || !nested {
 		return err
@@ -81,14 +114,15 @@ func unambiguous(d *json.Decoder, depth int) error {
 			}
 			at, _ = name.(string)
 			if names[at] {
-				return &repeatedError{step(at)}
+				return &memberError{step(at), "repeated", "is there more than once"}
 			}
 			names[at] = true
 		}
-		if err := unambiguous(d, depth+1); err != nil {
-			if inner := new(repeatedError); errors.As(err, &inner) {
-				inner.pointer = step(at) + inner.pointer
-			}
+		err := unambiguous(d, depth+1)
+		if inner := new(memberError); errors.As(err, &inner) {
+			return inner.below(at)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -101,9 +135,8 @@ func step(name string) string {
 	return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
-// repeated finds the member that made a body ambiguous; "" when none did.
-func repeated(body string) string {
-	e := new(repeatedError)
+// unacceptable finds the value that made a body fail as a whole; nil when none did.
+func unacceptable(body string) (e *memberError) {
 	errors.As(unambiguous(json.NewDecoder(strings.NewReader(body)), 0), &e)
-	return e.pointer
+	return e
 }

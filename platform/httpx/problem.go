@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,7 +61,7 @@ var ownErrors = sync.OnceFunc(func() {
 		if log, ok := ctx.Value(logKey{}).(*slog.Logger); ok && fault.KindOfStatus(status) == fault.Internal {
 			return problemOf(ctx, log, errors.Join(append([]error{errors.New(message)}, errs...)...))
 		}
-		return validationProblem(ctx, status, errs)
+		return validationProblem(c, status, errs)
 	}
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return huma.NewErrorWithContext(nil, status, message, errs...)
@@ -101,8 +102,8 @@ func problemOf(ctx context.Context, log *slog.Logger, err error) *Problem {
 
 // validationProblem is what huma makes of input that does not fit. Nothing that
 // was submitted is repeated.
-func validationProblem(ctx context.Context, status int, errs []error) *Problem {
-	kind := fault.KindOfStatus(status)
+func validationProblem(c huma.Context, status int, errs []error) *Problem {
+	ctx, kind := c.Context(), fault.KindOfStatus(status)
 	e := ofKind(kind)
 	for _, err := range errs {
 		var d *huma.ErrorDetail
@@ -110,8 +111,8 @@ func validationProblem(ctx context.Context, status int, errs []error) *Problem {
 			continue
 		}
 		if body, ok := d.Value.(string); ok && kind == fault.Malformed {
-			if at := repeated(body); at != "" {
-				return newProblem(ctx, fault.InvalidField(at, "repeated", "is there more than once"))
+			if m := unacceptable(body); m != nil {
+				return newProblem(ctx, fault.InvalidField(m.pointer, m.code, m.detail))
 			}
 		}
 		if strings.HasPrefix(d.Location, "path.") { // what can't be has no other answer than what isn't there
@@ -121,6 +122,7 @@ func validationProblem(ctx context.Context, status int, errs []error) *Problem {
 			e.Fields = append(e.Fields, fieldAt(d.Location, d.Message))
 		}
 	}
+	markReadOnly(e, readOnly(c.Operation()))
 	return newProblem(ctx, e)
 }
 
@@ -173,6 +175,40 @@ func detailOf(k fault.Kind) string {
 	return "Something went wrong on our side; the request id finds it in the log."
 }
 
+// ReadOnly is the Metadata of an operation that changes a part of what others show: the
+// members that it never takes.
+func ReadOnly(members ...string) map[string]any {
+	var pointers []string
+	for _, m := range members {
+		pointers = append(pointers, step(m))
+	}
+	return map[string]any{readOnlyKey: pointers}
+}
+
+const (
+	readOnlyKey  = "read only"
+	codeReadOnly = "read_only_field"
+)
+
+func readOnly(op *huma.Operation) []string {
+	pointers, _ := op.Metadata[readOnlyKey].([]string)
+	return pointers
+}
+
+// markReadOnly tells who sent back what an operation showed from who sent what does not exist.
+func markReadOnly(e *fault.Error, pointers []string) {
+	marked := 0
+	for i := range e.Fields {
+		if f := &e.Fields[i]; f.Detail == validation.MsgUnexpectedProperty && slices.Contains(pointers, f.Pointer) {
+			f.Code, f.Detail = codeReadOnly, "cannot be changed here: leave it out"
+			marked++
+		}
+	}
+	if marked > 0 && marked == len(e.Fields) {
+		e.Code, e.Detail = codeReadOnly, "What cannot be changed here was sent; see errors."
+	}
+}
+
 // fieldAt turns huma's "body.lines[0].quantity" into a JSON pointer, RFC 6901, and
 // its "query.limit" into the parameter's name. Of what is missing it knows only where
 // that should have been, and puts the name into the message.
@@ -183,7 +219,9 @@ func fieldAt(location, message string) fault.Field {
 		location += "." + strings.TrimSuffix(name, after)
 		f.Code, f.Detail = "required", "is missing"
 	}
-	if rest, ok := strings.CutPrefix(location, "body"); ok {
+	if at, rest, ok := strings.Cut(message, notWhole); ok && location == "body" {
+		f.Pointer, f.Detail = at, strings.TrimSpace(notWhole)+rest
+	} else if rest, ok := strings.CutPrefix(location, "body"); ok {
 		f.Pointer = strings.NewReplacer("~", "~0", "/", "~1", ".", "/", "[", "/", "]", "").Replace(rest)
 	} else {
 		_, f.Parameter, _ = strings.Cut(location, ".")

@@ -11,11 +11,6 @@ import (
 	"smartseller/platform/identity"
 )
 
-type listInput struct {
-	Cursor string `query:"cursor" maxLength:"36" doc:"next_cursor of the page before"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
-}
-
 type statisticsListOutput struct {
 	Body struct {
 		Data       []Statistics `json:"data"`
@@ -125,7 +120,7 @@ func statisticsRoutes(server *httpx.Server, s *Service) {
 	httpx.Register(server, huma.Operation{
 		OperationID: "list-statistics", Method: http.MethodGet, Path: "/api/admin/statistics", Summary: "What is known of each storefront, by id",
 		Security: httpx.Admin,
-	}, func(ctx context.Context, in *listInput) (*statisticsListOutput, error) {
+	}, func(ctx context.Context, in *struct{ httpx.PageByID }) (*statisticsListOutput, error) {
 		found, err := s.Statistics(ctx, in.Cursor, in.Limit)
 		out := &statisticsListOutput{}
 		out.Body.Data = make([]Statistics, len(found))
@@ -179,7 +174,7 @@ func planRoutes(server *httpx.Server, s *Service) {
 	})
 	httpx.Register(server, huma.Operation{
 		OperationID: "list-plans", Method: http.MethodGet, Path: plansPath, Summary: "List plans, newest first", Security: httpx.Admin,
-	}, func(ctx context.Context, in *listInput) (*plansOutput, error) {
+	}, func(ctx context.Context, in *struct{ httpx.PageByID }) (*plansOutput, error) {
 		plans, err := s.Plans(ctx, in.Cursor, in.Limit)
 		out := &plansOutput{}
 		out.Body.Data = make([]Plan, len(plans))

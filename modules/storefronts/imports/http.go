@@ -58,7 +58,7 @@ type importOutput struct{ Body importBody }
 
 type listInput struct {
 	Ref string `path:"ref" doc:"Id or slug"`
-	httpx.Page
+	httpx.PageByID
 }
 
 type listOutput struct {

@@ -150,7 +150,7 @@ func Routes(server *httpx.Server, s *Service) {
 	})
 	httpx.Register(server, huma.Operation{
 		OperationID: "list-schema-upgrades", Method: http.MethodGet, Path: runsPath, Summary: "List upgrades of all places, newest first", Security: httpx.Admin,
-	}, func(ctx context.Context, in *listInput) (*runsOutput, error) {
+	}, func(ctx context.Context, in *struct{ httpx.PageByID }) (*runsOutput, error) {
 		runs, err := s.Runs(ctx, in.Cursor, in.Limit)
 		out := &runsOutput{}
 		out.Body.Data = make([]runBody, len(runs))
