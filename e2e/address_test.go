@@ -145,6 +145,7 @@ func TestAddressErrors(t *testing.T) {
 		{"limit of nothing", "GET", "demo/addresses?limit=0", token, nil, nil, 422, "invalid_input", ""},
 		{"unknown country", "POST", "demo/addresses", token, with("country", "XQ"), nil, 422, "invalid_input", "/country"},
 		{"small country", "POST", "demo/addresses", token, with("country", "de"), nil, 422, "invalid_input", "/country"},
+		{"common name of a country", "POST", "demo/addresses", token, with("country", "UK"), nil, 422, "invalid_input", "/country"},
 		{"control character", "POST", "demo/addresses", token, with("city", "a\nb"), nil, 422, "invalid_input", "/city"},
 		{"blank city", "POST", "demo/addresses", token, with("city", "  "), nil, 422, "invalid_input", "/city"},
 		{"no phone", "POST", "demo/addresses", token, with("phone", "12"), nil, 422, "invalid_input", "/phone"},

@@ -179,8 +179,10 @@ func TestWhereAnInputIsWrong(t *testing.T) {
 		query, depth, body string
 		at                 []map[string]string
 	}{
-		{"limit=11", "infinity", `{"lines":[{"quantity":"a"},{}],"a/b~c":1}`,
-			[]map[string]string{{"parameter": "limit"}, {"parameter": "Depth"}, {"pointer": "/lines/0/quantity"}, {"pointer": "/lines/1/quantity"}, {"pointer": "/a~1b~0c"}}},
+		{
+			"limit=11", "infinity", `{"lines":[{"quantity":"a"},{}],"a/b~c":1}`,
+			[]map[string]string{{"parameter": "limit"}, {"parameter": "Depth"}, {"pointer": "/lines/0/quantity"}, {"pointer": "/lines/1/quantity"}, {"pointer": "/a~1b~0c"}},
+		},
 		{"limit=1", "1", `{"lines":[ {"quantity":1},{"quantity": 1e2 } ]}`, []map[string]string{{"pointer": "/lines/1/quantity"}}},
 	} {
 		r := httptest.NewRequest(http.MethodPost, "/lines?"+c.query, strings.NewReader(c.body))
