@@ -117,9 +117,6 @@ func printPassword(o output, out io.Writer, email, password string) error {
 
 // withAdmins opens the installation's admins for fn.
 func (i installation) withAdmins(ctx context.Context, fn func(*auth.Service) error) (err error) {
-	if err := i.made(); err != nil {
-		return err
-	}
 	keys, err := i.keyring()
 	if err != nil {
 		return err

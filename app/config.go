@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
@@ -55,10 +54,9 @@ type dataFolder struct {
 	Data string `setting:"" default:"${data}" type:"path" help:"Folder of the installation: control database, keys, admin's token, first SQLite backends."`
 }
 
-func (d dataFolder) controlFile() string { return filepath.Join(d.Data, "control.db") }
-func (d dataFolder) keyFile() string     { return filepath.Join(d.Data, "master.key") }
-func (d dataFolder) spools() string      { return filepath.Join(d.Data, "spool") }
-func (d dataFolder) tokenFile() string   { return filepath.Join(d.Data, "admin.token") }
+func (d dataFolder) keyFile() string   { return filepath.Join(d.Data, "master.key") }
+func (d dataFolder) spools() string    { return filepath.Join(d.Data, "spool") }
+func (d dataFolder) tokenFile() string { return filepath.Join(d.Data, "admin.token") }
 
 // connection is how commands find the running server.
 type connection struct {
@@ -213,20 +211,9 @@ func (i installation) openControl(ctx context.Context) (*control.DB, error) {
 	}
 	dsn := string(i.Control)
 	if dsn == "" {
-		dsn = "sqlite:" + i.controlFile()
+		dsn = "sqlite:" + filepath.Join(i.Data, "control.db")
 	}
 	return control.Open(ctx, dsn)
-}
-
-// made refuses a data folder without an installation: a mistyped one would get a new one.
-func (i installation) made() error {
-	if i.Control != "" {
-		return nil
-	}
-	if _, err := os.Stat(i.controlFile()); errors.Is(err, fs.ErrNotExist) {
-		return fault.New(fault.NotFound, "no_installation", "There is no installation in %s: name its data folder by --data, or make one by starting a server there, smartseller serve.", i.Data)
-	}
-	return nil
 }
 
 // make makes the folder, unless it is there.

@@ -111,9 +111,6 @@ func openControl(lc fx.Lifecycle, s Settings) (*control.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := db.Occupy(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
 	lc.Append(fx.Hook{OnStop: func(context.Context) error { return db.Close() }})
 	return db, nil
 }

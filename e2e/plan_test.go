@@ -116,7 +116,7 @@ func TestPlanErrors(t *testing.T) {
 		says string
 	}{
 		{[]string{"plan", "propose"}, 64, "--policy"},
-		{[]string{"plan", "propose", "--policy", "absent.yaml"}, 65, "absent.yaml"},
+		{[]string{"plan", "propose", "--policy", "absent.yaml"}, 66, "absent.yaml"},
 		{[]string{"plan", "propose", "--policy", "wrong.yaml"}, 65, "line 3: too: there is no such key here; there are all, any, from, name, to"},
 		{[]string{"plan", "create"}, 65, "either of a policy or of chosen moves"},
 		{[]string{"plan", "create", "nobody=files-2"}, 65, "/moves/0/storefront: there is no such storefront"},

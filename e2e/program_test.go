@@ -326,7 +326,7 @@ func TestExitCodesAndErrors(t *testing.T) {
 		{[]string{"backend", "remove", "files-1"}, 73, "still holds storefronts"},
 		{[]string{"storefront", "create", "demo", "files-1"}, 73, "has this slug"},
 		{[]string{"storefront", "create", "Bad Slug", "files-1"}, 65, "/slug"},
-		{[]string{"storefront", "create", "blank", "files-1", "--name", " "}, 65, "/name"},
+		{[]string{"storefront", "create", "blank", "files-1", "--title", " "}, 65, "/name"},
 		{[]string{"storefront", "create", "toys", "files-1", "--time-zone", "Mars/Base"}, 65, "IANA time zone"},
 		{[]string{"nonsense"}, 64, "nonsense"},
 		{[]string{"storefront", "list", "--token", "wrong"}, 77, "not valid"},

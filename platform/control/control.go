@@ -56,10 +56,9 @@ type Tx interface {
 type DB struct {
 	write, read *sqlx.DB // the same pool on Postgres
 	postgres    bool
-	path        string       // of the file; "" on Postgres
-	file        fs.FileInfo  // what was there when it was opened
-	turns       sync.Map     // of Alone: a chan struct{} per name
-	leave       func() error // ends Occupy; SQLite alone
+	path        string      // of the file; "" on Postgres
+	file        fs.FileInfo // what was there when it was opened
+	turns       sync.Map    // of Alone: a chan struct{} per name
 }
 
 // Open opens the control database and migrates it; several processes may do so at
@@ -148,8 +147,10 @@ func open(dsn string) (*DB, error) {
 }
 
 func openSQLite(path string) (*DB, error) {
-	if made, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600); err == nil { // for nobody else to read, nor its log
-		_ = made.Close() // what hinders, the first statement says
+	// For nobody else to read, nor its log. What hinders, the first statement says. Never one
+	// that is there: to close it would give up the locks that SQLite has on it.
+	if made, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err == nil {
+		_ = made.Close()
 	}
 	params := url.Values{"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_busy_timeout": {"5000"}}
 	reader, err := sqlx.Open("sqlite3", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+params.Encode())
@@ -163,7 +164,7 @@ func openSQLite(path string) (*DB, error) {
 	}
 	writer.SetMaxOpenConns(1)
 	reader.SetMaxOpenConns(4)
-	return &DB{write: writer, read: reader, path: path, leave: func() error { return nil }}, nil
+	return &DB{write: writer, read: reader, path: path}, nil
 }
 
 // patience bounds the wait for an answer: its statements are short, locks included.
@@ -239,8 +240,7 @@ func (db *DB) Close() error {
 	if db.postgres {
 		return db.write.Close()
 	}
-	err := errors.Join(db.read.Close(), db.write.Close())
-	return errors.Join(err, db.leave())
+	return errors.Join(db.read.Close(), db.write.Close())
 }
 
 // View runs fn in a read-only snapshot.

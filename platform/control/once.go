@@ -8,12 +8,9 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"smartseller/platform/fault"
 )
 
 // Alone runs fn while no other process that shares this control database runs one
@@ -98,28 +95,6 @@ func (db *DB) lockAdvisory(ctx context.Context, name string) (release func() err
 		}
 		return nil
 	}, nil
-}
-
-// handOver is how long a server that ends may take to leave its control database.
-const handOver = 5 * time.Second
-
-// Occupy keeps other servers out until Close: a SQLite control database, unlike one in
-// Postgres, is for one. Commands that work on the database itself are not kept out.
-func (db *DB) Occupy(ctx context.Context) error {
-	if db.postgres {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, handOver)
-	defer cancel()
-	release, err := db.lockFile(ctx, "server")
-	switch {
-	case err == nil:
-		db.leave = sync.OnceValue(release)
-	case ctx.Err() != nil:
-		return fault.New(fault.Conflict, "control_database_taken",
-			"Another server runs on the control database %s, and SQLite is for one: end that one, or give several a Postgres by the setting control.", db.path).Because(err)
-	}
-	return err
 }
 
 // look is how often a lock is asked for.

@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"smartseller/platform/control"
-	"smartseller/platform/fault"
 	"smartseller/platform/pgserver/pgtest"
 )
 
@@ -144,26 +143,6 @@ func TestLockEndsWithItsProcess(t *testing.T) {
 			return nil
 		}))
 		require.True(t, ran)
-	})
-}
-
-// TestOneServerOccupiesAFile, and the next one gets it when that one has ended; a Postgres
-// is for many.
-func TestOneServerOccupiesAFile(t *testing.T) {
-	onEachEngine(t, func(t *testing.T, dsn string) {
-		ctx := context.Background()
-		first, second := open(t, dsn), open(t, dsn)
-		require.NoError(t, first.Occupy(ctx))
-		if first.Postgres() {
-			require.NoError(t, second.Occupy(ctx))
-			return
-		}
-		short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-		defer cancel()
-		require.Equal(t, "control_database_taken", fault.Of(second.Occupy(short)).Code)
-		require.NoError(t, second.Alone(ctx, "test", func(context.Context) error { return nil }), "commands work on it all the same")
-		require.NoError(t, first.Close())
-		require.NoError(t, second.Occupy(ctx))
 	})
 }
 

@@ -8,6 +8,6 @@ type Page struct {
 
 // PageByID is a Page of a list whose cursors are ids.
 type PageByID struct {
-	Cursor string `query:"cursor" pattern:"^[0-9a-f-]{36}$" patternDescription:"an id" doc:"next_cursor of the page before"`
+	Cursor string `query:"cursor" pattern:"^[0-9a-f-]{36}$" doc:"next_cursor of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
 }
