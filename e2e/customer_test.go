@@ -134,7 +134,9 @@ func with(body map[string]any, name string, value any) map[string]any {
 func TestCustomerErrors(t *testing.T) {
 	t.Parallel()
 	p := install(t)
-	p.must(t, "storefront", "create", "other", "files-1")
+	var demo struct{ ID string }
+	require.Equal(t, http.StatusOK, p.admin(t, "GET", "storefronts/demo", nil, &demo))
+	otherID := p.create(t, "other", "files-1")
 	status, s, _ := p.ask(t, "POST", "demo/auth/register", "", credentials())
 	require.Equal(t, http.StatusCreated, status)
 	access, refresh := s.Session.Access, s.Session.Refresh
@@ -156,6 +158,8 @@ func TestCustomerErrors(t *testing.T) {
 		{"refresh at another storefront", "POST", "other/auth/refresh", "", map[string]any{"refresh_token": refresh}, nil, 401, "invalid_token"},
 		{"two storefronts", "POST", "demo/auth/login", "", credentials(), []string{"X-Storefront", "other"}, 400, "tenant_conflict"},
 		{"two storefronts, to read", "GET", "demo/profile", access, nil, []string{"X-Storefront", "other"}, 400, "tenant_conflict"},
+		{"another one's id", "GET", "demo/profile", access, nil, []string{"X-Storefront", otherID}, 400, "tenant_conflict"},
+		{"its own id", "GET", "demo/profile", "garbage", nil, []string{"X-Storefront", demo.ID}, 401, "invalid_token"},
 		{"one storefront, named twice", "GET", "demo/profile", "garbage", nil, []string{"X-Storefront", "demo"}, 401, "invalid_token"},
 		{"garbage token", "GET", "demo/profile", "garbage", nil, nil, 401, "invalid_token"},
 		{"no token", "GET", "demo/profile", "", nil, nil, 401, "token_required"},

@@ -47,13 +47,13 @@ func (p *Pools) timeout(wanted time.Duration) int64 {
 	return wanted.Milliseconds()
 }
 
+// Capable implements sqlstore.OneTrip. Through a transaction pooler, whose sessions have
+// no settings of ours, nothing would bound a read.
+func (d *Dialect) Capable() bool { return !d.Pools.pooled }
+
 // Read implements sqlstore.OneTrip. A single statement has one snapshot whatever
-// the isolation, and needs no transaction around it. Through a transaction pooler,
-// whose sessions have no settings of ours, nothing would bound it.
+// the isolation, and needs no transaction around it.
 func (d *Dialect) Read(ctx context.Context, s *backends.Statement, args []any) (*sql.Rows, error) {
-	if d.Pools.pooled {
-		return nil, sqlstore.ErrEnterFirst
-	}
 	rows, err := d.Pools.App.QueryContext(database.WithAlone(ctx), d.Pools.entering(s), args...)
 	var raised *pq.Error
 	if errors.As(err, &raised) && raised.Code == "SS002" {

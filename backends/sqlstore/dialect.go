@@ -147,11 +147,13 @@ type Dialect interface {
 	Warm(ctx context.Context) error
 }
 
-// ErrEnterFirst says that a OneTrip cannot read this statement, or none at all.
+// ErrEnterFirst says that a OneTrip cannot read this statement.
 var ErrEnterFirst = errors.New("this statement can only be run where the storefront was entered before")
 
 // OneTrip is a dialect that can enter, read and leave in one round trip.
 type OneTrip interface {
+	// Capable says whether this place's connections allow it at all.
+	Capable() bool
 	// Read runs one Read as Enter for reading would let it run, in one snapshot
 	// with the fence, and nothing is left open behind its rows. Behind the
 	// statement's own columns each row has three: TRUE, or NULL when the statement has

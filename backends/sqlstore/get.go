@@ -11,7 +11,7 @@ import (
 
 // Get implements backends.Store.
 func (s *Store) Get(ctx context.Context, epoch int64, dst any, st *backends.Statement, args ...any) error {
-	if dialect, ok := s.dialect.(OneTrip); ok {
+	if dialect, ok := s.dialect.(OneTrip); ok && dialect.Capable() {
 		err := s.retry(ctx, func() (error, bool) {
 			err := s.classify(ctx, s.get(ctx, dialect, epoch, dst, st, args))
 			return err, Retryable(err)

@@ -58,7 +58,8 @@ func (s *Store) EndLoad(ctx context.Context, token backends.Token, t *backends.T
 			return err
 		}
 		var rows int64
-		found, err := m.one(`SELECT copied FROM move_progress WHERE storefront_id = $1 AND id = $2`, []any{t.Name}, &rows)
+		// Written once more: a file's transaction that changed nothing would not wait for the disk.
+		found, err := m.one(`UPDATE move_progress SET copied = copied WHERE storefront_id = $1 AND id = $2 RETURNING copied`, []any{t.Name}, &rows)
 		if err != nil || !found {
 			return err
 		}

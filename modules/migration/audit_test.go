@@ -140,6 +140,11 @@ func TestAuditFindsByItself(t *testing.T) {
 
 // alarms counts the comparisons that found something, as metrics tell them.
 func alarms(t *testing.T, i *instance) float64 {
+	return counted(t, i, "smartseller_move_audits_total", "different")
+}
+
+// counted is a counter of the metrics, of a label if it has one; -1 when there is none.
+func counted(t *testing.T, i *instance, name string, label ...string) float64 {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	require.NoError(t, registry.Register(i.runner.Metrics()))
@@ -147,7 +152,7 @@ func alarms(t *testing.T, i *instance) float64 {
 	require.NoError(t, err)
 	for _, f := range families {
 		for _, m := range f.Metric {
-			if f.GetName() == "smartseller_move_audits_total" && m.Label[0].GetValue() == "different" {
+			if f.GetName() == name && (len(label) == 0 || m.Label[0].GetValue() == label[0]) {
 				return m.Counter.GetValue()
 			}
 		}

@@ -28,12 +28,33 @@ func TestPlacesAway(t *testing.T) {
 		"old place in the window":       oldPlaceAwayInTheWindow,
 		"old place in a rollback":       oldPlaceAwayInARollback,
 		"new place behind the rollback": newPlaceAwayAfterARollback,
+		"old place that differs":        oldPlaceThatDiffersAway,
 		"old place behind the commit":   oldPlaceAwayBehindTheCommit,
 		"target of a cancelled move":    targetAwayInACancel,
 		"and moved back to":             backToWhatWasLeft,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, i, server, at) })
 	}
+}
+
+// oldPlaceThatDiffersAway: while the places differ the window stays open however far the
+// old one falls behind, and the operator is told.
+func oldPlaceThatDiffersAway(t *testing.T, i *instance, server *pgserver.Server, _ *stage) {
+	s := newScene(t, i, "own")
+	m := startTo(t, i, s.storefront, "two", Options{})
+	i.waitFor(t, m.ID, Watching)
+	i.spoil(t, m.Source, "counters", "strange", backends.Row{"strange", int64(666)})
+	require.Positive(t, i.audited(t, m.ID).Findings)
+	require.NoError(t, server.Kill())
+	before := counted(t, i, "smartseller_move_windows_lagged_total")
+	for range 12 {
+		s.put(i, hotCell)
+	}
+	require.Eventually(t, func() bool { return counted(t, i, "smartseller_move_windows_lagged_total") > before }, waitLong, waitStep)
+	require.Equal(t, Watching, get(t, i, m.ID).Phase)
+	ask(t, i, m.ID, WantFinalize)
+	i.waitFor(t, m.ID, Completed)
+	require.NoError(t, server.Restart(context.Background()))
 }
 
 // oldPlaceAwayInTheWindow: the old place's server goes while the storefront is watched

@@ -74,14 +74,23 @@ func (x *run) closeNow(ctx context.Context, more ...func(m *Move)) (closed bool,
 // placesDiffer says that the last comparison in the window found the places unequal.
 func (m *Move) placesDiffer() bool { return m.Stats.Audit != nil && m.Stats.Audit.Findings > 0 }
 
-// closeWhenBehind closes the window of an old place that has fallen too far behind.
+// closeWhenBehind closes the window of an old place that has fallen too far behind. While
+// the places differ only an operator does: that one is told again at every such distance.
 func (x *run) closeWhenBehind(ctx context.Context) (closed bool, err error) {
-	if x.m.placesDiffer() || time.Since(x.lagSeen) < lagEvery {
+	if time.Since(x.lagSeen) < lagEvery {
 		return false, nil
 	}
 	lag, err := x.target.Backlog(ctx)
 	if x.lagSeen = time.Now(); err != nil || lag <= x.longestLag {
 		return false, err
+	}
+	if x.m.placesDiffer() {
+		if times := lag / x.longestLag; times > x.lagTold {
+			x.lagTold = times
+			x.log.ErrorContext(ctx, "changes pile up at the new place, since the old one is away and the places differ: finalize the move, or bring the old place back", "move", x.m.ID, "storefront", x.m.Storefront, "changes", lag)
+			x.metrics.lagged.Inc()
+		}
+		return false, nil
 	}
 	advice := fmt.Sprintf("The rollback window closed itself: the old place was %d changes behind.", lag)
 	if closed, err = x.closeNow(ctx, func(m *Move) { m.Advice = advice }); !closed {

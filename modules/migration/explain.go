@@ -171,7 +171,7 @@ func (s *Service) explainPlaces(ctx context.Context, m *Move) []Wait {
 		open[p] = store
 	}
 	from := open[m.Source]
-	if m.Phase == Watching || m.Phase == RollingBack {
+	if m.Phase == Watching || m.Phase == RollingBack || m.Phase == Finalizing { // the storefront lives there
 		from = open[m.Target]
 	}
 	if from == nil {
@@ -184,7 +184,8 @@ func (s *Service) explainPlaces(ctx context.Context, m *Move) []Wait {
 
 func explainSource(ctx context.Context, p Phase, from backends.Store) []Wait {
 	var out []Wait
-	if p == Preparing || p == CuttingOver || p == RollingBack {
+	ends := p == Cancelling || p == Finalizing
+	if ends || p == Preparing || p == CuttingOver || p == RollingBack {
 		holders, err := from.Holders(ctx)
 		if err != nil {
 			return append(out, Wait{For: "backend", Detail: "open transactions cannot be listed: " + err.Error()})
@@ -193,7 +194,7 @@ func explainSource(ctx context.Context, p Phase, from backends.Store) []Wait {
 			out = append(out, explainHolder(h)...)
 		}
 	}
-	if p != Preparing {
+	if !ends && p != Preparing {
 		if n, err := from.Backlog(ctx); err == nil && n > 0 {
 			out = append(out, Wait{For: "backlog", Detail: fmt.Sprintf("%d changes wait to be brought over", n)})
 		}

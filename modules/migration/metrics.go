@@ -46,7 +46,7 @@ func newMetrics(db *control.DB) *metrics {
 			Name: "smartseller_move_audits_total", Help: "Comparisons of both places of a move in its rollback window; different: an alarm, see the move.",
 		}, []string{"result"}),
 		lagged: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "smartseller_move_windows_lagged_total", Help: "Rollback windows that closed themselves since the old place fell too far behind: an alarm.",
+			Name: "smartseller_move_windows_lagged_total", Help: "How often an old place fell too far behind in the rollback window, which closes then unless the places differ: an alarm.",
 		}),
 	}
 	for _, result := range []string{"equal", "different"} {

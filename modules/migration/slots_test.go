@@ -2,6 +2,8 @@ package migration
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -81,6 +83,38 @@ func TestPauseKeepsTheWord(t *testing.T) {
 			i.waitFor(t, m.ID, Watching)
 		})
 	}
+}
+
+// TestPauseBeforeTheCommit: what was paused while it was being cut over is compared in
+// whole again, and needs no second word.
+func TestPauseBeforeTheCommit(t *testing.T) {
+	t.Parallel()
+	var compared atomic.Int64
+	reached, goOn := make(chan struct{}, 1), make(chan struct{})
+	var once sync.Once
+	i := newWorld(t).instance(t, func(_ context.Context, point string) (err error) {
+		switch point {
+		case string(Verifying):
+			compared.Add(1)
+		case string(CuttingOver):
+			once.Do(func() {
+				reached <- struct{}{}
+				<-goOn
+				err = errors.New("not at the first try")
+			})
+		}
+		return err
+	})
+	m := startTo(t, i, i.storefront(t, 10), "two", Options{ManualCutover: true})
+	ask(t, i, m.ID, WantCutover)
+	happens(t, reached, "a cutover that begins")
+	ask(t, i, m.ID, WantPause)
+	close(goOn)
+	i.waitFor(t, m.ID, Paused)
+	before := compared.Load()
+	ask(t, i, m.ID, WantResume)
+	i.waitFor(t, m.ID, Watching)
+	require.Greater(t, compared.Load(), before)
 }
 
 // TestCancelIsNotTakenBack by what is asked after it.

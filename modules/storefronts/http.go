@@ -148,6 +148,10 @@ type checkOutput struct {
 
 // Routes adds the admin operations on storefronts and backends.
 func Routes(server *httpx.Server, s *Service) {
+	server.Storefronts(func(ctx context.Context, slug string) (string, error) {
+		found, err := s.Serving(ctx, slug)
+		return string(found.ID), err
+	})
 	httpx.Register(server, huma.Operation{
 		OperationID: "create-storefront", Method: http.MethodPost, Path: "/api/admin/storefronts", Summary: "Create a storefront",
 		DefaultStatus: http.StatusCreated, Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},

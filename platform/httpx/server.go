@@ -76,6 +76,7 @@ type Server struct {
 	stopping chan struct{} // closed when streams must end
 	auth     map[string]Authenticator
 	observe  Observer
+	idOf     IDOf    // nil: headers are compared with slugs alone
 	auditor  Auditor // nil: nothing is written down
 }
 
@@ -250,7 +251,7 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 		if path := c.Request().URL.Path; strings.ContainsRune(path, 0) || !utf8.ValidString(path) {
 			return echo.ErrNotFound // no database can hold anything of that name
 		}
-		if err := oneStorefront(c); err != nil {
+		if err := s.oneStorefront(c); err != nil {
 			return err
 		}
 		nameKind(c.Request().Header)
