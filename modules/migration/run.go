@@ -45,6 +45,7 @@ type run struct {
 
 	troubleSince atomic.Int64  // since when nothing has worked, nanoseconds; 0: the last thing did
 	lagSeen      time.Time     // when the old place's lag was counted last
+	pauseSeen    int64         // the pause behind which all was compared
 	lagTold      int64         // at how many times the longest lag the operator was told
 	leftBehind   string        // the backend whose place this run gives up erasing; "": none
 	undoing      time.Time     // since when this run undoes the move; zero: it does not
@@ -177,7 +178,7 @@ func (x *run) drive(ctx context.Context) error {
 		case errors.Is(err, backends.ErrStaleToken):
 			return errLost
 		case errors.Is(err, errPaused):
-			return x.enter(ctx, Paused, answer(WantPause), resumeIn(x.m.Phase))
+			return x.enter(ctx, Paused, answer(WantPause), func(m *Move) { m.ResumePhase = x.m.Phase })
 		case errors.Is(err, errCancel):
 			if err := x.enter(ctx, Cancelling, answerAll); err != nil {
 				return err

@@ -116,17 +116,6 @@ func answer(fulfilled Intent) func(m *Move) {
 	}
 }
 
-// resumeIn notes where a pause goes on. What was about to be cut over is compared once more
-// in whole, since it waited; the word that was given for it holds again.
-func resumeIn(phase Phase) func(m *Move) {
-	return func(m *Move) {
-		m.ResumePhase = phase
-		if phase == CuttingOver {
-			m.ResumePhase, m.Kept = Verifying, WantCutover
-		}
-	}
-}
-
 // rememberKept asks again for what was asked before the pause.
 func rememberKept(m *Move) {
 	if m.Intent == NoIntent {

@@ -2,8 +2,6 @@ package migration
 
 import (
 	"context"
-	"errors"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -89,21 +87,23 @@ func TestPauseKeepsTheWord(t *testing.T) {
 // whole again, and needs no second word.
 func TestPauseBeforeTheCommit(t *testing.T) {
 	t.Parallel()
-	var compared atomic.Int64
-	reached, goOn := make(chan struct{}, 1), make(chan struct{})
-	var once sync.Once
-	i := newWorld(t).instance(t, func(_ context.Context, point string) (err error) {
-		switch point {
-		case string(Verifying):
-			compared.Add(1)
-		case string(CuttingOver):
-			once.Do(func() {
-				reached <- struct{}{}
-				<-goOn
-				err = errors.New("not at the first try")
-			})
+	w := newWorld(t)
+	var pages, tries atomic.Int64
+	w.wrap = func(s backends.Store) backends.Store {
+		return &watched{Store: s, afterPage: func(*backends.Table) { pages.Add(1) }}
+	}
+	reached, goOn, again := make(chan struct{}), make(chan struct{}), make(chan int64, 1)
+	i := w.instance(t, func(_ context.Context, point string) error {
+		if point != "K8" {
+			return nil
 		}
-		return err
+		if tries.Add(1) > 1 {
+			again <- pages.Load()
+			return nil
+		}
+		close(reached)
+		<-goOn
+		return &busyError{context.DeadlineExceeded} // as if writers had not ended
 	})
 	m := startTo(t, i, i.storefront(t, 10), "two", Options{ManualCutover: true})
 	ask(t, i, m.ID, WantCutover)
@@ -111,10 +111,10 @@ func TestPauseBeforeTheCommit(t *testing.T) {
 	ask(t, i, m.ID, WantPause)
 	close(goOn)
 	i.waitFor(t, m.ID, Paused)
-	before := compared.Load()
+	before := pages.Load()
 	ask(t, i, m.ID, WantResume)
 	i.waitFor(t, m.ID, Watching)
-	require.Greater(t, compared.Load(), before)
+	require.Greater(t, <-again, before)
 }
 
 // TestCancelIsNotTakenBack by what is asked after it.

@@ -140,18 +140,28 @@ func (x *run) awaitCutover(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !waited {
+		paused := x.m.pausedSinceVerified()
+		if !waited && (paused == 0 || paused == x.pauseSeen) {
 			break
 		}
 		if err := x.compareOnceMore(ctx); err != nil {
 			return err
 		}
+		x.pauseSeen = paused
 	}
 	x.gate("window", "none was asked for")
 	if w := x.m.Options.cutoverWindow(); w.zone != nil {
 		x.gate("window", fmt.Sprintf("open: %s, at %s", w, x.clock().In(w.zone).Format("15:04:05")))
 	}
 	return nil
+}
+
+// pausedSinceVerified is when the move was paused after it had been verified; 0: it was not.
+func (m *Move) pausedSinceVerified() int64 {
+	if at := m.Stats.PhaseStartedAt[Paused]; at > m.Stats.VerifiedAt {
+		return at
+	}
+	return 0
 }
 
 // compareOnceMore compares in whole, as one of so many at a time: a night's window opens
