@@ -114,7 +114,6 @@ func TestBackendThatCannotBeUsedIsNotRegistered(t *testing.T) {
 		require.Equal(t, 73, code, out)
 		require.Contains(t, out, "files-1 keeps its files there")
 	}
-	require.NoDirExists(t, filepath.Join(link, "below"), "what is refused leaves no folder")
 	out, code := p.command(t, "backend", "add", "more", "sqlite", "--path", "")
 	require.Equal(t, 64, code, out)
 	require.NotContains(t, p.must(t, "backend", "list"), "more")

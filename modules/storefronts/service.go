@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -125,15 +124,9 @@ const inspection = 20 * time.Second
 // says what, and nothing is registered. A folder of files belongs to this host.
 func (s *Service) AddBackend(ctx context.Context, cfg backends.Config) (err error) {
 	if cfg.Kind.Folder() {
-		var made bool
-		if cfg.Path, made, err = makeFolder(cfg.Path); err != nil {
+		if cfg.Path, err = makeFolder(cfg.Path); err != nil {
 			return err
 		}
-		defer func() {
-			if err != nil && made {
-				_ = os.Remove(cfg.Path) // empty, or somebody's
-			}
-		}()
 		if cfg.Host, err = os.Hostname(); err != nil {
 			return fmt.Errorf("this host's name: %w", err)
 		}
@@ -152,21 +145,20 @@ func (s *Service) AddBackend(ctx context.Context, cfg backends.Config) (err erro
 
 // makeFolder makes a folder, unless it is there, and returns the one name that it has:
 // by two, one folder could be registered as two backends.
-func makeFolder(path string) (name string, made bool, err error) {
+func makeFolder(path string) (name string, err error) {
 	if path == "" {
-		return "", false, fault.InvalidField("/path", "invalid_path", "must be the path of a folder")
+		return "", fault.InvalidField("/path", "invalid_path", "must be the path of a folder")
 	}
 	if path, err = filepath.Abs(path); err != nil {
-		return "", false, err
+		return "", err
 	}
-	_, before := os.Stat(path)
 	if err = os.MkdirAll(path, 0o700); err == nil {
 		name, err = filepath.EvalSymlinks(path)
 	}
 	if err != nil {
-		return "", false, fault.InvalidField("/path", "unusable_folder", fmt.Sprintf("the folder cannot be made (%v): choose another one", errors.Unwrap(err)))
+		return "", fault.InvalidField("/path", "unusable_folder", fmt.Sprintf("the folder cannot be made (%v): choose another one", errors.Unwrap(err)))
 	}
-	return name, errors.Is(before, fs.ErrNotExist), nil
+	return name, nil
 }
 
 // usable is nil unless a finding hinders.
