@@ -24,6 +24,7 @@ const (
 	strained      = 1.2              // times the measure: slow down
 	relaxed       = 1.1              // times the measure: speed up
 	leastShare    = 0.02
+	firstShare    = 0.1              // where requests can tell whether it is too much
 	paceTolerance = 5 * time.Second  // of strain at the least share, before the copy halts
 	paceForgives  = 30 * time.Second // of a halt: what is still slow is not the copy's doing
 )
@@ -56,6 +57,11 @@ func newPace(l *backends.Latencies, clock func() time.Time, places ...string) *p
 		p.before[name] = 0
 	}
 	p.measure(paceBefore)
+	for _, before := range p.before {
+		if before > 0 {
+			p.share = firstShare
+		}
+	}
 	return p
 }
 

@@ -39,7 +39,8 @@ func TestPaceYieldsToRequests(t *testing.T) {
 	s.drive(10*time.Millisecond, 10*time.Second, func() {})
 	p := s.pace()
 	look := func() { p.look() }
-	s.drive(10*time.Millisecond, 5*time.Second, look)
+	require.EqualValues(t, 10, p.percent(), "it begins with little, since it may be felt")
+	s.drive(10*time.Millisecond, 8*time.Second, look)
 	require.EqualValues(t, 100, p.percent(), "nobody is disturbed")
 	s.drive(20*time.Millisecond, 5*time.Second, look)
 	slow := p.percent()

@@ -28,7 +28,8 @@ const (
 	renewedAtOnce = 500 // leases in one statement
 )
 
-// AtOnce is how many moves one instance copies or verifies side by side. Those that
+// AtOnce is how many moves one instance copies or verifies side by side, and beside them
+// how many rollbacks it verifies. Those that
 // wait for their cutover, or are watched after it, do not count.
 const AtOnce = 4
 
@@ -68,6 +69,7 @@ type Runner struct {
 	hook func(ctx context.Context, point string) error
 
 	slots  chan struct{} // one for each move that copies or compares
+	backs  chan struct{} // one for each rollback that compares, which waits for no copy
 	woken  chan struct{}
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -118,7 +120,7 @@ func NewRunner(o RunnerOptions) *Runner {
 	r := &Runner{
 		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook, tenantMigrations: o.TenantMigrations, metrics: newMetrics(o.DB),
 		instance: ids.New(), lease: o.Lease, clock: o.Clock, now: time.Now, auditEvery: o.AuditEvery, cutTries: cutTries, sealedMost: sealedMost, countedMost: countedUnderSeal, longestLag: longestLag, tolerance: tolerance, sweepEvery: o.SweepEvery, followEvery: followEvery,
-		watchLeast: watchLeast, watchMost: watchMost, slots: make(chan struct{}, AtOnce), woken: make(chan struct{}, 1), running: map[string]*grip{},
+		watchLeast: watchLeast, watchMost: watchMost, slots: make(chan struct{}, AtOnce), backs: make(chan struct{}, AtOnce), woken: make(chan struct{}, 1), running: map[string]*grip{},
 	}
 	r.host, _ = os.Hostname() // whoever does not know runs what is on no certain host
 	if r.lease == 0 {
@@ -270,7 +272,7 @@ func (r *Runner) begin(ctx context.Context, m claimable, runs *sync.WaitGroup) {
 	stops := m.Intent == WantCancel || m.Intent == WantPause || m.Intent == WantYield
 	if m.Phase.heavy() && !stops {
 		var free bool
-		if leaveSlot, free = r.takeSlot(); !free {
+		if leaveSlot, free = r.takeSlot(r.slots); !free {
 			return
 		}
 	}
@@ -291,14 +293,14 @@ func (r *Runner) begin(ctx context.Context, m claimable, runs *sync.WaitGroup) {
 }
 
 // takeSlot takes one of the slots for heavy work, if one is free. leave gives it back.
-func (r *Runner) takeSlot() (leave func(), free bool) {
+func (r *Runner) takeSlot(slots chan struct{}) (leave func(), free bool) {
 	select {
-	case r.slots <- struct{}{}:
+	case slots <- struct{}{}:
 	default:
 		return func() {}, false
 	}
 	return sync.OnceFunc(func() {
-		<-r.slots
+		<-slots
 		r.Wake() // somebody may wait for it
 	}), true
 }

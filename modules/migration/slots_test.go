@@ -117,6 +117,39 @@ func TestPauseBeforeTheCommit(t *testing.T) {
 	require.Greater(t, <-again, before)
 }
 
+// TestRollbacksTakeTurns: one that has to wait for others stays in step, hinders nobody, and
+// comes when it is its turn.
+func TestRollbacksTakeTurns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var pages atomic.Int64
+	w.wrap = func(s backends.Store) backends.Store {
+		return &watched{Store: s, afterPage: func(*backends.Table) { pages.Add(1) }}
+	}
+	i := w.instance(t, nil)
+	s := newScene(t, i, "one")
+	m := startTo(t, i, s.storefront, "two", Options{})
+	i.waitFor(t, m.ID, Watching)
+	for range AtOnce {
+		i.runner.backs <- struct{}{}
+	}
+	ask(t, i, m.ID, WantRollback)
+	i.waitFor(t, m.ID, RollingBack)
+	before := pages.Load()
+	for range 3 {
+		s.put(i, hotCell)
+		require.Eventually(t, func() bool {
+			n, err := i.store(t, m.Target).Backlog(context.Background())
+			require.NoError(t, err)
+			return n == 0
+		}, waitLong, waitStep, "what is written meanwhile goes to the old place")
+	}
+	require.Equal(t, before, pages.Load(), "nothing is compared")
+	<-i.runner.backs
+	i.waitFor(t, m.ID, RolledBack)
+	require.Greater(t, pages.Load(), before)
+}
+
 // TestCancelIsNotTakenBack by what is asked after it.
 func TestCancelIsNotTakenBack(t *testing.T) {
 	t.Parallel()

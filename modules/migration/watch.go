@@ -222,14 +222,37 @@ func (x *run) rollBack(ctx context.Context) error {
 	return x.end(ctx, RolledBack)
 }
 
+// proveWayBack sees that the old place is what the new one is, as one of so many rollbacks
+// at a time: somebody may want back all that was moved in a night.
 func (x *run) proveWayBack(ctx context.Context) error {
 	x.keepVerifying = true
+	leave, err := x.awaitTurnBack(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if err := x.keepUp(ctx, x.target, x.source); err != nil {
 		return err
 	}
-	err := x.compareAll(ctx, x.target, x.source)
+	err = x.compareAll(ctx, x.target, x.source)
 	x.provedWayBack = err == nil
 	return err
+}
+
+// awaitTurnBack stays in step, and rests, until the rollback may compare.
+func (x *run) awaitTurnBack(ctx context.Context) (leave func(), err error) {
+	for {
+		leave, free := x.takeSlot(x.backs)
+		if free {
+			return leave, nil
+		}
+		if err := x.keepUp(ctx, x.target, x.source); err != nil {
+			return nil, err
+		}
+		if err := x.rest(ctx, x.watchLeast); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // stayAhead gives a rollback up when the old place is not what the new one is, or

@@ -214,7 +214,7 @@ func (x *run) standBy(ctx context.Context, idle *time.Duration) error {
 func (x *run) awaitSlot(ctx context.Context) error {
 	defer x.beCalm(false)
 	for idle := x.watchLeast; x.slotless; {
-		if leave, free := x.takeSlot(); free {
+		if leave, free := x.takeSlot(x.slots); free {
 			x.leaveSlot, x.slotless = leave, false
 			return nil
 		}
