@@ -86,6 +86,36 @@ func TestSmallServer(t *testing.T) {
 		require.NoError(t, watch.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 'ss_%'`).Scan(&open))
 		return open <= 8
 	}, 10*time.Second, 10*time.Millisecond, "half of what the server gives, once those are gone that were being closed")
+
+	// Moves that hold all that they may, for as long as they like, leave some to customers.
+	holding, release := make(chan error, len(shops)), make(chan struct{})
+	for _, s := range shops {
+		wg.Go(func() {
+			holding <- s.Read(ctx, func(backends.Reader) error {
+				holding <- nil
+				<-release
+				return nil
+			})
+		})
+	}
+	for range shops {
+		require.NoError(t, <-holding, "six of eight")
+	}
+	const tooMany = "one more"
+	wg.Go(func() {
+		err := shops[0].Read(ctx, func(backends.Reader) error { return errors.New(tooMany) })
+		holding <- err
+	})
+	for _, s := range shops {
+		require.NoError(t, s.Update(ctx, 1, func(_ context.Context, tx backends.Tx) error {
+			_, err := tx.Exec(add, ids.New(), 1)
+			return err
+		}))
+	}
+	require.ErrorIs(t, <-holding, backends.ErrContended, "a move waits its time, and is told")
+	close(release)
+	wg.Wait()
+
 	var told bool
 	for _, f := range b.Check(ctx) {
 		told = told || f.Check == "connections" && f.Warning && f.Problem != ""

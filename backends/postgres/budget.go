@@ -15,8 +15,9 @@ import (
 // together. Where it is used up, connections that are idle anywhere give way. Safe for
 // concurrent use.
 type Budget struct {
-	size  int
-	turns *sqlstore.Turns
+	size   int
+	turns  *sqlstore.Turns
+	movers *sqlstore.Turns // of the owners' pools: what moves hold for minutes leaves some to customers
 
 	mu     sync.Mutex
 	pools  map[*Pools]struct{}
@@ -30,22 +31,43 @@ const connectWait = 5 * time.Second
 // takes half of them: there may be another one, and others who need the server.
 func NewBudget(available int) *Budget {
 	size := max(2, available/2)
-	return &Budget{size: size, turns: sqlstore.NewTurns(fmt.Sprintf("one of the server's %d connections that this instance may open", size), size, nil), pools: map[*Pools]struct{}{}}
+	forMoves := max(2, size-size/4)
+	return &Budget{
+		size:   size,
+		turns:  sqlstore.NewTurns(fmt.Sprintf("one of the server's %d connections that this instance may open", size), size, nil),
+		movers: sqlstore.NewTurns(fmt.Sprintf("one of the server's %d connections that moves may open", forMoves), forMoves, nil),
+		pools:  map[*Pools]struct{}{},
+	}
 }
 
 // PerPool is how many connections each pool of a place may open, at most so many: none uses
-// the whole budget up. The pools of a small server's place, of which a move takes two, may
-// do so together.
+// the whole budget up.
 func (b *Budget) PerPool(most int) int { return max(2, min(most, b.size/2)) }
 
-// gate is a database.Gate.
-func (b *Budget) gate(ctx context.Context) (giveBack func(), err error) {
-	if giveBack := b.turns.TryTake("a connection"); giveBack != nil {
+// gate is a database.Gate, of the application's pools.
+func (b *Budget) gate(ctx context.Context) (giveBack func(), err error) { return b.take(ctx, b.turns) }
+
+// moverGate is that of the owners' pools.
+func (b *Budget) moverGate(ctx context.Context) (giveBack func(), err error) {
+	leave, err := b.take(ctx, b.movers)
+	if err != nil {
+		return nil, err
+	}
+	closed, err := b.take(ctx, b.turns)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	return func() { closed(); leave() }, nil
+}
+
+func (b *Budget) take(ctx context.Context, turns *sqlstore.Turns) (giveBack func(), err error) {
+	if giveBack := turns.TryTake("a connection"); giveBack != nil {
 		return giveBack, nil
 	}
 	b.hunger(1)
 	defer b.hunger(-1)
-	return b.turns.Take(ctx, "a connection", connectWait)
+	return turns.Take(ctx, "a connection", connectWait)
 }
 
 // hunger counts those that wait. While there are any, no pool keeps an idle connection.

@@ -49,19 +49,19 @@ const modest = "SET max_parallel_workers_per_gather = 0; SET jit = off; SET idle
 // OpenPools opens all three. They connect at first use. pooled says that the
 // application's DSN goes through a transaction pooler; the owner's is direct.
 func OpenPools(appDSN, ownerDSN string, pooled bool, connections int) (*Pools, error) {
-	return openPools(appDSN, ownerDSN, pooled, connections, time.Minute, nil)
+	return openPools(appDSN, ownerDSN, pooled, connections, time.Minute, nil, nil)
 }
 
 // OpenPools opens those of one place within the budget. What is idle is closed soon.
 func (b *Budget) OpenPools(appDSN, ownerDSN string, most int) (*Pools, error) {
-	p, err := openPools(appDSN, ownerDSN, false, b.PerPool(most), 10*time.Second, b.gate)
+	p, err := openPools(appDSN, ownerDSN, false, b.PerPool(most), 10*time.Second, b.gate, b.moverGate)
 	if err == nil {
 		b.add(p)
 	}
 	return p, err
 }
 
-func openPools(appDSN, ownerDSN string, pooled bool, connections int, idle time.Duration, gate database.Gate) (*Pools, error) {
+func openPools(appDSN, ownerDSN string, pooled bool, connections int, idle time.Duration, gate, moverGate database.Gate) (*Pools, error) {
 	prepared, settings := statements, []string{bound}
 	if pooled {
 		prepared, settings = 0, nil
@@ -70,11 +70,11 @@ func openPools(appDSN, ownerDSN string, pooled bool, connections int, idle time.
 	if err != nil {
 		return nil, fmt.Errorf("the application's DSN: %w", err)
 	}
-	owner, err := database.OpenEntered(ownerDSN, statements, moverPatience, gate, modest)
+	owner, err := database.OpenEntered(ownerDSN, statements, moverPatience, moverGate, modest)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the owner's DSN: %w", err), app.Close())
 	}
-	bulk, err := database.OpenBulk(ownerDSN, moverPatience, gate)
+	bulk, err := database.OpenBulk(ownerDSN, moverPatience, moverGate)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the owner's DSN: %w", err), app.Close(), owner.Close())
 	}
