@@ -22,6 +22,7 @@ type customer struct {
 	doubt bool // the outcome of some request is unknown
 
 	session *session
+	came    time.Time  // when it was granted
 	ended   []*session // logged out: must never work again
 
 	profile fact
@@ -40,6 +41,11 @@ type session struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`
 	Expires int64  `json:"expires_in"`
+}
+
+// aged says that half of an access token's life is over.
+func (s *session) aged(since time.Time) bool {
+	return time.Since(since) > time.Duration(s.Expires)*time.Second/2
 }
 
 type granted struct {
@@ -112,7 +118,7 @@ func (c *customer) come(ctx context.Context, kind Kind, path string, body any, w
 		return status, header, err
 	}
 	c.id = g.Customer.ID
-	c.session = &g.Session
+	c.session, c.came = &g.Session, time.Now()
 	return status, header, nil
 }
 

@@ -84,7 +84,13 @@ func (c *customer) do(ctx context.Context, a activity) {
 	if !c.settled(ctx) {
 		return // nobody answers; the next turn tries again
 	}
-	err := a.act(c, ctx)
+	var err error
+	if c.session != nil && c.session.aged(c.came) { // not every mix of activities renews it
+		err = c.refresh(ctx)
+	}
+	if err == nil {
+		err = a.act(c, ctx)
+	}
 	c.doubt = c.doubt || err != nil && !errors.Is(err, errDiffers)
 }
 
