@@ -126,6 +126,13 @@ func startAtOnce(t *testing.T, control []string) {
 	for _, p := range all {
 		p.answers(t)
 	}
+	t.Cleanup(func() {
+		for _, p := range all {
+			if t.Failed() {
+				t.Log(p.said(t), p.dead(), &p.log)
+			}
+		}
+	})
 	logins := 0
 	for _, p := range all {
 		logins += len(printedLogin.FindAllString(p.said(t), -1))

@@ -94,20 +94,32 @@ func (s *Service) Begin(ctx context.Context, ref, format, by string, files Sourc
 
 // Sample imports the made-up shop, and returns when that has ended.
 func (s *Service) Sample(ctx context.Context, ref string) error {
-	j, err := s.receive(ctx, ref, Shopify, "", sampleFiles())
-	for errors.Is(err, ErrOpen) { // of a process that was killed: until its lease runs out
+	for {
+		err := s.sampleOnce(ctx, ref)
+		switch {
+		case errors.Is(err, ErrOpen): // of a process that was killed: until its lease runs out
+		case errors.Is(err, errLost): // another process began, and took this one for killed
+		default:
+			return err
+		}
 		select {
 		case <-ctx.Done():
 			return errors.Join(err, context.Cause(ctx))
 		case <-time.After(beatEvery):
 		}
-		j, err = s.receive(ctx, ref, Shopify, "", sampleFiles())
 	}
+}
+
+func (s *Service) sampleOnce(ctx context.Context, ref string) error {
+	j, err := s.receive(ctx, ref, Shopify, "", sampleFiles())
 	if err != nil {
 		return err
 	}
 	defer context.AfterFunc(ctx, func() { j.cancel(errStopped) })()
 	j.run()
+	if errors.Is(context.Cause(j.ctx), errLost) {
+		return errLost
+	}
 	if ended := j.seen(); ended.Failure != nil {
 		return fmt.Errorf("import the sample: %s", ended.Failure.Detail)
 	}
