@@ -183,13 +183,13 @@ func (r *Runner) loop(ctx context.Context) {
 			renewed = time.Now()
 			err = r.renew(ctx)
 		}
-		if away := err != nil && ctx.Err() == nil; away != still {
-			still = away
-			if away {
-				r.log.WarnContext(ctx, "moves stand still: the control database does not answer", "error", err)
-			} else {
-				r.log.InfoContext(ctx, "moves go on: the control database answers")
-			}
+		switch {
+		case err == nil && still:
+			still = false
+			r.log.InfoContext(ctx, "moves go on: the control database answers")
+		case err != nil && !still && ctx.Err() == nil:
+			still = true
+			r.log.WarnContext(ctx, "moves stand still: the control database does not answer", "error", err)
 		}
 		for _, m := range found {
 			r.begin(ctx, m, &runs)
