@@ -15,6 +15,7 @@ import (
 
 	"smartseller/platform/control"
 	"smartseller/platform/crypto"
+	"smartseller/platform/database"
 	"smartseller/platform/fault"
 )
 
@@ -71,7 +72,7 @@ func (d *Directory) Register(ctx context.Context, cfg Config) error {
 		old, err := d.config(tx, cfg.Name)
 		if err == nil && old == cfg {
 			// An older program that shares this control database did not note it.
-			_, err = tx.Exec(`UPDATE backends SET shared = $2 WHERE name = $1 AND shared <> $2`, cfg.Name, truth(shared))
+			_, err = tx.Exec(`UPDATE backends SET shared = $2 WHERE name = $1 AND shared <> $2`, cfg.Name, database.Truth(shared))
 			return err
 		}
 		if err == nil {
@@ -84,17 +85,9 @@ func (d *Directory) Register(ctx context.Context, cfg Config) error {
 			return err
 		}
 		_, err = tx.Exec(`INSERT INTO backends (name, kind, shared, config, created_at) VALUES ($1, $2, $3, $4, $5)`,
-			cfg.Name, string(cfg.Kind), truth(shared), sealed, tx.Now())
+			cfg.Name, string(cfg.Kind), database.Truth(shared), sealed, tx.Now())
 		return err
 	})
-}
-
-// truth is a boolean as the databases have it.
-func truth(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // nobodyElses refuses a shared database under a second name: a storefront cannot be

@@ -300,8 +300,11 @@ func TestKilledImport(t *testing.T) {
 	require.Empty(t, left)
 
 	p.serve(t)
-	killed := p.list(t, "toys")[0]
-	require.Equal(t, "interrupted", killed.State)
+	var killed report
+	require.Eventually(t, func() bool {
+		killed = p.list(t, "toys")[0]
+		return killed.State == "interrupted"
+	}, patience, glance)
 	require.Contains(t, killed.Failure.Detail, "import the same files again")
 	everything := e.want.Customers.Importable + e.want.Products.Products + e.want.Orders.Orders
 	brought := p.imports(t, "toys", e)

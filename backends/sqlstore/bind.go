@@ -33,7 +33,7 @@ func portable(arg any) (any, error) {
 	case int:
 		return int64(v), nil
 	case bool:
-		return truth(v), nil
+		return database.Truth(v), nil
 	case []byte:
 		if v == nil {
 			return nil, nil
@@ -52,7 +52,7 @@ func portable(arg any) (any, error) {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		return v.Int(), nil
 	case reflect.Bool:
-		return truth(v.Bool()), nil
+		return database.Truth(v.Bool()), nil
 	}
 	return nil, fmt.Errorf("a %T is not portable: bind a string, int64, bool or []byte", arg)
 }
@@ -62,11 +62,4 @@ func checkText(s string) (any, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-func truth(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }

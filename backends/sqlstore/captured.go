@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"smartseller/backends"
+	"smartseller/platform/database"
 )
 
 // Captured implements backends.Store.
@@ -100,6 +101,6 @@ func (m *mover) setProgress(p backends.Progress) error {
 	}
 	_, err = m.exec(`INSERT INTO move_progress (storefront_id, id, cursor, through, copied, done) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (storefront_id, id) DO UPDATE SET cursor = excluded.cursor, through = excluded.through, copied = excluded.copied, done = excluded.done`,
-		p.Table, p.Cursor, p.Through, p.Copied, truth(p.Done))
+		p.Table, p.Cursor, p.Through, p.Copied, database.Truth(p.Done))
 	return err
 }

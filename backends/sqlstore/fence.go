@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"smartseller/backends"
+	"smartseller/platform/database"
 	"smartseller/platform/failpoint"
 )
 
@@ -28,7 +29,7 @@ func (m *mover) fence(lock string) (backends.Fence, error) {
 func (m *mover) setFence(f backends.Fence) error {
 	n, err := m.exec(`UPDATE fence SET epoch = $2, state = $3, capture = $4, move_id = $5, gen = $6
 		WHERE storefront_id = $1 AND id = 'fence'`,
-		f.Epoch, string(f.State), truth(f.Capture), f.Move, f.Gen)
+		f.Epoch, string(f.State), database.Truth(f.Capture), f.Move, f.Gen)
 	if err == nil && n != 1 {
 		return fmt.Errorf("the fence's row was not there to be changed (%d rows)", n)
 	}
@@ -39,7 +40,7 @@ func (m *mover) setFence(f backends.Fence) error {
 // moment shows as a taken key: the next try finds it.
 func (m *mover) addFence(f backends.Fence) error {
 	_, err := m.exec(`INSERT INTO fence (storefront_id, id, epoch, state, capture, move_id, gen) VALUES ($1, 'fence', $2, $3, $4, $5, $6)`,
-		f.Epoch, string(f.State), truth(f.Capture), f.Move, f.Gen)
+		f.Epoch, string(f.State), database.Truth(f.Capture), f.Move, f.Gen)
 	if err = m.store.dialect.Classify(err); errors.Is(err, backends.ErrUnique) {
 		return Again(err)
 	}

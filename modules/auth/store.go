@@ -6,6 +6,7 @@ import (
 
 	"smartseller/backends"
 	"smartseller/platform/control"
+	"smartseller/platform/database"
 )
 
 func countAdmins(tx control.Tx) (n int64, err error) {
@@ -16,7 +17,7 @@ func countAdmins(tx control.Tx) (n int64, err error) {
 func insertAdmin(tx control.Tx, a *admin) error {
 	a.Cred = 1
 	_, err := tx.Exec(`INSERT INTO admins (id, email, email_key, password_hash, must_change, role, cred, storefront_id, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $9, $8, $8)`, a.ID, a.Email, a.EmailKey, a.PasswordHash, number(a.MustChange), a.Role, a.Cred, tx.Now(), a.Storefront)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $9, $8, $8)`, a.ID, a.Email, a.EmailKey, a.PasswordHash, database.Truth(a.MustChange), a.Role, a.Cred, tx.Now(), a.Storefront)
 	if errors.Is(err, control.ErrUnique) {
 		return ErrAdminTaken.Because(err)
 	}
@@ -70,7 +71,7 @@ func found(get func(*admin) error) (*admin, error) {
 // savePassword makes tokens from before void.
 func savePassword(tx control.Tx, id, hash string, mustChange bool) error {
 	_, err := tx.Exec(`UPDATE admins SET password_hash = $2, must_change = $3, cred = cred + 1, updated_at = $4 WHERE id = $1`,
-		id, hash, number(mustChange), tx.Now())
+		id, hash, database.Truth(mustChange), tx.Now())
 	return err
 }
 
@@ -105,12 +106,4 @@ func listRecords(tx control.Tx, before string, limit int64) (out []Record, err e
 		err = tx.Select(&out, columns+` WHERE r.id < $1 ORDER BY r.id DESC LIMIT $2`, before, limit)
 	}
 	return out, err
-}
-
-// number is a boolean as the schema keeps it.
-func number(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }

@@ -75,8 +75,8 @@ func TestExplainNamesTheTransactionAndTheKey(t *testing.T) {
 	go func() { done <- count(func() {}) }()
 
 	m = startTo(t, i, id, "two", Options{})
-	i.explains(t, m.ID, "transaction", `^database process \d+, idle in transaction, \d+ s in its transaction$`)
-	i.explains(t, m.ID, "key", `^the same process waits for row contended of counters, which database process \d+ has locked$`)
+	i.explains(t, m.ID, Preparing, "transaction", `^database process \d+, idle in transaction, \d+ s in its transaction$`)
+	i.explains(t, m.ID, Preparing, "key", `^the same process waits for row contended of counters, which database process \d+ has locked$`)
 	close(leave)
 	require.NoError(t, errors.Join(<-done, <-done))
 	i.waitFor(t, m.ID, Watching)
@@ -92,19 +92,49 @@ func TestExplainNamesTheProcess(t *testing.T) {
 	id := i.storefront(t, 10)
 	pid, letGo := holder(t, w.file("one", id, "1"))
 	m := start(t, i, id, Options{})
-	i.explains(t, m.ID, "transaction", fmt.Sprintf(`in process %d \(.+\) on this host$`, pid))
+	i.explains(t, m.ID, Preparing, "transaction", fmt.Sprintf(`in process %d \(.+\) on this host$`, pid))
 	letGo()
 	i.waitFor(t, m.ID, Watching)
 }
 
-// explains waits until a move in preparing is said to wait for that.
-func (i *instance) explains(t *testing.T, move, what, detail string) {
+// TestExplainNamesWhoHoldsUpTheEnd: a cancel waits for who writes to the old place, an
+// end for who writes to the new one.
+func TestExplainNamesWhoHoldsUpTheEnd(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[Intent]struct {
+		options        Options
+		rests, ends    Phase
+		backend, epoch string
+		last           Phase
+	}{
+		WantCancel:   {Options{ManualCutover: true}, Verifying, Cancelling, "one", "1", Cancelled},
+		WantFinalize: {Options{WindowSeconds: 3600}, Watching, Finalizing, "two", "2", Completed},
+	} {
+		t.Run(string(want), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			i := w.instance(t, nil)
+			id := i.storefront(t, 10)
+			m := start(t, i, id, c.options)
+			i.waitFor(t, m.ID, c.rests)
+			pid, letGo := holder(t, w.file(c.backend, id, c.epoch))
+			ask(t, i, m.ID, want)
+			i.explains(t, m.ID, c.ends, "transaction", fmt.Sprintf(`in process %d \(.+\) on this host$`, pid))
+			letGo()
+			i.waitFor(t, m.ID, c.last)
+		})
+	}
+}
+
+// explains waits until a move in that phase is said to wait for that.
+func (i *instance) explains(t *testing.T, move string, in Phase, what, detail string) {
+	t.Helper()
 	var found []Wait
 	require.Eventually(t, func() bool {
 		e, err := i.service.Explain(t.Context(), move)
 		require.NoError(t, err)
 		found = e.Waits
-		return e.Phase == Preparing && slices.ContainsFunc(found, func(w Wait) bool {
+		return e.Phase == in && slices.ContainsFunc(found, func(w Wait) bool {
 			return w.For == what && regexp.MustCompile(detail).MatchString(w.Detail)
 		})
 	}, waitLong, 10*time.Millisecond, "%v", &found)

@@ -84,7 +84,7 @@ func furnish(t *testing.T, db *control.DB, place backends.Config) *home {
 func (h *home) start(t *testing.T, store backends.TenantStore) {
 	t.Helper()
 	s := imports.NewService(imports.Options{Folder: h.folder, Limit: 1 << 20}, h.db, h.shops, store, slog.New(slog.NewTextHandler(t.Output(), nil)))
-	require.NoError(t, s.Start(context.Background()))
+	require.NoError(t, s.Start())
 	t.Cleanup(s.Stop)
 	h.Service = s
 }

@@ -1,20 +1,8 @@
 package imports
 
-import (
-	"context"
-
-	"go.uber.org/fx"
-)
+import "go.uber.org/fx"
 
 // Module wires the package; Options come from the program.
 var Module = fx.Module("imports", fx.Provide(NewService), fx.Invoke(run, Routes))
 
-func run(lc fx.Lifecycle, s *Service) {
-	lc.Append(fx.Hook{
-		OnStart: s.Start,
-		OnStop: func(context.Context) error {
-			s.Stop()
-			return nil
-		},
-	})
-}
+func run(lc fx.Lifecycle, s *Service) { lc.Append(fx.StartStopHook(s.Start, s.Stop)) }

@@ -54,16 +54,9 @@ func NewService(o Options, db *control.DB, shops *storefronts.Service, store bac
 	return s
 }
 
-// Start clears away what a process that was killed has left: its spools, and, where
-// this process is the control database's only one, its imports.
-func (s *Service) Start(ctx context.Context) error {
-	if err := sweep(s.options.Folder); err != nil || s.db.Postgres() {
-		return err
-	}
-	return s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-		return endAbandoned(tx, tx.Now()+2*lease.Microseconds(), "")
-	})
-}
+// Start clears away the spools of a process that was killed. Its imports end by their
+// leases: another process may be running some.
+func (s *Service) Start() error { return sweep(s.options.Folder) }
 
 // Stop interrupts what is under way, and returns when nothing is.
 func (s *Service) Stop() {
@@ -98,7 +91,7 @@ func (s *Service) Sample(ctx context.Context, ref string) error {
 		err := s.sampleOnce(ctx, ref)
 		switch {
 		case errors.Is(err, ErrOpen): // of a process that was killed: until its lease runs out
-		case errors.Is(err, errLost): // another process began, and took this one for killed
+		case errors.Is(err, errLost): // this process stood still, and another took it for killed
 		default:
 			return err
 		}

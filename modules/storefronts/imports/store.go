@@ -13,8 +13,7 @@ import (
 	"smartseller/platform/control"
 )
 
-// lease is how long an import of several instances' control database counts as under
-// way after its process was last heard of.
+// lease is how long an import counts as under way after its process was last heard of.
 const lease = 10 * time.Second
 
 const importColumns = `id, storefront_id, format, state, files, failure, requested_by, lease_until, created_at, updated_at, ended_at`
@@ -52,7 +51,7 @@ func (r *importRow) opened(now int64) (*Import, error) {
 
 // insertImport begins an import; ErrOpen when another one is under way.
 func insertImport(tx control.Tx, i *Import) error {
-	if err := endAbandoned(tx, tx.Now(), `AND storefront_id = $4`, string(i.Storefront)); err != nil {
+	if err := endAbandoned(tx, i.Storefront); err != nil {
 		return err
 	}
 	i.CreatedAt, i.UpdatedAt = tx.Now(), tx.Now()
@@ -64,14 +63,14 @@ func insertImport(tx control.Tx, i *Import) error {
 	return err
 }
 
-// endAbandoned ends imports that were last heard of before that time.
-func endAbandoned(tx control.Tx, before int64, which string, args ...any) error {
+// endAbandoned ends the import into a storefront whose lease has run out.
+func endAbandoned(tx control.Tx, storefront backends.StorefrontID) error {
 	failure, err := json.Marshal(failure(errCutOff))
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`UPDATE imports SET state = 'interrupted', failure = $1, ended_at = $2 WHERE ended_at IS NULL AND lease_until < $3 `+which,
-		append([]any{string(failure), tx.Now(), before}, args...)...)
+	_, err = tx.Exec(`UPDATE imports SET state = 'interrupted', failure = $1, ended_at = $2 WHERE ended_at IS NULL AND lease_until < $2 AND storefront_id = $3`,
+		string(failure), tx.Now(), string(storefront))
 	return err
 }
 

@@ -137,23 +137,26 @@ func (s *standing) Update(ctx context.Context, shop backends.StorefrontID, fn fu
 	return s.TenantStore.Update(ctx, shop, fn)
 }
 
-// TestInterrupted: a server that stops, and one that was killed, leave an import that
-// says so; a rerun completes it.
+// beginAndStand begins an import in a process of its own, which stands still after so
+// many writes.
+func (h *home) beginAndStand(t *testing.T, slug string, writes int64) (id string) {
+	t.Helper()
+	s := &standing{TenantStore: h.router, reached: make(chan struct{})}
+	s.left.Store(writes)
+	h.start(t, s)
+	begun, err := h.Begin(context.Background(), slug, imports.Shopify, "", source(sampleFiles(t)...))
+	require.NoError(t, err)
+	<-s.reached
+	return begun.ID
+}
+
+// TestInterrupted: a server that stops leaves an import that says so; a rerun completes it.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
 	shop, want := h.shop(t, "toys", sample.Currency), sampleExpected(t)
 	ctx := context.Background()
-	begin := func(writes int64) string {
-		s := &standing{TenantStore: h.router, reached: make(chan struct{})}
-		s.left.Store(writes)
-		h.start(t, s)
-		begun, err := h.Begin(ctx, "toys", imports.Shopify, "", source(sampleFiles(t)...))
-		require.NoError(t, err)
-		<-s.reached
-		return begun.ID
-	}
-	stopped := begin(2)
+	stopped := h.beginAndStand(t, "toys", 2)
 	h.Stop()
 	ended, err := h.Get(ctx, "toys", stopped)
 	require.NoError(t, err)
@@ -161,24 +164,37 @@ func TestInterrupted(t *testing.T) {
 	require.Contains(t, ended.Failure.Detail, "Import the same files again")
 	require.EqualValues(t, 256, ended.Files[0].Imported+ended.Files[0].Skipped)
 
-	killed := begin(4) // from here on the process that runs it does not count any more
-	abandoned := filepath.Join(h.folder, "import-1.spool")
-	require.NoError(t, os.WriteFile(abandoned, nil, 0o600))
 	h.start(t, h.router)
-	require.NoFileExists(t, abandoned)
-	ended, err = h.Get(ctx, "toys", killed)
-	require.NoError(t, err)
-	require.Equal(t, imports.Interrupted, ended.State)
-	require.NotNil(t, ended.EndedAt)
-
 	again := h.run(t, "toys", sampleFiles(t)...)
 	require.Equal(t, imports.Completed, again.State)
 	require.Positive(t, again.Files[0].Unchanged)
 	h.requireHeld(t, h.rows(t, shop), want)
 }
 
-// TestLeaseRunsOut: of several instances' imports one whose process is not heard of
-// counts as interrupted, and does not keep another one from beginning.
+// TestStartBesideAnImport: a process that starts clears away what a killed one has left,
+// and leaves alone what another runs.
+func TestStartBesideAnImport(t *testing.T) {
+	t.Parallel()
+	everywhere(t, startBesideAnImport)
+}
+
+func startBesideAnImport(t *testing.T, h *home) {
+	t.Helper()
+	h.shop(t, "toys", sample.Currency)
+	running := h.beginAndStand(t, "toys", 4)
+	abandoned := filepath.Join(h.folder, "import-1.spool")
+	require.NoError(t, os.WriteFile(abandoned, nil, 0o600))
+	h.start(t, h.router)
+	require.NoFileExists(t, abandoned)
+	found, err := h.Get(context.Background(), "toys", running)
+	require.NoError(t, err)
+	require.Nil(t, found.EndedAt)
+	_, err = h.Begin(context.Background(), "toys", imports.Shopify, "", source(sampleFiles(t)...))
+	require.ErrorIs(t, err, imports.ErrOpen)
+}
+
+// TestLeaseRunsOut: an import whose process is not heard of counts as interrupted, and
+// does not keep another one from beginning.
 func TestLeaseRunsOut(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
