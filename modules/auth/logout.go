@@ -30,8 +30,8 @@ type leaver struct {
 }
 
 // Logout ends the session that the tokens name, or those of its customer that the scope
-// says. Repeating it is no error. What is too old to get in by ends the session that it
-// names, and no others: ErrInvalidToken.
+// says. Repeating it is no error. What is too old to get in by, or of a session that ended
+// otherwise, ends the session that it names, and no others: ErrInvalidToken.
 func (s *Sessions) Logout(ctx context.Context, slug string, by Parting, from Client) error {
 	shop, err := s.storefront(ctx, slug)
 	if err != nil {
@@ -42,6 +42,9 @@ func (s *Sessions) Logout(ctx context.Context, slug string, by Parting, from Cli
 		return err
 	}
 	who := leaving(key, shop, by)
+	if err := s.genuine(ctx, shop, who); err != nil {
+		return err
+	}
 	end := who.end
 	if by.Scope == logoutOthers || by.Scope == logoutGlobal {
 		end = who.endOthers
@@ -53,6 +56,18 @@ func (s *Sessions) Logout(ctx context.Context, slug string, by Parting, from Cli
 		}
 		return s.audit(tx, held.Customer, "logout", from)
 	})
+}
+
+// genuine refuses made-up tokens before anything is locked: they must keep nobody from
+// writing.
+func (s *Sessions) genuine(ctx context.Context, shop backends.StorefrontID, who leaver) error {
+	if who.named {
+		return nil
+	}
+	if who.refresh == nil {
+		return ErrInvalidToken
+	}
+	return s.gaveOut(ctx, shop, who.refresh)
 }
 
 func leaving(key *signingKey, shop backends.StorefrontID, by Parting) (who leaver) {
@@ -72,7 +87,7 @@ func (who leaver) end(tx backends.Tx, _ string) (*session, error) {
 	if err != nil || held.RevokedAt != nil {
 		return nil, err
 	}
-	return held, revokeSession(tx, held.ID, "logout")
+	return held, revokeSession(tx, held.ID, byLogout)
 }
 
 // endOthers ends the customer's other sessions and, of the global scope, the leaver's own
@@ -88,16 +103,19 @@ func (who leaver) endOthers(tx backends.Tx, scope string) (*session, error) {
 		return nil, err
 	}
 	held, err := who.lock(tx)
-	if err != nil || held.RevokedAt != nil {
+	if err != nil {
 		return nil, err
+	}
+	if held.Why != nil && *held.Why == byLogout {
+		return nil, nil
 	}
 	if !who.mayEnter(held, owner, tx.Now()) {
 		return nil, ErrInvalidToken
 	}
-	if err := revokeOthers(tx, held, "logout"); err != nil || scope == logoutOthers {
+	if err := revokeOthers(tx, held, byLogout); err != nil || scope == logoutOthers {
 		return held, err
 	}
-	return held, errors.Join(revokeSession(tx, held.ID, "logout"), customers.RaiseCred(tx, owner.ID))
+	return held, errors.Join(revokeSession(tx, held.ID, byLogout), customers.RaiseCred(tx, owner.ID))
 }
 
 // lock finds the session: ErrInvalidToken where there is none, or the tokens do not name it.

@@ -111,11 +111,34 @@ func TestOldTokensEndNoOthers(t *testing.T) {
 	})
 }
 
-// TestGlobalLogoutsAtOnce: none waits for another one in a circle.
-func TestGlobalLogoutsAtOnce(t *testing.T) {
+// TestStolenSessionEndsNoOthers: whose session ended by a token that was used twice is told
+// that a global logout ended nothing.
+func TestStolenSessionEndsNoOthers(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	d := newDoorway(t)
+	here := d.register("ada@example.com")
+	there, err := d.Login(ctx, "toys", "ada@example.com", correct, Client{})
+	require.NoError(t, err)
+	next, err := d.refresh(here.Refresh)
+	require.NoError(t, err)
+	_, err = d.refresh(next.Refresh)
+	require.NoError(t, err)
+	_, err = d.refresh(here.Refresh)
+	require.ErrorIs(t, err, ErrInvalidToken)
+	require.ErrorIs(t, d.Logout(ctx, "toys", Parting{Access: here.Access, Scope: logoutGlobal}, Client{}), ErrInvalidToken)
+	require.NoError(t, d.in("toys", there.Access))
+	require.NoError(t, d.Logout(ctx, "toys", Parting{Access: here.Access}, Client{}))
+}
+
+// TestGlobalLogoutsAtOnce: none waits for another one in a circle.
+func TestGlobalLogoutsAtOnce(t *testing.T) {
+	t.Parallel()
+	everywhere(t, globalLogoutsAtOnce)
+}
+
+func globalLogoutsAtOnce(t *testing.T, d *doorway) {
+	ctx := context.Background()
 	in := []*Granted{d.register("ada@example.com")}
 	for range 7 {
 		g, err := d.Login(ctx, "toys", "ada@example.com", correct, Client{})
@@ -129,5 +152,37 @@ func TestGlobalLogoutsAtOnce(t *testing.T) {
 	require.NoError(t, group.Wait())
 	for _, g := range in {
 		require.ErrorIs(t, d.in("toys", g.Access), ErrInvalidToken)
+	}
+}
+
+// TestLoginBesideAGlobalLogout: a session is either ended by it or as good as new, never
+// one whose refresh token survives that everybody was logged out.
+func TestLoginBesideAGlobalLogout(t *testing.T) {
+	t.Parallel()
+	everywhere(t, loginBesideAGlobalLogout)
+}
+
+func loginBesideAGlobalLogout(t *testing.T, d *doorway) {
+	ctx := context.Background()
+	d.register("ada@example.com")
+	for range 20 {
+		leaving, err := d.Login(ctx, "toys", "ada@example.com", correct, Client{})
+		require.NoError(t, err)
+		in := make([]*Granted, 4)
+		var group errgroup.Group
+		for n := range in {
+			group.Go(func() (err error) {
+				in[n], err = d.Login(ctx, "toys", "ada@example.com", correct, Client{})
+				return err
+			})
+		}
+		group.Go(func() error {
+			return d.Logout(ctx, "toys", Parting{Access: leaving.Access, Scope: logoutGlobal}, Client{})
+		})
+		require.NoError(t, group.Wait())
+		for _, g := range in {
+			_, err := d.refresh(g.Refresh)
+			require.Equal(t, d.in("toys", g.Access) == nil, err == nil, "access %v, refresh %v", d.in("toys", g.Access), err)
+		}
 	}
 }

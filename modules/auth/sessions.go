@@ -201,7 +201,7 @@ func (s *Sessions) enter(ctx context.Context, shop backends.StorefrontID, accoun
 	session := newSession(c.ID, from)
 	tried := c.PasswordHash
 	err = s.store.Update(ctx, shop, func(_ context.Context, tx backends.Tx) error {
-		c, err = customers.ByID(tx, session.Customer)
+		c, err = customers.Hold(tx, session.Customer) // or a logout of all sessions could miss this one
 		if err != nil {
 			return err
 		}
@@ -273,6 +273,9 @@ func (s *Sessions) Refresh(ctx context.Context, slug, token string, from Client)
 	if err != nil || r.storefront != shop {
 		return nil, ErrInvalidToken
 	}
+	if err := s.gaveOut(ctx, shop, &r); err != nil {
+		return nil, err
+	}
 	var held *session
 	var c *customers.Customer
 	err = s.store.Update(ctx, shop, func(_ context.Context, tx backends.Tx) error {
@@ -295,7 +298,7 @@ func (s *Sessions) Refresh(ctx context.Context, slug, token string, from Client)
 			c = owner
 			return nil
 		}
-		return errors.Join(revokeSession(tx, held.ID, "refresh_reuse"), s.audit(tx, held.Customer, "refresh_reuse", from))
+		return errors.Join(revokeSession(tx, held.ID, byReuse), s.audit(tx, held.Customer, byReuse, from))
 	})
 	if err != nil && !errors.Is(err, customers.ErrNotFound) {
 		return nil, err
@@ -304,6 +307,17 @@ func (s *Sessions) Refresh(ctx context.Context, slug, token string, from Client)
 		return nil, ErrInvalidToken
 	}
 	return s.grant(ctx, shop, c, held)
+}
+
+// gaveOut refuses a refresh token that no session gave out. It only reads: made-up tokens
+// must not queue with those who write.
+func (s *Sessions) gaveOut(ctx context.Context, shop backends.StorefrontID, r *refresh) error {
+	var held session
+	err := s.store.Get(ctx, shop, &held, findSessionText, r.session)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !r.signedBy(held.Key) {
+		return ErrInvalidToken
+	}
+	return err
 }
 
 // Authenticate checks an access token at the storefront in the path: signature,

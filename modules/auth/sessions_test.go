@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"smartseller/backends"
+	"smartseller/backends/sharedpostgres"
 	"smartseller/backends/sqlite"
 	"smartseller/modules/customers"
 	"smartseller/modules/storefronts"
@@ -19,6 +20,7 @@ import (
 	"smartseller/platform/crypto"
 	"smartseller/platform/identity"
 	"smartseller/platform/ids"
+	"smartseller/platform/pgserver/pgtest"
 )
 
 // doorway is a storefront "toys", and another one, whose customers come and go.
@@ -30,7 +32,27 @@ type doorway struct {
 
 const correct = "correct horse battery"
 
+// newDoorway keeps its storefronts in files.
 func newDoorway(t *testing.T) *doorway {
+	t.Helper()
+	return doorwayAt(t, backends.Config{Name: "place", Kind: backends.SQLite, Path: t.TempDir()})
+}
+
+// everywhere runs a test at doorways of either engine.
+func everywhere(t *testing.T, test func(t *testing.T, d *doorway)) {
+	t.Helper()
+	for name, open := range map[string]func(*testing.T) *doorway{"files": newDoorway, "Postgres": func(t *testing.T) *doorway {
+		admin := pgtest.Database(t)
+		return doorwayAt(t, backends.Config{Name: "place", Kind: backends.SharedPostgres, AdminDSN: admin, DSN: pgtest.Role(t, admin, "")})
+	}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t))
+		})
+	}
+}
+
+func doorwayAt(t *testing.T, place backends.Config) *doorway {
 	t.Helper()
 	ctx := context.Background()
 	db := controltest.Open(t)
@@ -38,16 +60,18 @@ func newDoorway(t *testing.T) *doorway {
 	require.NoError(t, err)
 	catalog, err := backends.NewCatalog(append(Tables(), customers.Tables()...)...)
 	require.NoError(t, err)
-	directory := backends.NewDirectory(db, keys, catalog, map[backends.Kind]backends.Opener{backends.SQLite: sqlite.Opener(catalog)})
+	directory := backends.NewDirectory(db, keys, catalog, map[backends.Kind]backends.Opener{
+		backends.SQLite: sqlite.Opener(catalog), backends.SharedPostgres: sharedpostgres.Opener(catalog),
+	})
 	stores := backends.NewStores(directory, 4)
 	t.Cleanup(func() { require.NoError(t, stores.Close()) })
 	shops := storefronts.NewService(db, directory, stores)
-	require.NoError(t, shops.AddBackend(ctx, backends.Config{Name: "files", Kind: backends.SQLite, Path: t.TempDir()}))
+	require.NoError(t, shops.AddBackend(ctx, place))
 	passwords, err := NewCheapPasswords()
 	require.NoError(t, err)
 	d := &doorway{Sessions: NewSessions(Options{}, backends.NewRouter(directory, stores, backends.RouterOptions{}), shops, db, keys, passwords), t: t}
 	for _, slug := range []string{"other", "toys"} {
-		made, err := shops.Create(ctx, storefronts.NewStorefront{Slug: slug, Name: slug, Currency: "EUR", TimeZone: "UTC", Backend: "files"})
+		made, err := shops.Create(ctx, storefronts.NewStorefront{Slug: slug, Name: slug, Currency: "EUR", TimeZone: "UTC", Backend: "place"})
 		require.NoError(t, err)
 		d.toys = made.ID
 	}

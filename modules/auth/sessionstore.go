@@ -18,9 +18,9 @@ var (
 	selectSessionOwner = backends.Read(`SELECT s.idle_expires_at, s.expires_at, s.revoked_at, c.status, c.cred
 		FROM sessions AS s JOIN customers AS c ON c.storefront_id = $1 AND c.id = s.customer_id
 		WHERE s.storefront_id = $1 AND s.id = $2 AND s.customer_id = $3`)
-	findSessionText = backends.Read(`SELECT id, customer_id FROM sessions WHERE storefront_id = $1 AND id = $2`)
-	lockSessionText = backends.Lock(`SELECT id, customer_id, counter, hmac_key, user_agent, ip_prefix, rotated_at, idle_expires_at, expires_at, revoked_at
-		FROM sessions WHERE storefront_id = $1 AND id = $2`)
+	findSessionText = backends.Read(`SELECT id, customer_id, hmac_key FROM sessions WHERE storefront_id = $1 AND id = $2`)
+	lockSessionText = backends.Lock(`SELECT id, customer_id, counter, hmac_key, user_agent, ip_prefix, rotated_at, idle_expires_at, expires_at,
+		revoked_at, revoked_reason FROM sessions WHERE storefront_id = $1 AND id = $2`)
 	rotateSessionText = backends.Write(sessionsTable, `UPDATE sessions SET counter = $3, rotated_at = $4, last_seen_at = $4, idle_expires_at = $5
 		WHERE storefront_id = $1 AND id = $2`)
 	revokeSessionText = backends.Write(sessionsTable, `UPDATE sessions SET revoked_at = $3, revoked_reason = $4
@@ -37,17 +37,24 @@ var (
 )
 
 type session struct {
-	ID        string `db:"id"`
-	Customer  string `db:"customer_id"`
-	Counter   int64  `db:"counter"`
-	Key       []byte `db:"hmac_key"`
-	UserAgent string `db:"user_agent"`
-	Prefix    string `db:"ip_prefix"`
-	RotatedAt int64  `db:"rotated_at"`
-	IdleUntil int64  `db:"idle_expires_at"`
-	Until     int64  `db:"expires_at"`
-	RevokedAt *int64 `db:"revoked_at"`
+	ID        string  `db:"id"`
+	Customer  string  `db:"customer_id"`
+	Counter   int64   `db:"counter"`
+	Key       []byte  `db:"hmac_key"`
+	UserAgent string  `db:"user_agent"`
+	Prefix    string  `db:"ip_prefix"`
+	RotatedAt int64   `db:"rotated_at"`
+	IdleUntil int64   `db:"idle_expires_at"`
+	Until     int64   `db:"expires_at"`
+	RevokedAt *int64  `db:"revoked_at"`
+	Why       *string `db:"revoked_reason"`
 }
+
+// Why sessions end.
+const (
+	byLogout = "logout"
+	byReuse  = "refresh_reuse"
+)
 
 func (s *session) alive(now time.Time) bool {
 	return s.RevokedAt == nil && now.UnixMicro() < min(s.IdleUntil, s.Until)
@@ -76,7 +83,7 @@ func lockSession(tx backends.Tx, id string) (*session, error) {
 	return getSession(tx, lockSessionText, id)
 }
 
-// findSession finds out whose a session is; nil when there is none.
+// findSession finds out whose a session is, and its key; nil when there is none.
 func findSession(tx backends.Tx, id string) (*session, error) {
 	return getSession(tx, findSessionText, id)
 }

@@ -39,6 +39,10 @@ var (
 	ErrStale      = fault.New(fault.Precondition, "changed_meanwhile", "It was changed in the meantime: read it again and repeat the change.")
 )
 
+// lookup maps a domain as who looks it up does (UTS #46). Unicode's own lower case would
+// make another name's look-alike, such as one with a dotted capital I, that name.
+var lookup = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.BidiRule())
+
 // EmailKey is the form of an address by which accounts are told apart: an
 // addr-spec (RFC 5321) with an ASCII local part in lower case, at a domain as
 // A-labels (IDNA 2008). There is no folding of dots or plus signs.
@@ -55,7 +59,10 @@ func EmailKey(email string) (string, error) {
 			return "", invalid
 		}
 	}
-	ascii, err := idna.Registration.ToASCII(strings.ToLower(domain))
+	ascii, err := lookup.ToASCII(domain)
+	if err == nil {
+		ascii, err = idna.Registration.ToASCII(ascii)
+	}
 	if err != nil || !strings.Contains(ascii, ".") || strings.HasPrefix(ascii, ".") || strings.HasSuffix(ascii, ".") {
 		return "", invalid
 	}
