@@ -60,7 +60,7 @@ func bodyOf(p *Product) ProductBody {
 
 type listProductsInput struct {
 	Slug   string `path:"slug"`
-	Cursor string `query:"cursor" maxLength:"300" doc:"next_cursor of the page before"`
+	Cursor string `query:"cursor" maxLength:"2200" doc:"next_cursor of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"The most products of a page; very large ones make it shorter"`
 }
 

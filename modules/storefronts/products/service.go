@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 
 	"smartseller/backends"
 	"smartseller/platform/clock"
@@ -23,9 +22,15 @@ func NewService(store backends.TenantStore, keys *crypto.Keyring) *Service {
 	return &Service{store: store, cursors: page.NewCursors(keys, clock.System)}
 }
 
-// mostVariants end a page, wherever its limit is: they bound what it takes in
-// memory. It is more than one product may have, so a page always gets on.
-const mostVariants = 2 * MaxVariants
+// pageBytes end a page with the product that reaches them, wherever its limit is: that
+// bounds what it takes in memory, since a product is 8 MiB at most.
+const pageBytes = 4 << 20
+
+// listed is a product on a page, and how many there were for it.
+type listed struct {
+	Product
+	There int `db:"there"`
+}
 
 // List returns up to limit published products with their variants and without their
 // descriptions, in the order of their handles, and the cursor of the next page; ""
@@ -37,17 +42,16 @@ func (s *Service) List(ctx context.Context, storefront backends.StorefrontID, cu
 	}
 	more := false
 	err = s.store.View(ctx, storefront, func(_ context.Context, tx backends.Tx) error {
-		if err := tx.Select(&found, selectPublished, after, limit+1); err != nil {
+		var page []listed
+		if err := tx.Select(&page, selectPublished, after, limit+1, pageBytes); err != nil {
 			return err
 		}
-		if more = len(found) > limit; more {
-			found = found[:limit]
+		found = make([]Product, min(len(page), limit))
+		for n := range found {
+			found[n] = page[n].Product
 		}
-		whole, err := addVariants(tx, found, mostVariants)
-		if err == nil && whole < len(found) {
-			found, more = found[:whole], true
-		}
-		return err
+		more = len(page) > 0 && page[0].There > len(found)
+		return addVariants(tx, found)
 	})
 	if err == nil && more {
 		next, err = s.cursors.Seal(list, found[len(found)-1].Handle)
@@ -67,37 +71,28 @@ func (s *Service) Find(ctx context.Context, storefront backends.StorefrontID, ha
 			return err
 		}
 		p = &found[0]
-		_, err = addVariants(tx, found, mostVariants)
-		return err
+		return addVariants(tx, found)
 	})
 	return p, err
 }
 
 // addVariants reads the variants of products, which are in the order of their
-// handles, in one round trip. When there are more than most, whole says how many products,
-// from the first, have all of theirs.
-func addVariants(tx backends.Tx, found []Product, most int) (whole int, err error) {
+// handles, in one round trip.
+func addVariants(tx backends.Tx, found []Product) error {
 	of := make(backends.List, len(found))
 	for i, p := range found {
 		of[i] = p.ID
 	}
-	var variants []Variant
-	if err := tx.Select(&variants, selectVariants, of, most+1); err != nil {
-		return 0, err
+	var rest []Variant
+	if err := tx.Select(&rest, selectVariants, of); err != nil {
+		return err
 	}
-	rest := variants
 	for i := range found {
 		n := 0
 		for n < len(rest) && rest[n].ProductID == found[i].ID {
 			n++
 		}
-		if n == len(rest) && len(variants) > most { // the last one that was read may have more
-			if i == 0 {
-				return 0, fmt.Errorf("product %s has more than %d variants", found[0].Handle, most)
-			}
-			return i, nil
-		}
 		found[i].Variants, rest = rest[:n:n], rest[n:]
 	}
-	return len(found), nil
+	return nil
 }

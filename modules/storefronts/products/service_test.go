@@ -3,7 +3,10 @@ package products
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,37 +22,47 @@ func add(t *testing.T, store *tenanttest.Store, shop backends.StorefrontID, adde
 	require.NoError(t, store.Update(context.Background(), shop, func(_ context.Context, tx backends.Tx) error { return Insert(tx, added) }))
 }
 
-// TestPagesEndAtTheirVariants: a page takes bounded memory, and none of its products
-// lacks a variant.
-func TestPagesEndAtTheirVariants(t *testing.T) {
+// TestPagesEndAtTheirBytes: a page takes bounded memory, wherever its bytes are, gets on
+// with a product that is too large for it, and leads to the next from any handle.
+func TestPagesEndAtTheirBytes(t *testing.T) {
 	t.Parallel()
-	store := tenanttest.SQLite(t, Tables()...)
-	shop := store.Storefront(t)
-	added := []Product{shirt("a", 2), shirt("b", 0), shirt("c", 3), shirt("d", 1)}
-	add(t, store, shop, added...)
-	for _, c := range []struct{ most, whole int }{{6, 4}, {5, 3}, {4, 2}, {3, 2}, {2, 2}, {1, -1}} {
-		t.Run(fmt.Sprintf("%d variants", c.most), func(t *testing.T) {
-			found := slices.Clone(added)
-			require.NoError(t, store.View(context.Background(), shop, func(_ context.Context, tx backends.Tx) error {
-				for i := range found {
-					found[i].Variants = nil
-				}
-				whole, err := addVariants(tx, found, c.most)
-				if c.whole < 0 {
-					require.ErrorContains(t, err, "more than 1 variants", "a page must get on")
-					return nil
-				}
-				require.Equal(t, c.whole, whole)
-				return err
-			}))
-			for i := range c.whole {
-				require.Len(t, found[i].Variants, len(added[i].Variants))
-				for n, v := range found[i].Variants {
-					require.Equal(t, added[i].Variants[n].ID, v.ID)
-				}
-			}
+	for engine, open := range map[string]func(testing.TB, ...*backends.Table) *tenanttest.Store{"SQLite": tenanttest.SQLite, "Postgres": tenanttest.Postgres} {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			pagesEndAtTheirBytes(t, open(t, Tables()...))
 		})
 	}
+}
+
+func pagesEndAtTheirBytes(t *testing.T, store *tenanttest.Store) {
+	shop := store.Storefront(t)
+	longest := strings.Repeat("<", 255) // as six characters each in a cursor
+	most := strings.Repeat("ü", pageBytes/4)
+	added := []Product{shirt("a", 1), shirt("b", 1), shirt(longest, 2), shirt("x", 0), shirt("y", 3), shirt("z", 1)}
+	added[0].Images, added[1].Variants[0].Image, added[4].Images = Words{most}, most, Words{most, most, most}
+	add(t, store, shop, added...)
+	keys, err := crypto.New(make([]byte, crypto.MasterKeySize))
+	require.NoError(t, err)
+	s := NewService(store, keys)
+	taken, err := strconv.Atoi(reflect.TypeFor[listProductsInput]().Field(1).Tag.Get("maxLength"))
+	require.NoError(t, err)
+	var pages [][]string
+	for cursor := ""; ; {
+		found, next, err := s.List(context.Background(), shop, cursor, 3)
+		require.NoError(t, err)
+		var handles []string
+		for _, p := range found {
+			handles = append(handles, p.Handle)
+			at := slices.IndexFunc(added, func(a Product) bool { return a.ID == p.ID })
+			require.Len(t, p.Variants, len(added[at].Variants), "none lacks a variant")
+		}
+		if pages = append(pages, handles); next == "" {
+			break
+		}
+		require.LessOrEqual(t, len(next), taken)
+		cursor = next
+	}
+	require.Equal(t, [][]string{{longest, "a", "b"}, {"x", "y"}, {"z"}}, pages)
 }
 
 // TestListShowsWhatIsPublished, page by page, each product once and in the order of handles.
