@@ -47,6 +47,7 @@ type importedFile struct {
 	Unchanged int64            `json:"unchanged"`
 	Skipped   int64            `json:"skipped"`
 	Parts     map[string]int64 `json:"parts,omitempty"`
+	Omissions map[string]int64 `json:"omissions,omitempty"`
 }
 
 type importFailure struct {
@@ -203,5 +204,18 @@ func (i *importReport) write(out io.Writer) error {
 		}
 		fmt.Fprintf(out, "  %s:%d  %s: %s\n", o.File, o.Line, what, o.Detail)
 	}
+	if more := i.leftOut() - int64(len(i.Omissions)); more > 0 {
+		fmt.Fprintf(out, "  and %d more, which are counted and not listed\n", more)
+	}
 	return nil
+}
+
+// leftOut counts what was left out, listed or not.
+func (i *importReport) leftOut() (n int64) {
+	for _, f := range i.Files {
+		for _, times := range f.Omissions {
+			n += times
+		}
+	}
+	return n
 }

@@ -70,7 +70,7 @@ type File struct {
 	Unchanged int64            `json:"unchanged" doc:"There already, maybe by an earlier record of the export: left as they are"`
 	Skipped   int64            `json:"skipped" doc:"Left out; the omissions say why"`
 	Parts     map[string]int64 `json:"parts,omitempty" doc:"Of the imported ones: addresses, variants, lines, guest_orders"`
-	Omissions map[string]int64 `json:"omissions,omitempty" doc:"How often something was left out, by code"`
+	Omissions map[string]int64 `json:"omissions,omitempty" doc:"How often something was left out, by code; of all files the first 10,000 are listed"`
 }
 
 // Failure says why an import did not complete. Line and Column are those of the
@@ -83,6 +83,9 @@ type Failure struct {
 	Line   int    `json:"line,omitempty"`
 	Column string `json:"column,omitempty"`
 }
+
+// MaxListed is how many omissions of an import are listed, the first ones; all are counted.
+const MaxListed = 10_000
 
 // Omission is one record, or one value of a record, that was left out.
 type Omission struct {

@@ -29,7 +29,7 @@ type job struct {
 
 	// Of the goroutine that reads and writes:
 	number  int64 // the greatest of all orders
-	omitted int64 // so far
+	omitted int64 // that are listed so far
 
 	saving sync.Mutex // so that what is kept is never older than what was
 	mu     sync.Mutex
@@ -82,7 +82,11 @@ func (j *job) save(ctx context.Context) error {
 	j.saving.Lock()
 	defer j.saving.Unlock()
 	i := j.seen()
-	return j.s.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return saveImport(tx, &i) })
+	return j.put(ctx, &i)
+}
+
+func (j *job) put(ctx context.Context, i *Import) error {
+	return j.s.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return saveImport(tx, i) })
 }
 
 // announce says which files there are.
@@ -118,7 +122,8 @@ func (j *job) guard(do func() error) (err error) {
 	return do()
 }
 
-// end keeps how the run ended and gives back what it held.
+// end keeps how the run ended and gives back what it held. Whoever asks learns of the end
+// when it is kept, so that another import can begin then.
 func (j *job) end(err error) {
 	defer j.release()
 	cause := context.Cause(j.ctx)
@@ -127,32 +132,41 @@ func (j *job) end(err error) {
 		j.s.here.leave(j)
 		return
 	}
-	j.note(func(i *Import) {
-		writing := i.State == Writing
-		switch {
-		case err == nil:
-			i.State = Completed
-		case errors.Is(cause, errStopped):
-			i.State, i.Failure = Interrupted, failure(errStopped)
-		default:
-			i.State, i.Failure = Failed, failure(err)
-			if writing {
-				i.Failure.Detail += " What was imported until then stays; import the same files again when that is mended."
-			}
-		}
-	})
 	ended := j.seen()
+	ended.end(err, cause)
 	if err != nil {
 		j.s.log.Log(j.ctx, fault.Of(err).Kind.Meaning().Level, "an import ended early", "import", ended.ID, "storefront", ended.Storefront, "state", ended.State, "error", err)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.ctx), endWithin)
 	defer cancel()
-	if err := j.save(ctx); err != nil && !errors.Is(err, errLost) {
-		j.s.log.WarnContext(ctx, "an import's end cannot be kept yet", "import", ended.ID, "error", err)
+	kept := j.put(ctx, &ended)
+	if kept != nil { // the time is the control database's otherwise
+		now := time.Now().UnixMicro()
+		ended.UpdatedAt, ended.EndedAt = now, &now
+	}
+	j.note(func(i *Import) { *i = ended })
+	if kept != nil && !errors.Is(kept, errLost) {
+		j.s.log.WarnContext(ctx, "an import's end cannot be kept yet", "import", ended.ID, "error", kept)
 		j.s.here.linger(j)
 		return
 	}
 	j.s.here.leave(j)
+}
+
+// end says how a run ended, by its error and what ended its context.
+func (i *Import) end(err, cause error) {
+	writing := i.State == Writing
+	switch {
+	case err == nil:
+		i.State = Completed
+	case errors.Is(cause, errStopped):
+		i.State, i.Failure = Interrupted, failure(errStopped)
+	default:
+		i.State, i.Failure = Failed, failure(err)
+		if writing {
+			i.Failure.Detail += " What was imported until then stays; import the same files again when that is mended."
+		}
+	}
 }
 
 func (j *job) release() {

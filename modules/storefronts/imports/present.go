@@ -29,8 +29,6 @@ func (p *present) leave(j *job) { p.jobs.Delete(j.known.ID) }
 
 // linger keeps a job that has ended until that is saved or the service stops.
 func (p *present) linger(j *job) {
-	now := time.Now().UnixMicro()
-	j.note(func(i *Import) { i.UpdatedAt, i.EndedAt = now, &now })
 	p.saving.Go(func() {
 		defer p.leave(j)
 		tick := time.NewTicker(beatEvery)

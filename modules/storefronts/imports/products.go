@@ -6,6 +6,9 @@ import (
 	"smartseller/modules/storefronts/shopify"
 )
 
+// What the check of a file lets pass, a storefront takes.
+const _ = uint(products.MaxVariants - shopify.MaxVariants)
+
 // products adds those of a batch that the storefront does not have yet.
 func (j *job) products(tx backends.Tx, batch []*shopify.Product) (*tally, error) {
 	t := newTally()

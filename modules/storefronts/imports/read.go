@@ -148,13 +148,14 @@ func (j *job) settle(write func(backends.Tx) (*tally, error)) (t *tally, err err
 // keep adds a batch's tally to the report.
 func (j *job) keep(n int, t *tally) error {
 	failpoint.Reach("import-batch")
-	for k := range t.omitted {
+	listed := t.omitted[:min(len(t.omitted), int(MaxListed-j.omitted))]
+	for k := range listed {
 		j.omitted++
-		t.omitted[k].Seq, t.omitted[k].File = j.omitted, j.spools[n].name
+		listed[k].Seq, listed[k].File = j.omitted, j.spools[n].name
 	}
-	if len(t.omitted) > 0 {
+	if len(listed) > 0 {
 		if err := j.insist(func() error {
-			return j.s.db.Update(j.ctx, func(_ context.Context, tx control.Tx) error { return insertOmissions(tx, j.known.ID, t.omitted) })
+			return j.s.db.Update(j.ctx, func(_ context.Context, tx control.Tx) error { return insertOmissions(tx, j.known.ID, listed) })
 		}, func(error) bool { return true }); err != nil {
 			return errNoReport.Because(err)
 		}

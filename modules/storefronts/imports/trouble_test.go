@@ -3,11 +3,14 @@ package imports_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -209,4 +212,50 @@ func TestLeaseRunsOut(t *testing.T) {
 	found, err := h.Get(context.Background(), "toys", "lost")
 	require.NoError(t, err)
 	require.Equal(t, imports.Interrupted, found.State)
+}
+
+// TestManyOmissions: all are counted, and as many listed as leave the control database room.
+func TestManyOmissions(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.shop(t, "toys", "EUR")
+	const without = imports.MaxListed + 300
+	var rows strings.Builder
+	for n := range without {
+		fmt.Fprintf(&rows, "%d,,Ada,Lovelace\n", n+1)
+	}
+	ended := h.run(t, "toys", text(imports.Customers, "Customer ID,Email,First Name,Last Name\n"+rows.String()))
+	require.Equal(t, imports.Completed, ended.State)
+	require.EqualValues(t, without, ended.Files[0].Skipped)
+	require.Equal(t, map[string]int64{"no_email": without}, ended.Files[0].Omissions)
+	last, err := h.Omissions(context.Background(), "toys", ended.ID, imports.MaxListed-1, 10)
+	require.NoError(t, err)
+	require.Equal(t, []imports.Omission{{Seq: imports.MaxListed, File: "customers.csv", Line: imports.MaxListed + 1, Code: "no_email"}}, last)
+}
+
+// TestOldImportsAreForgotten with all that is told of them, when another one begins.
+func TestOldImportsAreForgotten(t *testing.T) {
+	t.Parallel()
+	everywhere(t, func(t *testing.T, h *home) {
+		h.shop(t, "toys", "EUR")
+		h.shop(t, "other", "EUR")
+		ctx := context.Background()
+		rows := "Customer ID,Email,First Name,Last Name\n1,,Ada,Lovelace\n"
+		old, recent := h.run(t, "toys", text(imports.Customers, rows)), h.run(t, "toys", text(imports.Customers, rows))
+		elsewhere := h.run(t, "other", text(imports.Customers, rows))
+		require.NoError(t, h.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+			_, err := tx.Exec(`UPDATE imports SET ended_at = ended_at - $1 WHERE id IN ($2, $3)`, (91 * 24 * time.Hour).Microseconds(), old.ID, elsewhere.ID)
+			return err
+		}))
+		h.run(t, "toys", text(imports.Customers, rows))
+		_, err := h.Get(ctx, "toys", old.ID)
+		require.ErrorIs(t, err, imports.ErrNoImport)
+		require.Len(t, h.omissions(t, "toys", recent.ID), 1)
+		require.Len(t, h.omissions(t, "other", elsewhere.ID), 1)
+		var left int
+		require.NoError(t, h.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+			return tx.Get(&left, `SELECT COUNT(*) FROM import_omissions WHERE import_id = $1`, old.ID)
+		}))
+		require.Zero(t, left)
+	})
 }

@@ -13,11 +13,18 @@ import (
 // label is what an export calls a variant in an order: "Kite - Red / S".
 type label struct{ product, variant string }
 
-const labelDash = " - "
+const (
+	labelDash  = " - "
+	maxLabel   = 1024 // bytes; a shop allows 255 characters of a product's title
+	mostLabels = 16
+)
 
 // labels are the ways to read what an order calls a variant: a product's title may
-// have a dash of its own.
+// have a dash of its own. What no variant is called, being long or full of dashes, has none.
 func labels(text string) []label {
+	if len(text) > maxLabel || strings.Count(text, labelDash) >= mostLabels {
+		return nil
+	}
 	found := []label{{product: text}}
 	for at := 0; ; {
 		n := strings.Index(text[at:], labelDash)
@@ -32,22 +39,24 @@ func labels(text string) []label {
 // findVariants says which variant a line is about. It stays unsaid where none, or
 // more than one, could be meant.
 func findVariants(tx backends.Tx, added []orders.Order) error {
-	titles := map[string]bool{}
+	titles, variants := map[string]bool{}, map[string]bool{}
 	for _, o := range added {
 		for _, l := range o.Lines {
 			for _, name := range labels(l.Title) {
-				titles[name.product] = true
+				titles[name.product], variants[name.variant] = true, true
 			}
 		}
 	}
 	sold := map[label][]products.Label{}
 	for some := range slices.Chunk(slices.Sorted(maps.Keys(titles)), backends.MaxList) {
-		found, err := products.LabelsByProduct(tx, backends.List(some))
-		if err != nil {
-			return err
-		}
-		for _, v := range found {
-			sold[label{v.Product, v.Title}] = append(sold[label{v.Product, v.Title}], v)
+		for called := range slices.Chunk(slices.Sorted(maps.Keys(variants)), backends.MaxList) {
+			found, err := products.Labels(tx, backends.List(some), backends.List(called))
+			if err != nil {
+				return err
+			}
+			for _, v := range found {
+				sold[label{v.Product, v.Title}] = append(sold[label{v.Product, v.Title}], v)
+			}
 		}
 	}
 	for n := range added {

@@ -5,7 +5,8 @@ import "smartseller/backends"
 var (
 	idsByHandle     = backends.Read(`SELECT id, handle FROM products WHERE storefront_id = $1 AND handle IN ($2)`)
 	variantsByTitle = backends.Read(`SELECT v.id, p.title AS product, v.title, v.sku FROM products p
-		JOIN product_variants v ON v.storefront_id = $1 AND v.product_id = p.id WHERE p.storefront_id = $1 AND p.title IN ($2)`)
+		JOIN product_variants v ON v.storefront_id = $1 AND v.product_id = p.id WHERE p.storefront_id = $1 AND p.title IN ($2)
+		AND v.title IN ($3)`)
 )
 
 // IDsByHandle finds which products have those of up to backends.MaxList handles that
@@ -33,9 +34,9 @@ type Label struct {
 	SKU     string `db:"sku"`
 }
 
-// LabelsByProduct finds the variants of products with up to backends.MaxList titles.
-// Several products may have the same one.
-func LabelsByProduct(tx backends.Tx, titles backends.List) (found []Label, err error) {
-	err = tx.Select(&found, variantsByTitle, titles)
+// Labels finds the variants that have one of these titles and whose products have one of
+// those, up to backends.MaxList of each. Several may be called the same.
+func Labels(tx backends.Tx, products, variants backends.List) (found []Label, err error) {
+	err = tx.Select(&found, variantsByTitle, products, variants)
 	return found, err
 }

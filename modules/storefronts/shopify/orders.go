@@ -33,7 +33,6 @@ type Order struct {
 	PaymentReference  string
 	Note              string
 	Tags              string
-	Source            string
 	Lines             []OrderLine
 }
 
@@ -44,7 +43,6 @@ type OrderAddress struct {
 
 // OrderLine is one thing that was ordered. Position counts from 1.
 type OrderLine struct {
-	Line              int
 	Position          int
 	Title             string
 	SKU               string
@@ -103,7 +101,7 @@ func (s *sheet) order() (*Order, error) {
 		Line: s.line, ID: s.key("Id"), Email: s.word("Email"), Currency: s.needed("Currency"),
 		FinancialStatus: s.needed("Financial Status"), FulfillmentStatus: s.word("Fulfillment Status"),
 		PaidAt: s.instant("Paid at"), FulfilledAt: s.instant("Fulfilled at"), CancelledAt: s.instant("Cancelled at"),
-		BillTo: s.orderAddress("Billing "), ShipTo: s.orderAddress("Shipping "), Note: s.text("Notes"), Tags: s.word("Tags"), Source: s.word("Source"),
+		BillTo: s.orderAddress("Billing "), ShipTo: s.orderAddress("Shipping "), Note: s.text("Notes"), Tags: s.word("Tags"),
 		DiscountCode: s.word("Discount Code"), ShippingMethod: s.word("Shipping Method"), PaymentMethod: s.word("Payment Method"),
 		PaymentReference: s.code("Payment Reference"),
 	}
@@ -144,7 +142,7 @@ func (s *sheet) orderLine(o *Order) error {
 	}
 	scale, _ := scaleOf(o.Currency)
 	l := OrderLine{
-		Line: s.line, Position: len(o.Lines) + 1, Title: s.needed("Lineitem name"), SKU: s.code("Lineitem sku"), Vendor: s.word("Vendor"),
+		Position: len(o.Lines) + 1, Title: s.needed("Lineitem name"), SKU: s.code("Lineitem sku"), Vendor: s.word("Vendor"),
 		Price: s.money("Lineitem price", scale), Discount: s.money("Lineitem discount", scale), CompareAtPrice: s.moneyIfAny("Lineitem compare at price", scale),
 		RequiresShipping: s.truth("Lineitem requires shipping", true), Taxable: s.truth("Lineitem taxable", true),
 		FulfillmentStatus: s.word("Lineitem fulfillment status"),

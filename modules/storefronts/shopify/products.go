@@ -23,7 +23,6 @@ type Product struct {
 
 // Variant is one that can be bought. Position counts from 1.
 type Variant struct {
-	Line             int
 	Position         int
 	Options          []string // its values of the product's options
 	Image            string   // URL or ""
@@ -109,7 +108,7 @@ func (s *sheet) more(p *Product, scale int) error {
 		return s.judge()
 	}
 	v := Variant{
-		Line: s.line, Position: len(p.Variants) + 1, Options: s.options(), Image: s.word("Variant Image"), SKU: s.code("Variant SKU"),
+		Position: len(p.Variants) + 1, Options: s.options(), Image: s.word("Variant Image"), SKU: s.code("Variant SKU"),
 		Barcode: s.code("Variant Barcode"), Price: s.money("Variant Price", scale), CompareAtPrice: s.moneyIfAny("Variant Compare At Price", scale),
 		Grams: s.grams("Variant Grams"), Backorder: s.word("Variant Inventory Policy") == "continue",
 		RequiresShipping: s.truth("Variant Requires Shipping", true), Taxable: s.truth("Variant Taxable", true),

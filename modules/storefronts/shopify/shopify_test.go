@@ -108,13 +108,13 @@ func TestProductRows(t *testing.T) {
 			Options: []string{"Colour", "Size"}, Images: []string{"https://example.com/1.jpg", "https://example.com/2.jpg"},
 			Variants: []shopify.Variant{
 				{
-					Line: 2, Position: 1, Options: []string{"Red", "S"}, Image: "https://example.com/r.jpg", SKU: "K-1", Price: 1250,
+					Position: 1, Options: []string{"Red", "S"}, Image: "https://example.com/r.jpg", SKU: "K-1", Price: 1250,
 					CompareAtPrice: &before, Inventory: &left, Backorder: true, Grams: 251,
 				},
-				{Line: 3, Position: 2, Options: []string{"Blue"}, Price: 99, RequiresShipping: true, Taxable: true},
+				{Position: 2, Options: []string{"Blue"}, Price: 99, RequiresShipping: true, Taxable: true},
 			},
 		},
-		{Line: 5, Handle: "ball", Title: "Ball", Variants: []shopify.Variant{{Line: 5, Position: 1, Price: 300, RequiresShipping: true, Taxable: true}}},
+		{Line: 5, Handle: "ball", Title: "Ball", Variants: []shopify.Variant{{Position: 1, Price: 300, RequiresShipping: true, Taxable: true}}},
 	}, got)
 	require.Equal(t, "Red / S", got[0].Variants[0].Title())
 	require.Empty(t, got[1].Variants[0].Title())
@@ -135,16 +135,16 @@ func TestOrderRows(t *testing.T) {
 			DiscountCode: "SPRING", ShippingMethod: "Standard", PaymentMethod: "Card", PaymentReference: "0042", Tags: "gift",
 			Lines: []shopify.OrderLine{
 				{
-					Line: 2, Position: 1, Title: "Kite", Vendor: "Wind & Co", Quantity: 2, Price: 1000, CompareAtPrice: &before,
+					Position: 1, Title: "Kite", Vendor: "Wind & Co", Quantity: 2, Price: 1000, CompareAtPrice: &before,
 					RequiresShipping: true, Taxable: true, FulfillmentStatus: "fulfilled",
 				},
-				{Line: 3, Position: 2, Title: "String", Quantity: 1, Price: 250, FulfillmentStatus: "pending"},
+				{Position: 2, Title: "String", Quantity: 1, Price: 250, FulfillmentStatus: "pending"},
 			},
 		},
 		{
 			Line: 4, ID: "78", Number: 1002, Currency: "JPY", Subtotal: 300, Total: 300, Refunded: 300, FinancialStatus: "refunded",
 			CreatedAt: 1706745600_000000, CancelledAt: &cancelled,
-			Lines: []shopify.OrderLine{{Line: 4, Position: 1, Title: "Ball", Quantity: 1, Price: 300, RequiresShipping: true, Taxable: true}},
+			Lines: []shopify.OrderLine{{Position: 1, Title: "Ball", Quantity: 1, Price: 300, RequiresShipping: true, Taxable: true}},
 		},
 	}, got)
 }
