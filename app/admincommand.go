@@ -28,14 +28,18 @@ type createAdmin struct {
 	Storefront string `help:"Of a seller: id or slug."`
 }
 
-// Run works on the control database itself.
+// Run works on the control database itself, which it makes where there is none yet.
 func (c *createAdmin) Run(ctx context.Context, out io.Writer) error {
+	made := ""
+	if !c.begun() {
+		made = string(c.Data)
+	}
 	return c.withAdmins(ctx, func(admins *auth.Service) error {
 		password, err := c.create(ctx, admins)
 		if err != nil {
 			return err
 		}
-		return printPassword(c.output, out, c.Email, password)
+		return newPassword{c.Email, password, made}.print(c.output, out)
 	})
 }
 
@@ -57,12 +61,12 @@ type resetPassword struct {
 
 // Run works on the control database itself.
 func (c *resetPassword) Run(ctx context.Context, out io.Writer) error {
-	return c.withAdmins(ctx, func(admins *auth.Service) error {
+	return c.withAdminsThere(ctx, func(admins *auth.Service) error {
 		password, err := admins.ResetPassword(ctx, operator(), c.Email)
 		if err != nil {
 			return err
 		}
-		return printPassword(c.output, out, c.Email, password)
+		return newPassword{Email: c.Email, Password: password}.print(c.output, out)
 	})
 }
 
@@ -74,7 +78,7 @@ type revokeTokens struct {
 
 // Run works on the control database itself.
 func (c *revokeTokens) Run(ctx context.Context, out io.Writer) error {
-	return c.withAdmins(ctx, func(admins *auth.Service) error {
+	return c.withAdminsThere(ctx, func(admins *auth.Service) error {
 		n, err := admins.RevokeTokens(ctx, operator(), c.Email)
 		if err != nil {
 			return err
@@ -101,18 +105,31 @@ func (r revokedTokens) String() string {
 type newPassword struct {
 	Email    string `json:"email"`
 	Password string `json:"one_time_password"`
+	Made     string `json:"installation_made,omitempty"` // the folder of one that was not there before
 }
 
 func (p newPassword) String() string {
-	return "one-time password: " + p.Password + "\n  it is shown here only; the first login must replace it by a new_password"
+	said := "one-time password: " + p.Password + "\n  it is shown here only; the first login must replace it by a new_password"
+	if p.Made != "" {
+		said += "\n  a new installation was made in " + p.Made
+	}
+	return said
 }
 
-func printPassword(o output, out io.Writer, email, password string) error {
-	said, err := json.Marshal(newPassword{email, password})
+func (p newPassword) print(o output, out io.Writer) error {
+	said, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}
 	return answer(o, out, said, newPassword.String)
+}
+
+// withAdminsThere is withAdmins for what makes no sense in a new installation.
+func (i installation) withAdminsThere(ctx context.Context, fn func(*auth.Service) error) error {
+	if !i.begun() {
+		return fault.New(fault.NotFound, "no_installation", "There is no installation in %s: say by --data or --control where it is.", i.Data)
+	}
+	return i.withAdmins(ctx, fn)
 }
 
 // withAdmins opens the installation's admins for fn.

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"smartseller/platform/control"
 	"smartseller/platform/crypto"
 	"smartseller/platform/fault"
@@ -51,12 +53,13 @@ type installation struct {
 
 // dataFolder is where an installation keeps what is its own.
 type dataFolder struct {
-	Data string `setting:"" default:"${data}" type:"path" help:"Folder of the installation: control database, keys, admin's token, first SQLite backends."`
+	Data folder `setting:"" default:"${data}" help:"Folder of the installation: control database, keys, admin's token, first SQLite backends."`
 }
 
-func (d dataFolder) keyFile() string   { return filepath.Join(d.Data, "master.key") }
-func (d dataFolder) spools() string    { return filepath.Join(d.Data, "spool") }
-func (d dataFolder) tokenFile() string { return filepath.Join(d.Data, "admin.token") }
+func (d dataFolder) controlFile() string { return filepath.Join(string(d.Data), "control.db") }
+func (d dataFolder) keyFile() string     { return filepath.Join(string(d.Data), "master.key") }
+func (d dataFolder) spools() string      { return filepath.Join(string(d.Data), "spool") }
+func (d dataFolder) tokenFile() string   { return filepath.Join(string(d.Data), "admin.token") }
 
 // connection is how commands find the running server.
 type connection struct {
@@ -68,6 +71,7 @@ type connection struct {
 // repeat the value: it may be secret.
 type (
 	address    string
+	folder     string
 	count      int
 	serverURL  string
 	controlDSN string
@@ -120,6 +124,15 @@ func (n networks) prefixes() (all []netip.Prefix, err error) {
 }
 
 var errNetworks = errors.New("must be addresses or networks with commas between, such as 10.0.0.0/8,192.0.2.7")
+
+// UnmarshalText wants a name, and makes it absolute.
+func (f *folder) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return errors.New("must be the name of a folder")
+	}
+	*f = folder(kong.ExpandPath(string(text)))
+	return nil
+}
 
 // UnmarshalText wants a whole number above zero, with which one can go on counting.
 func (c *count) UnmarshalText(text []byte) error {
@@ -211,14 +224,20 @@ func (i installation) openControl(ctx context.Context) (*control.DB, error) {
 	}
 	dsn := string(i.Control)
 	if dsn == "" {
-		dsn = "sqlite:" + filepath.Join(i.Data, "control.db")
+		dsn = "sqlite:" + i.controlFile()
 	}
 	return control.Open(ctx, dsn)
 }
 
+// begun says whether the installation is there, as far as its folder tells.
+func (i installation) begun() bool {
+	_, err := os.Stat(i.controlFile())
+	return i.Control != "" || err == nil
+}
+
 // make makes the folder, unless it is there.
 func (d dataFolder) make() error {
-	if err := os.MkdirAll(d.Data, 0o700); err != nil {
+	if err := os.MkdirAll(string(d.Data), 0o700); err != nil {
 		return fault.New(fault.Misconfigured, "unusable_folder", "The data folder %s cannot be made (%v): choose another one by --data.", d.Data, err).Because(err)
 	}
 	return nil

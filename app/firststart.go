@@ -92,7 +92,7 @@ func (f *firstStart) addBackends(ctx context.Context) error {
 		if there[name] {
 			continue
 		}
-		cfg := backends.Config{Name: name, Kind: backends.SQLite, Path: filepath.Join(f.settings.Data, name)}
+		cfg := backends.Config{Name: name, Kind: backends.SQLite, Path: filepath.Join(string(f.settings.Data), name)}
 		if err := f.shops.AddBackend(ctx, cfg); err != nil {
 			return err
 		}
@@ -158,7 +158,11 @@ func (f *firstStart) welcome(ctx context.Context, out io.Writer, at net.Addr) er
 	if err != nil || target == "" {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "  move the demo storefront, live: %s move start %s %s%s\n", shellWord(os.Args[0]), demoSlug, target, f.flags(url))
+	with := ""
+	if _, err := os.Stat(f.settings.tokenFile()); err != nil { // another instance made the first start
+		with = ", with an admin's token in SMARTSELLER_TOKEN"
+	}
+	_, err = fmt.Fprintf(out, "  move the demo storefront, live%s: %s move start %s %s%s\n", with, shellWord(os.Args[0]), demoSlug, target, f.flags(url))
 	return err
 }
 
@@ -170,7 +174,8 @@ func (f *firstStart) secrets(ctx context.Context, out io.Writer, url string) err
 `, url, demoSlug, demoCustomer, f.demoPassword())
 	password, err := f.admins.ResetPassword(ctx, byFirstStart, firstAdmin)
 	if errors.Is(err, auth.ErrNoAdmin) { // admins were made before the first start
-		return nil
+		_, err = fmt.Fprintf(out, "  commands find the first admin's token in %s\n  these lines are not shown again\n", f.settings.tokenFile())
+		return err
 	}
 	if err != nil {
 		return err
@@ -205,8 +210,8 @@ func (f *firstStart) flags(url string) (flags string) {
 	if url != defaultURL {
 		flags += " --url " + url
 	}
-	if here, err := filepath.Abs(defaultData); err != nil || here != f.settings.Data {
-		flags += " --data " + shellWord(f.settings.Data)
+	if here, err := filepath.Abs(defaultData); err != nil || here != string(f.settings.Data) {
+		flags += " --data " + shellWord(string(f.settings.Data))
 	}
 	return flags
 }

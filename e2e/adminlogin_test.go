@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -134,11 +135,21 @@ func TestAdminsComeInAndAreRecorded(t *testing.T) {
 	require.Contains(t, p.must(t, "storefront", "list"), "toys")
 }
 
-// TestAdminsAreMadeWithoutServer, before a first start, which then leaves them alone.
+// TestAdminsAreMadeWithoutServer, before a first start, which then leaves them alone but
+// for the token that commands find.
 func TestAdminsAreMadeWithoutServer(t *testing.T) {
 	t.Parallel()
 	p := prepare(t)
-	once := passwordIn(t, p.must(t, "admin", "create", "ada@example.com"))
+	for _, verb := range []string{"reset-password", "revoke-tokens"} {
+		out, code := p.command(t, "admin", verb, "ada@example.com")
+		require.Equal(t, 66, code, "%s", out)
+		require.Contains(t, out, "There is no installation in "+filepath.Join(p.folder, "data"))
+	}
+	require.NoDirExists(t, filepath.Join(p.folder, "data"))
+	made := p.must(t, "admin", "create", "ada@example.com")
+	require.Contains(t, made, "a new installation was made in "+filepath.Join(p.folder, "data"))
+	once := passwordIn(t, made)
+	require.NotContains(t, p.must(t, "admin", "create", "bob@example.com"), "new installation")
 	for _, c := range []struct {
 		args []string
 		code int
@@ -156,6 +167,7 @@ func TestAdminsAreMadeWithoutServer(t *testing.T) {
 	}
 	p.serve(t)
 	require.NotContains(t, p.said(t), "one-time password")
+	p.paste(t, printedMove.FindStringSubmatch(p.said(t))[1])
 	status, a := p.askAdmin(t, "POST", "login", "", loginBody(t, "ada@example.com", once, "a long one of her own"))
 	require.Equal(t, http.StatusOK, status, a.Code)
 	status, _ = p.askAdmin(t, "GET", "storefronts/demo", a.Access, "")

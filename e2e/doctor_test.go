@@ -84,6 +84,10 @@ func TestBackendThatCannotBeUsedIsNotRegistered(t *testing.T) {
 	owner := pgtest.Database(t)
 	good := pgtest.Role(t, owner, "")
 	nowhere := "postgres://app:topsecret@127.0.0.1:1/shop?sslmode=disable"
+	unknown, err := url.Parse(owner)
+	require.NoError(t, err)
+	unknown.User = url.UserPassword("nobody", "topsecret")
+	stranger := unknown.String()
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, []byte(good), 0o600))
 	for _, c := range []struct {
@@ -96,6 +100,7 @@ func TestBackendThatCannotBeUsedIsNotRegistered(t *testing.T) {
 		{[]string{"shared-postgres", "--admin-dsn", owner}, "/dsn"},
 		{[]string{"dedicated-postgres", "--admin-dsn", good}, "may not create databases and roles"},
 		{[]string{"dedicated-postgres", "--admin-dsn", nowhere}, "does not answer"},
+		{[]string{"dedicated-postgres", "--admin-dsn", stranger}, "does not let the role in"},
 		{[]string{"dedicated-postgres", "--admin-dsn", owner, "--dsn", good}, "/dsn"},
 		{[]string{"dedicated-postgres", "--admin-dsn", owner, "--path", t.TempDir()}, "/path"},
 		{[]string{"sqlite", "--path", file}, "folder"},

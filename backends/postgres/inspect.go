@@ -34,8 +34,11 @@ func Inspect(ctx context.Context, admin *sql.DB, more ...func() backends.Finding
 func CheckServer(ctx context.Context, owner *sql.DB) backends.Finding {
 	f := backends.Finding{Check: "server"}
 	var version int
+	var refused *pq.Error
 	err := owner.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int, 'PostgreSQL ' || current_setting('server_version')`).Scan(&version, &f.Found)
 	switch {
+	case errors.As(err, &refused) && refused.Code.Class() == "28": // invalid authorization
+		f.Problem, f.Fix = "the server does not let the role in: "+err.Error(), "correct the user and password in the DSN, or the server's pg_hba.conf"
 	case err != nil:
 		f.Problem, f.Fix = "the server does not answer: "+err.Error(), "start it, or correct the DSN"
 	case version < 150000:

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,38 +61,55 @@ const noPassword = "!"
 
 const tokenPrefix = "ssa_" // of tokens that are kept in a file
 
-// Bootstrap makes the first admin, with a token in a file that only its owner can
-// read. It does nothing when there is an admin already.
+// Bootstrap gives the first platform admin a token in a file that only its owner can
+// read, and makes that admin where there is none. It does nothing where a token was
+// made before.
 func (s *Service) Bootstrap(ctx context.Context, by, email, tokenFile string) error {
 	token := tokenPrefix + rand.Text() + rand.Text()
-	return s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-		n, err := countAdmins(tx)
-		if err != nil || n > 0 {
-			return err
-		}
-		a := &admin{ID: ids.New(), Email: email, EmailKey: email, PasswordHash: noPassword, Role: PlatformAdmin}
-		err = errors.Join(insertAdmin(tx, a), insertToken(tx, ids.New(), a.ID, digest(token), "first start"),
-			insertRecord(tx, done(by, "create-admin", a)))
-		if err != nil {
-			return err
-		}
-		// Before the commit: an admin whose token nobody has could never come in.
-		return writeSecret(tokenFile, token)
-	})
-}
-
-// writeSecret makes or replaces a file that only its owner can read. It appears whole.
-func writeSecret(path, secret string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".token-*")
+	draft, err := draftSecret(tokenFile, token)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer os.Remove(draft)
+	return s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		n, err := countTokens(tx)
+		if err != nil || n > 0 {
+			return err
+		}
+		a, err := firstPlatformAdmin(tx)
+		if err != nil {
+			return err
+		}
+		if a == nil {
+			a = &admin{ID: ids.New(), Email: email, EmailKey: email, PasswordHash: noPassword, Role: PlatformAdmin}
+			if err := errors.Join(insertAdmin(tx, a), insertRecord(tx, done(by, "create-admin", a))); err != nil {
+				return err
+			}
+		}
+		if err := errors.Join(insertToken(tx, ids.New(), a.ID, digest(token), by), insertRecord(tx, done(by, "create-token", a))); err != nil {
+			return err
+		}
+		// Before the commit: an admin whose token nobody has could never come in.
+		err = os.Rename(draft, tokenFile)
+		if errors.Is(err, fs.ErrNotExist) { // a first try, whose commit met another's, has done it
+			return nil
+		}
+		return err
+	})
+}
+
+// draftSecret writes what a file is to hold, for its owner alone, to one beside it, which
+// takes the file's name whole.
+func draftSecret(path, secret string) (draft string, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".token-*")
+	if err != nil {
+		return "", err
+	}
 	_, err = f.WriteString(secret + "\n")
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
+		return "", errors.Join(err, os.Remove(f.Name()))
 	}
-	return os.Rename(f.Name(), path)
+	return f.Name(), nil
 }
 
 // digest is what is stored of a token. It is random and long: no salt is needed.

@@ -9,8 +9,8 @@ import (
 	"smartseller/platform/database"
 )
 
-func countAdmins(tx control.Tx) (n int64, err error) {
-	err = tx.Get(&n, `SELECT count(*) FROM admins`)
+func countTokens(tx control.Tx) (n int64, err error) {
+	err = tx.Get(&n, `SELECT count(*) FROM admin_tokens`)
 	return n, err
 }
 
@@ -35,7 +35,8 @@ func storefrontID(tx control.Tx, ref string) (id string, err error) {
 
 const adminColumns = `a.id, a.email, a.email_key, a.password_hash, a.must_change, a.role, a.cred, a.storefront_id`
 
-// adminByID, adminByKey, lockAdmin and adminOfToken find an admin; nil when there is none.
+// adminByID, adminByKey, lockAdmin, adminOfToken and firstPlatformAdmin find an admin; nil
+// when there is none.
 func adminByID(tx control.Tx, id string) (*admin, error) {
 	return found(func(a *admin) error { return tx.Get(a, `SELECT `+adminColumns+` FROM admins a WHERE a.id = $1`, id) })
 }
@@ -56,6 +57,12 @@ func adminOfToken(tx control.Tx, digest []byte) (*admin, error) {
 	return found(func(a *admin) error {
 		return tx.Get(a, `SELECT `+adminColumns+` FROM admin_tokens t JOIN admins a ON a.id = t.admin_id
 			WHERE t.token_hash = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)`, digest, tx.Now())
+	})
+}
+
+func firstPlatformAdmin(tx control.Tx) (*admin, error) {
+	return found(func(a *admin) error {
+		return tx.Get(a, `SELECT `+adminColumns+` FROM admins a WHERE a.role = $1 ORDER BY a.id LIMIT 1`, PlatformAdmin)
 	})
 }
 

@@ -1,8 +1,10 @@
 package customers
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/language"
 
@@ -48,17 +50,21 @@ var (
 func (f AddressFields) Check() error {
 	for _, field := range []struct {
 		pointer, value string
+		most           int // characters; the document says the same
 		required       bool
 	}{
-		{"/first_name", f.FirstName, false},
-		{"/last_name", f.LastName, false},
-		{"/company", f.Company, false},
-		{"/line1", f.Line1, true},
-		{"/line2", f.Line2, false},
-		{"/city", f.City, true},
-		{"/province", f.Province, false},
-		{"/postal_code", f.PostalCode, false},
+		{"/first_name", f.FirstName, maxName, false},
+		{"/last_name", f.LastName, maxName, false},
+		{"/company", f.Company, 100, false},
+		{"/line1", f.Line1, 200, true},
+		{"/line2", f.Line2, 200, false},
+		{"/city", f.City, 100, true},
+		{"/province", f.Province, 100, false},
+		{"/postal_code", f.PostalCode, 20, false},
 	} {
+		if utf8.RuneCountInString(field.value) > field.most {
+			return tooLong(field.pointer, field.most)
+		}
 		if strings.ContainsFunc(field.value, unicode.IsControl) {
 			return fault.InvalidField(field.pointer, "invalid_text", "must be plain text on one line")
 		}
@@ -70,6 +76,10 @@ func (f AddressFields) Check() error {
 		return fault.InvalidField("/country", "unknown_country", "must be an ISO 3166-1 code of two capital letters, such as DE")
 	}
 	return CheckPhone(f.Phone)
+}
+
+func tooLong(pointer string, most int) error {
+	return fault.InvalidField(pointer, "too_long", fmt.Sprintf("must have at most %d characters", most))
 }
 
 // CheckPhone refuses a phone number that is neither in E.164 form nor empty.

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"smartseller/backends"
 	"smartseller/platform/clock"
@@ -73,9 +74,14 @@ func (p Profile) check() error {
 	return errors.Join(CheckName("/first_name", p.FirstName), CheckName("/last_name", p.LastName))
 }
 
-// CheckName refuses names that no person has: control characters, and addresses
-// of scripts.
+const maxName = 100 // characters
+
+// CheckName refuses names that no person has: control characters, addresses of
+// scripts, and more than 100 characters.
 func CheckName(pointer, name string) error {
+	if utf8.RuneCountInString(name) > maxName {
+		return tooLong(pointer, maxName)
+	}
 	if strings.ContainsFunc(name, unicode.IsControl) || strings.Contains(strings.ToLower(name), "javascript:") {
 		return fault.InvalidField(pointer, "invalid_name", "must be plain text")
 	}

@@ -105,6 +105,9 @@ func TestEveryErrorIsAProblem(t *testing.T) {
 		"a broken type":      {"POST", "/echo", "application/json; charset", `{"name":"a"}`, "", 415, "unsupported_media_type", ""},
 		"a suffix":           {"POST", "/echo", "x+application/json", `{"name":"a"}`, "", 415, "unsupported_media_type", ""},
 		"with a charset":     {"POST", "/echo", "Application/JSON; charset=utf-8", `{"name":"a"}`, "", 200, "", ""},
+		"another charset":    {"POST", "/echo", "application/json; charset=latin1", `{"name":"a"}`, "", 415, "unsupported_media_type", ""},
+		"compressed":         {"POST", "/echo", "application/json", `{"name":"a"}`, "", 415, "unsupported_media_type", ""},
+		"as it is":           {"POST", "/echo", "application/json", `{"name":"a"}`, "", 200, "", ""},
 		"a form":             {"POST", "/echo", "multipart/form-data; boundary=x", `{"name":"a"}`, "", 415, "unsupported_media_type", ""},
 		"no body at all":     {"POST", "/bare", "", "", "", 204, "", ""},
 		"merge patch":        {"POST", "/echo", "application/merge-patch+json", `{"name":"a"}`, "", 415, "unsupported_media_type", ""},
@@ -129,6 +132,9 @@ func TestEveryErrorIsAProblem(t *testing.T) {
 			if c.token != "" {
 				scheme := map[string]string{"lower-case": "bearer", "another scheme": "Basic"}[name]
 				r.Header.Set("Authorization", cmp.Or(scheme, "Bearer")+" "+c.token)
+			}
+			if encoding := map[string]string{"compressed": "gzip", "as it is": "Identity"}[name]; encoding != "" {
+				r.Header.Set("Content-Encoding", encoding)
 			}
 			w := httptest.NewRecorder()
 			s.Handler().ServeHTTP(w, r)

@@ -27,12 +27,17 @@ func onlyJSON() map[string]huma.Format {
 
 // nameKind makes a body of no type, or of one that is not well-formed, what RFC 9110
 // allows to take it for: bytes, which no operation takes. huma would take it for JSON.
+// What is compressed, or in letters other than UTF-8, is nothing else here.
 func nameKind(h http.Header) {
-	kind, _, err := mime.ParseMediaType(strings.Join(h.Values("Content-Type"), ", "))
-	if err != nil || kind != "application/json" && kind != "multipart/form-data" {
+	kind, params, err := mime.ParseMediaType(strings.Join(h.Values("Content-Type"), ", "))
+	known := err == nil && (kind == "application/json" || kind == "multipart/form-data")
+	if !known || !isOr(params["charset"], "utf-8") || !isOr(strings.Join(h.Values("Content-Encoding"), ", "), "identity") {
 		h.Set("Content-Type", "application/octet-stream")
 	}
 }
+
+// isOr says that a value is what it may be, or not given.
+func isOr(value, may string) bool { return value == "" || strings.EqualFold(value, may) }
 
 var (
 	errNotUTF8 = errors.New("not UTF-8")

@@ -114,14 +114,16 @@ func TestValuesLeftOut(t *testing.T) {
 		"1,javascript:alert(1),Poe,a@example.com,call me,Lane 1,Graz,Austria,\n"+
 		"2,Bo,Li,b@example.com,+49 (30) 123-456,Lane 2,Graz,AT,none\n"+
 		"3,Cy,Fox,c@example.com,,,Graz,AT,\n"+
-		"4,Di,Roe,,,,,,\n"))
+		"4,Di,Roe,,,,,,\n"+
+		"5,"+strings.Repeat("n", 101)+",Moe,e@example.com,,"+strings.Repeat("l", 201)+",Graz,AT,\n"+
+		"6,"+strings.Repeat("ü", 100)+",Moe,f@example.com,,"+strings.Repeat("ü", 200)+",Graz,AT,\n"))
 	require.Equal(t, map[int64][]string{
-		2: {"name_left_out", "phone_left_out", "address_left_out"}, 3: {"phone_left_out"}, 4: {"address_left_out"}, 5: {"no_email"},
+		2: {"name_left_out", "phone_left_out", "address_left_out"}, 3: {"phone_left_out"}, 4: {"address_left_out"}, 5: {"no_email"}, 6: {"name_left_out", "address_left_out"},
 	}, h.codes(t, "toys", ended.ID))
 	rows := h.rows(t, shop)
-	require.ElementsMatch(t, []any{"", "+4930123456", ""}, h.column(t, rows, "customers", "phone"))
-	require.Equal(t, []any{"Lane 2"}, h.column(t, rows, "addresses", "line1"))
-	require.EqualValues(t, 3, ended.Files[0].Imported)
+	require.ElementsMatch(t, []any{"", "+4930123456", "", "", ""}, h.column(t, rows, "customers", "phone"))
+	require.ElementsMatch(t, []any{"Lane 2", strings.Repeat("ü", 200)}, h.column(t, rows, "addresses", "line1"))
+	require.EqualValues(t, 5, ended.Files[0].Imported)
 	require.EqualValues(t, 1, ended.Files[0].Skipped)
 }
 

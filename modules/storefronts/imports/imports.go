@@ -118,9 +118,9 @@ var reasons = map[string]reason{
 	invalidEmail:  {true, "The customer's e-mail address is none that mail could be sent to."},
 	sameEmail:     {true, "Another imported customer has the same e-mail address: the first one has the account."},
 	accountExists: {true, "Somebody has an account here under this e-mail address: it stays as it is."},
-	nameOut:       {false, "A name that no person has was left out."},
+	nameOut:       {false, "A name that no person has, or of more than 100 characters, was left out."},
 	phoneOut:      {false, "A phone number that is not in international form, such as +4930123456, was left out."},
-	addressOut:    {false, "The address was left out: it lacks a street or city, or its country is no ISO 3166-1 code."},
+	addressOut:    {false, "The address was left out: it lacks a street or city, has a field that is too long, or its country is no ISO 3166-1 code."},
 	handleTaken:   {true, "Another product of the storefront has this handle: it stays as it is."},
 	numberTaken:   {true, "Another order of the storefront has this number: it stays as it is."},
 }
