@@ -108,24 +108,26 @@ func (c *importCommand) begin(ctx context.Context) (*importReport, error) {
 	}
 	defer files.Close()
 	response, err := c.transmit(ctx, http.MethodPost, c.path()+"?format="+url.QueryEscape(c.Format), &files.message)
-	if ctx.Err() != nil {
-		return nil, fault.New(fault.Timeout, "given_up", "The upload was given up: nothing was imported.").Because(err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusAccepted {
-		return nil, problem(response)
-	}
 	i := &importReport{}
-	return i, json.NewDecoder(response.Body).Decode(i)
+	if err == nil {
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusAccepted {
+			return nil, problem(response)
+		}
+		err = json.NewDecoder(response.Body).Decode(i)
+	}
+	if err != nil && ctx.Err() != nil {
+		return nil, fault.New(fault.Timeout, "given_up", "The upload was given up: nothing is imported, unless all of it had arrived; that is listed at %s%s.", c.URL, c.path()).Because(err)
+	}
+	return i, err
 }
 
-// follow asks until the import has ended, and says how far it is.
+// follow asks until the import has ended, and says how far it is. A server that is started
+// anew meanwhile says what has become of it.
 func (c *importCommand) follow(ctx context.Context, i *importReport, out io.Writer) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	alive := time.Now()
 	for said := ""; ; {
 		if now := i.progress(); now != said {
 			fmt.Fprintln(out, now)
@@ -140,10 +142,12 @@ func (c *importCommand) follow(ctx context.Context, i *importReport, out io.Writ
 		case <-tick.C:
 		}
 		fresh := &importReport{}
-		if err := c.call(ctx, http.MethodGet, c.path()+"/"+i.ID, nil, fresh); err != nil && ctx.Err() == nil {
+		err := c.call(ctx, http.MethodGet, c.path()+"/"+i.ID, nil, fresh)
+		switch {
+		case err == nil:
+			*i, alive = *fresh, time.Now()
+		case ctx.Err() == nil && (!passing(err) || time.Since(alive) > reconnectFor):
 			return err
-		} else if err == nil {
-			*i = *fresh
 		}
 	}
 }

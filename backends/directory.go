@@ -68,7 +68,7 @@ func (d *Directory) Register(ctx context.Context, cfg Config) error {
 		return err
 	}
 	sealed := d.keys.Seal(plain, configAAD(cfg.Name))
-	return d.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+	add := func(_ context.Context, tx control.Tx) error {
 		old, err := d.config(tx, cfg.Name)
 		if err == nil && old == cfg {
 			// An older program that shares this control database did not note it.
@@ -87,7 +87,9 @@ func (d *Directory) Register(ctx context.Context, cfg Config) error {
 		_, err = tx.Exec(`INSERT INTO backends (name, kind, shared, config, created_at) VALUES ($1, $2, $3, $4, $5)`,
 			cfg.Name, string(cfg.Kind), database.Truth(shared), sealed, tx.Now())
 		return err
-	})
+	}
+	// One at a time, since each looks at all the others.
+	return d.db.Alone(ctx, "register a backend", func(ctx context.Context) error { return d.db.Update(ctx, add) })
 }
 
 // nobodyElses refuses a shared database under a second name: a storefront cannot be

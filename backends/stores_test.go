@@ -3,7 +3,6 @@ package backends_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,9 +29,9 @@ func TestTenThousandStorefronts(t *testing.T) {
 	for range callers {
 		wg.Go(func() {
 			for id := range next {
-				n, err := w.visits(id)
-				require.NoError(t, err)
-				require.EqualValues(t, 1, n)
+				if n, err := w.visits(id); err != nil || n != 1 {
+					t.Errorf("%s has %d visits: %v", id, n, err) // and goes on, since ids wait for somebody
+				}
 			}
 		})
 	}
@@ -196,13 +195,4 @@ func TestStoreThatDoesNotOpen(t *testing.T) {
 	_, release, err := w.stores.Acquire(ctx, place(id))
 	require.NoError(t, err)
 	release()
-
-	cancelled, cancel := context.WithCancelCause(ctx)
-	cancel(fmt.Errorf("the caller has gone"))
-	w.stores.Drop(place(id))
-	if _, release, err := w.stores.Acquire(cancelled, place(id)); err != nil {
-		require.ErrorContains(t, err, "the caller has gone")
-	} else {
-		release()
-	}
 }

@@ -226,12 +226,13 @@ func (b *Backend) Destroy(_ context.Context, p backends.Place) error {
 		return err
 	}
 	folder := filepath.Dir(path)
-	drafts, err := filepath.Glob(filepath.Join(folder, draftOf(path))) // of a Create that died
+	drafts, err := fs.Glob(os.DirFS(folder), draftOf(path)) // of a Create that died
 	if err != nil {
 		return err
 	}
-	for _, name := range append(drafts, path, path+"-wal", path+"-shm") {
-		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	file := filepath.Base(path)
+	for _, name := range append(drafts, file, file+"-wal", file+"-shm") {
+		if err := os.Remove(filepath.Join(folder, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return unreachable(err)
 		}
 	}

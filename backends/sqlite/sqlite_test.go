@@ -104,6 +104,21 @@ func TestFolderThatIsGone(t *testing.T) {
 	require.NoDirExists(t, folder)
 }
 
+// TestDestroyLeavesNothing of a place, nor of a try to make it that died, in a folder with
+// any signs in its name.
+func TestDestroyLeavesNothing(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "shops[1")
+	require.NoError(t, os.Mkdir(folder, 0o700))
+	b, p := founded(t, folder)
+	path := file(folder, p)
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"-17"), nil, 0o600))
+	require.NoError(t, b.Destroy(context.Background(), p))
+	left, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
 func nothing(context.Context, backends.Tx) error { return nil }
 
 // TestAWriterThatGetsNoTurn: whoever holds a file's lock for long is waited for

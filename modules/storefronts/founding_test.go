@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -17,6 +18,7 @@ import (
 	"smartseller/platform/control"
 	"smartseller/platform/control/controltest"
 	"smartseller/platform/crypto"
+	"smartseller/platform/fault"
 	"smartseller/platform/pgserver/pgtest"
 )
 
@@ -223,4 +225,35 @@ func TestTidyTakesWhatIsOld(t *testing.T) {
 	require.Empty(t, y.places(t, "shared"))
 	require.Empty(t, y.places(t, "files"))
 	require.NoError(t, y.RemoveBackend(ctx, "files", false))
+}
+
+// TestOneFolderHasOneName, whoever registers it at the same moment at whichever instance.
+func TestOneFolderHasOneName(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	dsn, folder := pgtest.Database(t), t.TempDir()
+	keys, err := crypto.New(make([]byte, 32))
+	require.NoError(t, err)
+	catalog := storetest.Catalog(t)
+	var all sync.WaitGroup
+	results := make([]error, 8)
+	for i := range results {
+		db, err := control.Open(ctx, dsn)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, db.Close()) })
+		d := backends.NewDirectory(db, keys, catalog, map[backends.Kind]backends.Opener{backends.SQLite: sqlite.Opener(catalog)})
+		t.Cleanup(func() { require.NoError(t, d.Close()) })
+		all.Go(func() {
+			results[i] = d.Register(ctx, backends.Config{Name: "files-" + strconv.Itoa(i), Kind: backends.SQLite, Path: folder})
+		})
+	}
+	all.Wait()
+	refused := 0
+	for _, err := range results {
+		if err != nil {
+			require.Equal(t, "backend_exists", fault.Of(err).Code, "%v", err)
+			refused++
+		}
+	}
+	require.Equal(t, len(results)-1, refused)
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -64,7 +65,7 @@ func furnish(t *testing.T, db *control.DB, place backends.Config) *home {
 	t.Helper()
 	keys, err := crypto.New(make([]byte, 32))
 	require.NoError(t, err)
-	h := &home{db: db, folder: t.TempDir()}
+	h := &home{db: db, folder: filepath.Join(t.TempDir(), "spool[1")}
 	h.tables, err = backends.NewCatalog(slices.Concat(customers.Tables(), products.Tables(), orders.Tables())...)
 	require.NoError(t, err)
 	directory := backends.NewDirectory(h.db, keys, h.tables, map[backends.Kind]backends.Opener{

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -69,12 +70,12 @@ func sweep(folder string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("make the folder of spools: %w", err)
 	}
-	left, err := filepath.Glob(filepath.Join(folder, spoolName))
+	left, err := fs.Glob(os.DirFS(folder), spoolName) // whatever signs the folder's own name has
 	if err != nil {
 		return err
 	}
 	for _, name := range left {
-		if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := os.Remove(filepath.Join(folder, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("remove a spool that was left: %w", err)
 		}
 	}
