@@ -32,7 +32,7 @@ type createAdmin struct {
 func (c *createAdmin) Run(ctx context.Context, out io.Writer) error {
 	made := ""
 	if !c.begun() {
-		made = string(c.Data)
+		made = c.where()
 	}
 	return c.withAdmins(ctx, func(admins *auth.Service) error {
 		password, err := c.create(ctx, admins)
@@ -105,13 +105,13 @@ func (r revokedTokens) String() string {
 type newPassword struct {
 	Email    string `json:"email"`
 	Password string `json:"one_time_password"`
-	Made     string `json:"installation_made,omitempty"` // the folder of one that was not there before
+	Made     string `json:"installation_made,omitempty"` // where one is that was not there before
 }
 
 func (p newPassword) String() string {
 	said := "one-time password: " + p.Password + "\n  it is shown here only; the first login must replace it by a new_password"
 	if p.Made != "" {
-		said += "\n  a new installation was made in " + p.Made
+		said += "\n  a new installation was made at " + p.Made
 	}
 	return said
 }
@@ -127,7 +127,7 @@ func (p newPassword) print(o output, out io.Writer) error {
 // withAdminsThere is withAdmins for what makes no sense in a new installation.
 func (i installation) withAdminsThere(ctx context.Context, fn func(*auth.Service) error) error {
 	if !i.begun() {
-		return fault.New(fault.NotFound, "no_installation", "There is no installation in %s: say by --data or --control where it is.", i.Data)
+		return fault.New(fault.NotFound, "no_installation", "There is no installation at %s: say by --data or --control where it is.", i.where())
 	}
 	return i.withAdmins(ctx, fn)
 }

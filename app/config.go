@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
@@ -229,10 +230,25 @@ func (i installation) openControl(ctx context.Context) (*control.DB, error) {
 	return control.Open(ctx, dsn)
 }
 
-// begun says whether the installation is there, as far as its folder tells.
+// where names the installation: its control database, without what is secret, or folder.
+func (i installation) where() string {
+	if path, file := strings.CutPrefix(string(i.Control), "sqlite:"); file {
+		return path
+	}
+	return string(i.Data)
+}
+
+// begun says whether the installation is there, as far as files tell.
 func (i installation) begun() bool {
-	_, err := os.Stat(i.controlFile())
-	return i.Control != "" || err == nil
+	path := i.controlFile()
+	if i.Control != "" {
+		var file bool
+		if path, file = strings.CutPrefix(string(i.Control), "sqlite:"); !file {
+			return true
+		}
+	}
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // make makes the folder, unless it is there.

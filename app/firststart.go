@@ -159,7 +159,7 @@ func (f *firstStart) welcome(ctx context.Context, out io.Writer, at net.Addr) er
 		return err
 	}
 	with := ""
-	if _, err := os.Stat(f.settings.tokenFile()); err != nil { // another instance made the first start
+	if !f.hasToken() {
 		with = ", with an admin's token in SMARTSELLER_TOKEN"
 	}
 	_, err = fmt.Fprintf(out, "  move the demo storefront, live%s: %s move start %s %s%s\n", with, shellWord(os.Args[0]), demoSlug, target, f.flags(url))
@@ -174,8 +174,7 @@ func (f *firstStart) secrets(ctx context.Context, out io.Writer, url string) err
 `, url, demoSlug, demoCustomer, f.demoPassword())
 	password, err := f.admins.ResetPassword(ctx, byFirstStart, firstAdmin)
 	if errors.Is(err, auth.ErrNoAdmin) { // admins were made before the first start
-		_, err = fmt.Fprintf(out, "  commands find the first admin's token in %s\n  these lines are not shown again\n", f.settings.tokenFile())
-		return err
+		return f.tokenOf(ctx, out)
 	}
 	if err != nil {
 		return err
@@ -185,6 +184,22 @@ func (f *firstStart) secrets(ctx context.Context, out io.Writer, url string) err
   these lines are not shown again
 `, firstAdmin, password, f.settings.tokenFile())
 	return err
+}
+
+// tokenOf says whose token the commands find, of the admins who were there before.
+func (f *firstStart) tokenOf(ctx context.Context, out io.Writer) error {
+	email, err := f.admins.First(ctx)
+	if err != nil || email == "" || !f.hasToken() {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "  commands find the token of %s in %s\n  these lines are not shown again\n", email, f.settings.tokenFile())
+	return err
+}
+
+// hasToken says whether commands find a token here: the first start may be another instance's.
+func (f *firstStart) hasToken() bool {
+	_, err := os.Stat(f.settings.tokenFile())
+	return err == nil
 }
 
 // target is a backend that the demo storefront could move to; "" when there is none.

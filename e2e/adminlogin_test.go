@@ -121,6 +121,7 @@ func TestAdminsComeInAndAreRecorded(t *testing.T) {
 		"operator create-admin done",
 		"admin@example.com change-password done",
 		"first reset-admin-password done",
+		"first create-token done",
 		"first create-admin done",
 	}, lines)
 	require.Equal(t, "toys", a.Data[2].Subject)
@@ -143,11 +144,11 @@ func TestAdminsAreMadeWithoutServer(t *testing.T) {
 	for _, verb := range []string{"reset-password", "revoke-tokens"} {
 		out, code := p.command(t, "admin", verb, "ada@example.com")
 		require.Equal(t, 66, code, "%s", out)
-		require.Contains(t, out, "There is no installation in "+filepath.Join(p.folder, "data"))
+		require.Contains(t, out, "There is no installation at "+filepath.Join(p.folder, "data"))
 	}
 	require.NoDirExists(t, filepath.Join(p.folder, "data"))
 	made := p.must(t, "admin", "create", "ada@example.com")
-	require.Contains(t, made, "a new installation was made in "+filepath.Join(p.folder, "data"))
+	require.Contains(t, made, "a new installation was made at "+filepath.Join(p.folder, "data"))
 	once := passwordIn(t, made)
 	require.NotContains(t, p.must(t, "admin", "create", "bob@example.com"), "new installation")
 	for _, c := range []struct {
@@ -167,6 +168,7 @@ func TestAdminsAreMadeWithoutServer(t *testing.T) {
 	}
 	p.serve(t)
 	require.NotContains(t, p.said(t), "one-time password")
+	require.Contains(t, p.said(t), "the token of ada@example.com in "+filepath.Join(p.folder, "data", "admin.token"))
 	p.paste(t, printedMove.FindStringSubmatch(p.said(t))[1])
 	status, a := p.askAdmin(t, "POST", "login", "", loginBody(t, "ada@example.com", once, "a long one of her own"))
 	require.Equal(t, http.StatusOK, status, a.Code)

@@ -106,16 +106,16 @@ func (who leaver) endOthers(tx backends.Tx, scope string) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if held.Why != nil && *held.Why == byLogout {
+	if held.Why != nil && *held.Why == byGlobalLogout { // there is nothing left to end
 		return nil, nil
 	}
 	if !who.mayEnter(held, owner, tx.Now()) {
 		return nil, ErrInvalidToken
 	}
-	if err := revokeOthers(tx, held, byLogout); err != nil || scope == logoutOthers {
-		return held, err
+	if scope == logoutOthers {
+		return held, revokeOthers(tx, held, byLogout)
 	}
-	return held, errors.Join(revokeSession(tx, held.ID, byLogout), customers.RaiseCred(tx, owner.ID))
+	return held, errors.Join(revokeOthers(tx, held, byGlobalLogout), revokeSession(tx, held.ID, byGlobalLogout), customers.RaiseCred(tx, owner.ID))
 }
 
 // lock finds the session: ErrInvalidToken where there is none, or the tokens do not name it.

@@ -2,10 +2,14 @@ package auth
 
 import (
 	"context"
+	"encoding/base64"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
+
+	"smartseller/backends"
 )
 
 func TestLogout(t *testing.T) {
@@ -50,9 +54,12 @@ func TestLogoutScopes(t *testing.T) {
 			again, err := d.Login(ctx, "toys", "ada@example.com", correct, Client{})
 			require.NoError(t, err)
 			require.NoError(t, d.in("toys", again.Access))
-			if in[1] { // a session that has ended ends no others
-				require.NoError(t, d.Logout(ctx, "toys", Parting{Access: here.Access, Scope: "global"}, Client{}))
+			if in[1] { // a session that has ended ends no others, and is told so
+				require.ErrorIs(t, d.Logout(ctx, "toys", Parting{Access: here.Access, Scope: "global"}, Client{}), ErrInvalidToken)
 				require.NoError(t, d.in("toys", there.Access))
+			}
+			if scope != logoutOthers {
+				require.NoError(t, d.Logout(ctx, "toys", Parting{Access: here.Access, Scope: scope}, Client{}), "as was said before")
 			}
 		})
 	}
@@ -129,6 +136,36 @@ func TestStolenSessionEndsNoOthers(t *testing.T) {
 	require.ErrorIs(t, d.Logout(ctx, "toys", Parting{Access: here.Access, Scope: logoutGlobal}, Client{}), ErrInvalidToken)
 	require.NoError(t, d.in("toys", there.Access))
 	require.NoError(t, d.Logout(ctx, "toys", Parting{Access: here.Access}, Client{}))
+}
+
+// TestMadeUpTokensOnlyRead: they are refused while nobody may write.
+func TestMadeUpTokensOnlyRead(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	d := newDoorway(t)
+	here := d.register("ada@example.com")
+	forged := flipped(t, here.Refresh)
+	require.NoError(t, d.store.Update(ctx, d.toys, func(context.Context, backends.Tx) error {
+		_, err := d.refresh(forged)
+		require.ErrorIs(t, err, ErrInvalidToken)
+		for _, by := range []Parting{{Refresh: forged}, {Refresh: forged, Scope: logoutGlobal}, {Access: "x"}} {
+			require.ErrorIs(t, d.Logout(ctx, "toys", by, Client{}), ErrInvalidToken)
+		}
+		return nil
+	}))
+	_, err := d.refresh(here.Refresh)
+	require.NoError(t, err)
+}
+
+// flipped is a token whose tag is another one's.
+func flipped(t *testing.T, token string) string {
+	t.Helper()
+	text, found := strings.CutPrefix(token, refreshPrefix)
+	require.True(t, found)
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	require.NoError(t, err)
+	b[len(b)-1] ^= 1
+	return refreshPrefix + base64.RawURLEncoding.EncodeToString(b)
 }
 
 // TestGlobalLogoutsAtOnce: none waits for another one in a circle.

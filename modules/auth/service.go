@@ -98,6 +98,18 @@ func (s *Service) Bootstrap(ctx context.Context, by, email, tokenFile string) er
 	})
 }
 
+// First is the e-mail address of the platform admin who was made first; "": there is none.
+func (s *Service) First(ctx context.Context) (email string, err error) {
+	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		a, err := firstPlatformAdmin(tx)
+		if a != nil {
+			email = a.Email
+		}
+		return err
+	})
+	return email, err
+}
+
 // draftSecret writes what a file is to hold, for its owner alone, to one beside it, which
 // takes the file's name whole.
 func draftSecret(path, secret string) (draft string, err error) {

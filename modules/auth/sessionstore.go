@@ -52,8 +52,9 @@ type session struct {
 
 // Why sessions end.
 const (
-	byLogout = "logout"
-	byReuse  = "refresh_reuse"
+	byLogout       = "logout"
+	byGlobalLogout = "global_logout" // of all of the customer's
+	byReuse        = "refresh_reuse"
 )
 
 func (s *session) alive(now time.Time) bool {

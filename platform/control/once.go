@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"golang.org/x/sys/unix"
 )
 
@@ -77,9 +78,9 @@ func (db *DB) done(ctx context.Context, name string) (done bool, err error) {
 }
 
 func (db *DB) lockAdvisory(ctx context.Context, name string) (release func() error, err error) {
-	tx, err := db.write.BeginTx(ctx, nil)
+	tx, err := begin(ctx, db.write, nil)
 	if err != nil {
-		return nil, err
+		return nil, awayIf(err)
 	}
 	// A server may be set to end transactions that idle: this one must.
 	_, err = tx.ExecContext(ctx, `SET LOCAL idle_in_transaction_session_timeout = 0`)
@@ -87,7 +88,7 @@ func (db *DB) lockAdvisory(ctx context.Context, name string) (release func() err
 		err = awaitAdvisory(ctx, tx, "smartseller/"+name)
 	}
 	if err != nil {
-		return nil, errors.Join(err, tx.Rollback())
+		return nil, errors.Join(awayIf(err), tx.Rollback())
 	}
 	return func() error {
 		if err := tx.Rollback(); !errors.Is(err, sql.ErrTxDone) { // which ctx has done, with the lock
@@ -102,7 +103,7 @@ const look = 20 * time.Millisecond
 
 // awaitAdvisory asks again and again, since a server's answer is not waited for as long as
 // another process may hold the lock.
-func awaitAdvisory(ctx context.Context, tx *sql.Tx, name string) error {
+func awaitAdvisory(ctx context.Context, tx *sqlx.Tx, name string) error {
 	for {
 		var got bool
 		if err := tx.QueryRowContext(ctx, `SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))`, name).Scan(&got); err != nil || got {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -31,13 +32,15 @@ func onlyJSON() map[string]huma.Format {
 func nameKind(h http.Header) {
 	kind, params, err := mime.ParseMediaType(strings.Join(h.Values("Content-Type"), ", "))
 	known := err == nil && (kind == "application/json" || kind == "multipart/form-data")
-	if !known || !isOr(params["charset"], "utf-8") || !isOr(strings.Join(h.Values("Content-Encoding"), ", "), "identity") {
+	if !known || !isOr(params["charset"], "utf-8", "utf8", "us-ascii") || !isOr(strings.Join(h.Values("Content-Encoding"), ", "), "identity") {
 		h.Set("Content-Type", "application/octet-stream")
 	}
 }
 
-// isOr says that a value is what it may be, or not given.
-func isOr(value, may string) bool { return value == "" || strings.EqualFold(value, may) }
+// isOr says that a value is one of what it may be, or not given.
+func isOr(value string, may ...string) bool {
+	return value == "" || slices.ContainsFunc(may, func(one string) bool { return strings.EqualFold(value, one) })
+}
 
 var (
 	errNotUTF8 = errors.New("not UTF-8")

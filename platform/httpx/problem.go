@@ -164,7 +164,7 @@ func detailOf(k fault.Kind) string {
 	case fault.TooLarge:
 		return "The request body is larger than this endpoint takes."
 	case fault.UnsupportedMedia:
-		return "This endpoint takes application/json: send that as Content-Type."
+		return "This endpoint takes application/json: send that as Content-Type, in UTF-8 and not compressed."
 	case fault.Invalid:
 		return "One or more values are not acceptable; see errors."
 	case fault.Timeout:

@@ -122,7 +122,7 @@ func Routes(server *httpx.Server, s *Service) {
 		return out, err
 	})
 	httpx.Register(server, huma.Operation{
-		OperationID: "get-import", Method: http.MethodGet, Path: importsPath + "/{id}", Summary: "Show an import's progress and report",
+		OperationID: "get-import", Method: http.MethodGet, Path: importsPath + "/{id}", Summary: "Show an import's progress and report, for 90 days at least",
 		Security: httpx.Admin, Errors: []int{http.StatusNotFound},
 	}, func(ctx context.Context, in *importInput) (*importOutput, error) {
 		found, err := s.Get(ctx, in.Ref, in.ID)
@@ -132,7 +132,7 @@ func Routes(server *httpx.Server, s *Service) {
 		return &importOutput{bodyOf(found)}, nil
 	})
 	httpx.Register(server, huma.Operation{
-		OperationID: "list-omissions", Method: http.MethodGet, Path: importsPath + "/{id}/omissions", Summary: "List what an import left out, by file and line",
+		OperationID: "list-omissions", Method: http.MethodGet, Path: importsPath + "/{id}/omissions", Summary: "List what an import left out, by file and line: the first 10,000",
 		Security: httpx.Admin, Errors: []int{http.StatusNotFound},
 	}, func(ctx context.Context, in *omissionsInput) (*omissionsOutput, error) {
 		found, err := s.Omissions(ctx, in.Ref, in.ID, in.Cursor, in.Limit)

@@ -201,6 +201,7 @@ func (s *Service) receive(ctx context.Context, ref, format, by string, files Sou
 	}
 	s.here.jobs.Store(j.known.ID, j)
 	j.beat()
+	s.forget(j.ctx)
 	if err := j.guard(func() error { return j.take(files) }); err != nil {
 		j.end(err)
 		return nil, err

@@ -49,16 +49,9 @@ func (r *importRow) opened(now int64) (*Import, error) {
 	return i, json.Unmarshal([]byte(r.Failure), &i.Failure)
 }
 
-// memory is how long an import that has ended can be read about.
-const memory = 90 * 24 * time.Hour
-
-// insertImport begins an import; ErrOpen when another one is under way. It forgets the
-// storefront's imports that ended long ago.
+// insertImport begins an import; ErrOpen when another one is under way.
 func insertImport(tx control.Tx, i *Import) error {
 	if err := endAbandoned(tx, i.Storefront); err != nil {
-		return err
-	}
-	if err := forget(tx, i.Storefront, tx.Now()-memory.Microseconds()); err != nil {
 		return err
 	}
 	i.CreatedAt, i.UpdatedAt = tx.Now(), tx.Now()
@@ -78,18 +71,6 @@ func endAbandoned(tx control.Tx, storefront backends.StorefrontID) error {
 	}
 	_, err = tx.Exec(`UPDATE imports SET state = 'interrupted', failure = $1, ended_at = $2 WHERE ended_at IS NULL AND lease_until < $2 AND storefront_id = $3`,
 		string(failure), tx.Now(), string(storefront))
-	return err
-}
-
-// forget removes a few of the imports that ended before that time: the next one goes on.
-func forget(tx control.Tx, storefront backends.StorefrontID, before int64) error {
-	var old []string
-	err := tx.Select(&old, `SELECT id FROM imports WHERE storefront_id = $1 AND ended_at < $2 ORDER BY id LIMIT 10`, string(storefront), before)
-	for _, id := range old {
-		_, first := tx.Exec(`DELETE FROM import_omissions WHERE import_id = $1`, id)
-		_, second := tx.Exec(`DELETE FROM imports WHERE id = $1`, id)
-		err = errors.Join(err, first, second)
-	}
 	return err
 }
 

@@ -39,24 +39,18 @@ func labels(text string) []label {
 // findVariants says which variant a line is about. It stays unsaid where none, or
 // more than one, could be meant.
 func findVariants(tx backends.Tx, added []orders.Order) error {
-	titles, variants := map[string]bool{}, map[string]bool{}
+	wanted := map[label]bool{}
 	for _, o := range added {
 		for _, l := range o.Lines {
 			for _, name := range labels(l.Title) {
-				titles[name.product], variants[name.variant] = true, true
+				wanted[name] = true
 			}
 		}
 	}
 	sold := map[label][]products.Label{}
-	for some := range slices.Chunk(slices.Sorted(maps.Keys(titles)), backends.MaxList) {
-		for called := range slices.Chunk(slices.Sorted(maps.Keys(variants)), backends.MaxList) {
-			found, err := products.Labels(tx, backends.List(some), backends.List(called))
-			if err != nil {
-				return err
-			}
-			for _, v := range found {
-				sold[label{v.Product, v.Title}] = append(sold[label{v.Product, v.Title}], v)
-			}
+	for some := range slices.Chunk(slices.Collect(maps.Keys(wanted)), backends.MaxList) {
+		if err := findSold(tx, some, sold); err != nil {
+			return err
 		}
 	}
 	for n := range added {
@@ -66,6 +60,22 @@ func findVariants(tx backends.Tx, added []orders.Order) error {
 		}
 	}
 	return nil
+}
+
+// findSold adds the variants that are called so.
+func findSold(tx backends.Tx, names []label, sold map[label][]products.Label) error {
+	var titles, variants backends.List
+	for _, name := range names {
+		titles, variants = append(titles, name.product), append(variants, name.variant)
+	}
+	found, err := products.Labels(tx, titles, variants)
+	for _, v := range found {
+		// Others are called by the product of one name and the variant of another.
+		if name := (label{v.Product, v.Title}); slices.Contains(names, name) {
+			sold[name] = append(sold[name], v)
+		}
+	}
+	return err
 }
 
 func meant(l *orders.Line, sold map[label][]products.Label) *string {

@@ -37,9 +37,12 @@ func TestPagesEndAtTheirBytes(t *testing.T) {
 func pagesEndAtTheirBytes(t *testing.T, store *tenanttest.Store) {
 	shop := store.Storefront(t)
 	longest := strings.Repeat("<", 255) // as six characters each in a cursor
-	most := strings.Repeat("ü", pageBytes/4)
-	added := []Product{shirt("a", 1), shirt("b", 1), shirt(longest, 2), shirt("x", 0), shirt("y", 3), shirt("z", 1)}
-	added[0].Images, added[1].Variants[0].Image, added[4].Images = Words{most}, most, Words{most, most, most}
+	half := strings.Repeat("ü", pageBytes*6/10/2)
+	added := []Product{
+		shirt("a", 1), shirt("b", MaxVariants), shirt("c", MaxVariants), shirt(longest, 2), // 60 % of a page, and 24 % each
+		shirt("x", 0), shirt("y", 3), shirt("z", 1),
+	}
+	added[0].Images, added[5].Images = Words{half}, Words{half, half}
 	add(t, store, shop, added...)
 	keys, err := crypto.New(make([]byte, crypto.MasterKeySize))
 	require.NoError(t, err)
@@ -48,7 +51,7 @@ func pagesEndAtTheirBytes(t *testing.T, store *tenanttest.Store) {
 	require.NoError(t, err)
 	var pages [][]string
 	for cursor := ""; ; {
-		found, next, err := s.List(context.Background(), shop, cursor, 3)
+		found, next, err := s.List(context.Background(), shop, cursor, 5)
 		require.NoError(t, err)
 		var handles []string
 		for _, p := range found {
@@ -62,7 +65,7 @@ func pagesEndAtTheirBytes(t *testing.T, store *tenanttest.Store) {
 		require.LessOrEqual(t, len(next), taken)
 		cursor = next
 	}
-	require.Equal(t, [][]string{{longest, "a", "b"}, {"x", "y"}, {"z"}}, pages)
+	require.Equal(t, [][]string{{longest, "a", "b", "c"}, {"x", "y"}, {"z"}}, pages)
 }
 
 // TestListShowsWhatIsPublished, page by page, each product once and in the order of handles.

@@ -38,14 +38,14 @@ var (
 	insertVariant = backends.Write(variantsTable, `INSERT INTO product_variants (storefront_id, id, product_id, position, title, options, image, sku, barcode,
 		price, compare_at_price, currency, inventory, backorder, requires_shipping, taxable, weight_grams, created_at, updated_at, version)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18, 1)`)
-	// $3 are weighed, with their variants, and those are shown that come before the page is
-	// full: nothing large is read to find that out.
+	// $3 are weighed, and those are shown that come before the page is full: nothing large is
+	// read to find that out. A variant weighs the same, whatever it is, since an index alone
+	// tells how many there are.
 	selectPublished = backends.Read(`SELECT p.id, p.handle, p.title, p.vendor, p.kind, p.tags, p.options, p.images, f.there
 		FROM products p JOIN (
 			SELECT id, COUNT(*) OVER () AS there, SUM(bytes) OVER (ORDER BY handle) - bytes AS before FROM (
 				SELECT w.id, w.handle, OCTET_LENGTH(w.title) + OCTET_LENGTH(w.vendor) + OCTET_LENGTH(w.kind) + OCTET_LENGTH(w.tags) + OCTET_LENGTH(w.options) +
-					OCTET_LENGTH(w.images) + (SELECT COALESCE(SUM(500 + OCTET_LENGTH(v.title) + OCTET_LENGTH(v.options) + OCTET_LENGTH(v.image) + OCTET_LENGTH(v.sku)), 0)
-						FROM product_variants v WHERE v.storefront_id = $1 AND v.product_id = w.id) AS bytes
+					OCTET_LENGTH(w.images) + 500 * (SELECT COALESCE(MAX(v.position), 0) FROM product_variants v WHERE v.storefront_id = $1 AND v.product_id = w.id) AS bytes
 				FROM products w WHERE w.storefront_id = $1 AND w.published = 1 AND w.handle > $2 ORDER BY w.handle LIMIT $3) AS weighed
 			) AS f ON f.id = p.id
 		WHERE p.storefront_id = $1 AND f.before < $4 ORDER BY p.handle`)

@@ -114,6 +114,9 @@ func (s *sheet) more(p *Product, scale int) error {
 		RequiresShipping: s.truth("Variant Requires Shipping", true), Taxable: s.truth("Variant Taxable", true),
 	}
 	s.present("Variant Price", s.text("Variant Price"))
+	if len(v.Title())+len(v.Image)+len(v.SKU)+len(v.Barcode) > MaxVariant {
+		s.fail("Option1 Value", "the variant's options, picture and codes have more than %d bytes", MaxVariant)
+	}
 	if n := s.number("Variant Inventory Qty"); s.text("Variant Inventory Tracker") != "" {
 		v.Inventory = n
 	}

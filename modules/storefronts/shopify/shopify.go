@@ -33,5 +33,6 @@ const (
 	MaxKey      = 255     // bytes of an id or a handle
 	MaxVariants = 2048    // of one product
 	MaxImages   = 2048    // of one product
+	MaxVariant  = 8 << 10 // bytes of what tells a variant from others: options, picture, codes
 	MaxLines    = 1000    // of one order
 )
