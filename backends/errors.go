@@ -60,6 +60,8 @@ var (
 	// ErrStaleHandle: so is one through this store. Opened anew, the place may answer: its
 	// file was replaced, or its pool closed by who registered the backend anew.
 	ErrStaleHandle = fmt.Errorf("%w: what was opened is not the place any more", ErrUnreachable)
+	// ErrDamaged: so is one whose content cannot be read any more. Waiting does not help.
+	ErrDamaged = fmt.Errorf("%w: it is damaged", ErrUnreachable)
 	// ErrFull: so is one that has no room for what is to be written.
 	ErrFull = fmt.Errorf("%w: its disk is full", ErrUnreachable)
 	// ErrNotEmpty: the place already has rows of this storefront.

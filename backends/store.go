@@ -347,10 +347,10 @@ type Store interface {
 	Size(ctx context.Context) (int64, error)
 	// Inspect looks for damage of what holds the rows, where nobody else does: on SQLite
 	// the integrity check. It may take as long as reading the whole place, and writes
-	// what is still in SQLite's log where it belongs. ErrUnreachable for a damaged place.
+	// what is still in SQLite's log where it belongs. ErrDamaged for a damaged place.
 	Inspect(ctx context.Context) error
-	// Prepare warms the place before a cutover: pools, statements, and on SQLite the
-	// truncation of its log, which is short after Inspect.
+	// Prepare warms the place before a cutover: pools, statements, and on SQLite its log is
+	// copied to where it belongs, which is short after Inspect.
 	Prepare(ctx context.Context) error
 	// Schema says how the place's schema stands to this program's. It changes nothing.
 	Schema(ctx context.Context) (database.Schema, error)

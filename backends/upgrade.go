@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"smartseller/platform/database"
 	"smartseller/platform/fault"
 )
 
@@ -20,17 +22,29 @@ var (
 // the other, or where the old one is upgraded first.
 var settled = []string{"planned", "watching", "finalizing", "cancelling"}
 
+// schemaWithin bounds the wait for an old place that may be away.
+const schemaWithin = 5 * time.Second
+
 // Upgrade brings a place to the newest tenant schema; with it, all that share its
 // database. While a rollback window is open the old place goes first, since it takes
-// the new one's rows. ErrPlaceMoving names a move that is in the way, unless it is own,
+// the new one's rows; one that is away goes when it has come back, before it takes any. ErrPlaceMoving names a move that is in the way, unless it is own,
 // the one in whose name the caller acts ("": none); ErrNewerSchema leaves a place alone
 // that a newer program has upgraded. One that is up to date is no error; a
 // shared one gets back the guard of its tables where somebody took that away.
 func (d *Directory) Upgrade(ctx context.Context, p Place, own string) error {
-	return d.upgrade(ctx, p, own, map[Place]bool{})
+	return (&upgrading{directory: d, own: own, met: map[Place]bool{}, away: map[string]error{}}).upgrade(ctx, p)
 }
 
-func (d *Directory) upgrade(ctx context.Context, p Place, own string, met map[Place]bool) error {
+// upgrading is one call of Upgrade.
+type upgrading struct {
+	directory *Directory
+	own       string
+	met       map[Place]bool   // two shared databases may each hold old places of the other
+	away      map[string]error // backends that did not answer: one wait for each is enough
+}
+
+func (u *upgrading) upgrade(ctx context.Context, p Place) error {
+	d := u.directory
 	b, err := d.Backend(ctx, p.Backend)
 	if err != nil {
 		return err
@@ -39,11 +53,11 @@ func (d *Directory) upgrade(ctx context.Context, p Place, own string, met map[Pl
 	if b.Shared() {
 		whole = Place{Backend: p.Backend}
 	}
-	if met[whole] { // two shared databases may each hold old places of the other
+	if u.met[whole] {
 		return nil
 	}
-	met[whole] = true
-	schema, err := b.Schema(ctx, p)
+	u.met[whole] = true
+	schema, err := u.schema(ctx, b, p)
 	if err != nil {
 		return err
 	}
@@ -60,7 +74,7 @@ func (d *Directory) upgrade(ctx context.Context, p Place, own string, met map[Pl
 		return err
 	}
 	for _, m := range open {
-		if m.Move == own || !b.Shared() && m.From.Storefront != p.Storefront {
+		if m.Move == u.own || !b.Shared() && m.From.Storefront != p.Storefront {
 			continue
 		}
 		if !slices.Contains(settled, m.Phase) {
@@ -68,10 +82,28 @@ func (d *Directory) upgrade(ctx context.Context, p Place, own string, met map[Pl
 				"Move %s is %s and both of its places must keep their schema: wait for it, or cancel it, then upgrade again.", m.Move, m.Phase)
 		}
 		if m.Phase == "watching" && m.Into.Backend == p.Backend {
-			if err := d.upgrade(ctx, m.From, own, met); err != nil && !errors.Is(err, ErrNoPlace) {
+			if err := u.upgrade(ctx, m.From); err != nil && !errors.Is(err, ErrNoPlace) && !errors.Is(err, ErrUnreachable) {
 				return fmt.Errorf("the old place, on %s: %w", m.From.Backend, err)
 			}
 		}
 	}
 	return b.Upgrade(ctx, p)
+}
+
+// schema reads how a place's schema stands; ErrUnreachable when its backend does not answer
+// in time, or did not before.
+func (u *upgrading) schema(ctx context.Context, b Backend, p Place) (database.Schema, error) {
+	if err := u.away[p.Backend]; err != nil {
+		return database.Schema{}, err
+	}
+	asking, cancel := context.WithTimeout(ctx, schemaWithin)
+	defer cancel()
+	schema, err := b.Schema(asking, p)
+	if err != nil && asking.Err() != nil && ctx.Err() == nil && !errors.Is(err, ErrUnreachable) {
+		err = fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	if errors.Is(err, ErrUnreachable) {
+		u.away[p.Backend] = err
+	}
+	return schema, err
 }

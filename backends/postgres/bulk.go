@@ -35,6 +35,9 @@ func (d *Dialect) Page(ctx context.Context, page *backends.Page, text string, ar
 	}))
 }
 
+// fromMover ends a mover's COPY, and tells it from everybody else's.
+const fromMover = "FROM STDIN /* a page of a move */"
+
 // copyFrom is the number of rows from which COPY beats INSERT.
 const copyFrom = 50
 
@@ -47,7 +50,7 @@ func (d *Dialect) Insert(ctx context.Context, tx *sql.Tx, storefront backends.St
 	for _, c := range page.Table.Columns {
 		text += ", " + c.Name
 	}
-	stmt, err := tx.PrepareContext(ctx, text+") FROM STDIN")
+	stmt, err := tx.PrepareContext(ctx, text+") "+fromMover)
 	if err != nil {
 		return err
 	}

@@ -247,7 +247,9 @@ func classify(err error) error {
 		return sqlstore.Again(err)
 	case sqlite3.ErrFull:
 		return fmt.Errorf("%w: %w", backends.ErrFull, err)
-	case sqlite3.ErrCantOpen, sqlite3.ErrIoErr, sqlite3.ErrReadonly, sqlite3.ErrNotADB, sqlite3.ErrCorrupt, sqlite3.ErrPerm:
+	case sqlite3.ErrNotADB, sqlite3.ErrCorrupt:
+		return fmt.Errorf("%w: %w", backends.ErrDamaged, err)
+	case sqlite3.ErrCantOpen, sqlite3.ErrIoErr, sqlite3.ErrReadonly, sqlite3.ErrPerm:
 		return unreachable(err)
 	}
 	return err
@@ -324,7 +326,7 @@ func (d *dialect) Inspect(ctx context.Context) error {
 		return d.Classify(err)
 	}
 	if verdict != "ok" {
-		return unreachable(errors.New("the file is damaged: PRAGMA integrity_check finds errors"))
+		return fmt.Errorf("%w: PRAGMA integrity_check finds errors", backends.ErrDamaged)
 	}
 	return nil
 }

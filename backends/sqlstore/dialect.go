@@ -143,7 +143,7 @@ type Dialect interface {
 	// Inspect is Store.Inspect.
 	Inspect(ctx context.Context) error
 	// Warm opens connections and does what makes the first transactions fast;
-	// on SQLite WAL truncation too.
+	// on SQLite a checkpoint of its log too.
 	Warm(ctx context.Context) error
 }
 

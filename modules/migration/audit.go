@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,13 +77,14 @@ func (d *auditor) step(ctx context.Context, asked bool) (worked bool, err error)
 		return false, nil
 	}
 	more, err := d.page(ctx)
+	if err == nil && !more {
+		err = d.endTable(ctx)
+	}
+	if errors.Is(err, backends.ErrDamaged) {
+		return true, d.damaged(ctx, err)
+	}
 	if err != nil {
 		return true, err
-	}
-	if !more {
-		if err := d.endTable(ctx); err != nil {
-			return true, err
-		}
 	}
 	took, share := time.Since(now), auditShare
 	if d.a.Asked {
@@ -93,6 +95,24 @@ func (d *auditor) step(ctx context.Context, asked bool) (worked bool, err error)
 		return true, d.end(ctx)
 	}
 	return true, nil
+}
+
+// tellDamage tells that a place cannot be read, once, and whenever somebody asks.
+func (x *run) tellDamage(ctx context.Context, err error) error {
+	if x.m.placesDiffer() && x.intent.Load().(Intent) != WantVerify {
+		return nil
+	}
+	return x.newAuditor().damaged(ctx, err)
+}
+
+// damaged ends a comparison, or what would have been one, by what makes it pointless.
+func (d *auditor) damaged(ctx context.Context, err error) error {
+	if len(d.left) == 0 {
+		d.begin(time.Now(), d.x.intent.Load().(Intent) == WantVerify)
+	}
+	d.left = nil
+	d.found("a place cannot be read: %s", err)
+	return d.tell(ctx)
 }
 
 // due is how long nothing is to be compared.
@@ -195,7 +215,7 @@ func (d *auditor) found(format string, args ...any) {
 	}
 }
 
-// end writes the result into the move's story, and raises the alarm if there is reason.
+// end looks for rows of others and tells the result.
 func (d *auditor) end(ctx context.Context) error {
 	x := d.x
 	for _, s := range []backends.Store{x.target, x.source} {
@@ -207,6 +227,12 @@ func (d *auditor) end(ctx context.Context) error {
 			d.found("%s %s on %s belongs to another storefront", table, id, s.Place().Backend)
 		}
 	}
+	return d.tell(ctx)
+}
+
+// tell writes the result into the move's story, and raises the alarm if there is reason.
+func (d *auditor) tell(ctx context.Context) error {
+	x := d.x
 	done := d.a
 	d.a = Audit{}
 	done.Took = time.Since(d.began).Microseconds()

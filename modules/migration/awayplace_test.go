@@ -155,10 +155,10 @@ func newPlaceAwayAfterARollback(t *testing.T, i *instance, server *pgserver.Serv
 	require.NoError(t, s.verdict(i.router))
 }
 
-// oldPlaceAwayBehindTheCommit: the move goes on without it, and is finalized, or rolled
-// back when the old place has come back.
+// oldPlaceAwayBehindTheCommit: the move goes on without it, and is finalized, also when the
+// old place comes back in the middle of that, or rolled back when it has come back.
 func oldPlaceAwayBehindTheCommit(t *testing.T, i *instance, server *pgserver.Server, at *stage) {
-	for _, back := range []bool{false, true} {
+	for _, then := range []string{"finalize", "rollback", "come back and finalize"} {
 		s := newScene(t, i, "own")
 		at.set("K13")
 		m := startTo(t, i, s.storefront, "two", Options{})
@@ -167,15 +167,24 @@ func oldPlaceAwayBehindTheCommit(t *testing.T, i *instance, server *pgserver.Ser
 		close(at.goOn)
 		i.waitFor(t, m.ID, Watching)
 		s.put(i, hotCell)
-		if back {
+		switch then {
+		case "rollback":
 			require.NoError(t, server.Restart(context.Background()))
 			ask(t, i, m.ID, WantRollback)
 			i.waitFor(t, m.ID, RolledBack)
-		} else {
+		case "finalize":
 			ask(t, i, m.ID, WantFinalize)
 			require.Equal(t, "own", i.waitFor(t, m.ID, Completed).LeftBehind)
 			require.NoError(t, server.Restart(context.Background()))
 			i.erased(t, m.ID)
+		default:
+			at.set("finalizing")
+			ask(t, i, m.ID, WantFinalize)
+			happens(t, at.reached, "the end begins")
+			require.NoError(t, server.Restart(context.Background()))
+			close(at.goOn)
+			require.Empty(t, i.waitFor(t, m.ID, Completed).LeftBehind)
+			require.Zero(t, rowsAt(t, server, s.storefront))
 		}
 		require.NoError(t, s.verdict(i.router))
 	}

@@ -18,7 +18,7 @@ const longestLag = 1_000_000
 const lagEvery = 5 * time.Second
 
 // decideAlone is what a move whose storefront serves from the new place does while one of
-// the two is away: it hears the operator and closes the window all the same, for the old
+// the two is away: it hears that the operator wants its end, and closes the window all the same, for the old
 // place may never come back. away is why both could not be had, and the error if
 // there is nothing to decide.
 func (x *run) decideAlone(ctx context.Context, away error) error {
@@ -34,13 +34,23 @@ func (x *run) decideAlone(ctx context.Context, away error) error {
 		if closed, err = x.closeWhenBehind(ctx); closed || err != nil {
 			return err
 		}
-	case x.m.Phase == RollingBack && (x.m.Cut == NotCut || x.m.Cut == Aborted) && x.source == nil && x.impatient():
-		return x.enter(ctx, Watching, func(m *Move) {
-			m.Cut, m.Cause, m.Stats.RollbackRefused = Committed, "the rollback was given up: "+away.Error(), away.Error()
-			m.Advice = "The storefront serves on from the new place, and nothing was lost. Start the old place, then ask for the rollback again, or finalize the move without it."
-		})
+		if x.intent.Load().(Intent) == WantRollback {
+			return x.giveUpWithout(ctx, away)
+		}
+	case x.m.Phase == RollingBack && (x.m.Cut == NotCut || x.m.Cut == Aborted):
+		return x.giveUpWithout(ctx, away)
 	}
 	return away
+}
+
+// giveUpWithout gives a rollback up to an old place that is away for long, or damaged; away
+// otherwise.
+func (x *run) giveUpWithout(ctx context.Context, away error) error {
+	if x.source != nil || !x.impatient() && !errors.Is(away, backends.ErrDamaged) {
+		return away
+	}
+	return x.turnDown(ctx, fmt.Errorf("the rollback was given up: %w", away),
+		"The storefront serves on from the new place, and nothing was lost. Start the old place, then ask for the rollback again, or finalize the move without it.")
 }
 
 // closeWindow ends the time in which a rollback is possible when it is over, or when the
@@ -75,7 +85,8 @@ func (x *run) closeNow(ctx context.Context, more ...func(m *Move)) (closed bool,
 func (m *Move) placesDiffer() bool { return m.Stats.Audit != nil && m.Stats.Audit.Findings > 0 }
 
 // closeWhenBehind closes the window of an old place that has fallen too far behind. While
-// the places differ only an operator does: that one is told again at every such distance.
+// the places differ, or a rollback was asked for, only an operator does: that one is told
+// again at every such distance.
 func (x *run) closeWhenBehind(ctx context.Context) (closed bool, err error) {
 	if time.Since(x.lagSeen) < lagEvery {
 		return false, nil
@@ -84,10 +95,11 @@ func (x *run) closeWhenBehind(ctx context.Context) (closed bool, err error) {
 	if x.lagSeen = time.Now(); err != nil || lag <= x.longestLag {
 		return false, err
 	}
-	if x.m.placesDiffer() {
+	if x.m.placesDiffer() || x.intent.Load().(Intent) == WantRollback {
 		if times := lag / x.longestLag; times > x.lagTold {
 			x.lagTold = times
-			x.log.ErrorContext(ctx, "changes pile up at the new place, since the old one is away and the places differ: finalize the move, or bring the old place back", "move", x.m.ID, "storefront", x.m.Storefront, "changes", lag)
+			x.log.ErrorContext(ctx, "changes pile up at the new place, since the old one takes none, and the window stays open because the places differ or a rollback was asked for: finalize the move, or bring the old place back",
+				"move", x.m.ID, "storefront", x.m.Storefront, "changes", lag)
 			x.metrics.lagged.Inc()
 		}
 		return false, nil

@@ -106,11 +106,15 @@ func (x *run) cross(ctx context.Context, c crossing) (done bool, err error) {
 		return false, fmt.Errorf("%w (giving up a cutover because: %s)", aborting, err.Error())
 	}
 	var busy *busyError
-	if errors.As(err, &busy) && x.m.Stats.CutoverTries < x.cutTries {
+	var wrong *mismatchError
+	switch {
+	case x.m.Stats.CutoverTries < x.cutTries && errors.As(err, &busy):
 		x.log.InfoContext(ctx, "a cutover will be tried again", "move", x.m.ID, "reason", err)
 		return false, nil
+	case x.m.Stats.CutoverTries < x.cutTries || errors.Is(err, errRehearsed) || errors.As(err, &wrong) || ctx.Err() != nil:
+		return false, err
 	}
-	return false, err
+	return false, &busyError{err} // whatever it is, it has had its tries
 }
 
 // busyError is a reason to try the cutover again a little later.

@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -154,8 +155,8 @@ func (s *Service) explainPlaces(ctx context.Context, m *Move) []Wait {
 	var out []Wait
 	open := map[backends.Place]backends.Store{}
 	for _, p := range []backends.Place{m.Source, m.Target} {
-		if p == m.Target && m.Stats.PhaseStartedAt[Copying] == 0 || p == m.Source && m.Phase == Finalizing {
-			continue // not there yet, or not there any more
+		if p == m.Target && m.Stats.PhaseStartedAt[Copying] == 0 {
+			continue // not there yet
 		}
 		asking, cancel := context.WithTimeout(ctx, explainPatience)
 		defer cancel()
@@ -163,6 +164,9 @@ func (s *Service) explainPlaces(ctx context.Context, m *Move) []Wait {
 		if err == nil {
 			defer release()
 			_, err = store.Fence(asking)
+		}
+		if p == m.Source && m.Phase == Finalizing && errors.Is(err, backends.ErrNoPlace) {
+			continue // erased already
 		}
 		if err != nil {
 			out = append(out, Wait{For: "backend", Detail: fmt.Sprintf("%s does not answer here: %s", p.Backend, err), Todo: "start it, or correct its address; the move goes on by itself"})

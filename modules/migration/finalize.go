@@ -18,6 +18,9 @@ const purgeRows = 1000
 // remains there. From the moment this phase is persisted there is no way back.
 func (x *run) finalize(ctx context.Context) error {
 	if x.source != nil {
+		if err := x.asideAtLast(ctx); err != nil {
+			return err
+		}
 		err := x.source.Change(ctx, x.token, backends.Transition{From: []backends.State{backends.Standby}, To: backends.Moved})
 		if f, reading := x.source.Fence(ctx); reading != nil || f.State != backends.Absent {
 			if err = errors.Join(err, reading); err != nil {

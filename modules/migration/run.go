@@ -43,13 +43,14 @@ type run struct {
 	saves            int  // transitions that were saved
 	provedWayBack    bool // this run has compared the old place with the new one
 
-	troubleSince atomic.Int64  // since when nothing has worked, nanoseconds; 0: the last thing did
-	lagSeen      time.Time     // when the old place's lag was counted last
-	pauseSeen    int64         // the pause behind which all was compared
-	lagTold      int64         // at how many times the longest lag the operator was told
-	leftBehind   string        // the backend whose place this run gives up erasing; "": none
-	undoing      time.Time     // since when this run undoes the move; zero: it does not
-	awayRest     time.Duration // the last one of a watched move that lacks a place
+	troubleSince  atomic.Int64  // since when nothing has worked, nanoseconds; 0: the last thing did
+	lagSeen       time.Time     // when the old place's lag was counted last
+	pauseSeen     int64         // the pause behind which all was compared
+	comparedAgain time.Time     // when all was compared after it had waited
+	lagTold       int64         // at how many times the longest lag the operator was told
+	leftBehind    string        // the backend whose place this run gives up erasing; "": none
+	undoing       time.Time     // since when this run undoes the move; zero: it does not
+	awayRest      time.Duration // the last one of a watched move that lacks a place
 }
 
 // run claims a move and takes it as far as it goes.
@@ -185,6 +186,9 @@ func (x *run) drive(ctx context.Context) error {
 			}
 			continue
 		}
+		if x.m.Phase == Watching && errors.Is(err, backends.ErrDamaged) {
+			err = errors.Join(err, x.tellDamage(ctx, err))
+		}
 		x.troubled(ctx, err)
 		if x.hopeless(err) {
 			if err := x.fail(ctx, err); err != nil {
@@ -212,8 +216,8 @@ func (x *run) hopeless(err error) bool {
 		return false
 	}
 	var wrong *mismatchError
-	var busy *busyError // it has had its tries
-	if halts(err) {
+	var busy *busyError                                                                  // it has had its tries
+	if halts(err) || x.m.Phase == Preparing && errors.Is(err, backends.ErrPlaceMoving) { // which an older program began and was told to end
 		return false
 	}
 	if errors.As(err, &wrong) || errors.As(err, &busy) || errors.Is(err, backends.ErrNotEmpty) || errors.Is(err, backends.ErrNoPlace) {

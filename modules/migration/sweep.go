@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"smartseller/backends"
@@ -16,8 +17,19 @@ const (
 	sweptAtOnce   = 100
 )
 
-// sweep does, now and then, what no move under way does.
+// sweep does, now and then, what no move under way does. Places that are away may hold up
+// the first for long, and must not hold up the others.
 func (r *Runner) sweep(ctx context.Context) {
+	var all sync.WaitGroup
+	all.Go(func() { r.nowAndThen(ctx, r.eraseLeft, "what moves left behind was not looked at") })
+	all.Go(func() { r.nowAndThen(ctx, r.endLongPauses, "what paused moves hold up was not looked at") })
+	all.Go(func() {
+		r.nowAndThen(ctx, func(ctx context.Context) error { return r.forgetStories(ctx, storiesKept) }, "the stories of old moves were not forgotten")
+	})
+	all.Wait()
+}
+
+func (r *Runner) nowAndThen(ctx context.Context, do func(context.Context) error, complaint string) {
 	tick := time.NewTicker(r.sweepEvery)
 	defer tick.Stop()
 	for {
@@ -26,14 +38,8 @@ func (r *Runner) sweep(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if err := r.eraseLeft(ctx); err != nil && ctx.Err() == nil {
-			r.log.WarnContext(ctx, "what moves left behind was not looked at", "error", err)
-		}
-		if err := r.endLongPauses(ctx); err != nil && ctx.Err() == nil {
-			r.log.WarnContext(ctx, "what paused moves hold up was not looked at", "error", err)
-		}
-		if err := r.forgetStories(ctx, storiesKept); err != nil && ctx.Err() == nil {
-			r.log.WarnContext(ctx, "the stories of old moves were not forgotten", "error", err)
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			r.log.WarnContext(ctx, complaint, "error", err)
 		}
 	}
 }
@@ -81,8 +87,10 @@ func (r *Runner) forgetStories(ctx context.Context, kept time.Duration) error {
 }
 
 // eraseLeft erases the places that moves left behind because they were out of reach. Any
-// number of instances may do so side by side.
+// number of instances may do so side by side. Of a backend that does not answer one place
+// is tried.
 func (r *Runner) eraseLeft(ctx context.Context) error {
+	away := map[string]bool{}
 	for after := ""; ; {
 		var left []string
 		err := r.db.View(ctx, func(_ context.Context, tx control.Tx) error {
@@ -93,7 +101,7 @@ func (r *Runner) eraseLeft(ctx context.Context) error {
 			return err
 		}
 		for _, id := range left {
-			if err := r.eraseLeftOf(ctx, id); err != nil {
+			if err := r.eraseLeftOf(ctx, id, away); err != nil {
 				return err
 			}
 		}
@@ -101,13 +109,13 @@ func (r *Runner) eraseLeft(ctx context.Context) error {
 	}
 }
 
-func (r *Runner) eraseLeftOf(ctx context.Context, id string) error {
+func (r *Runner) eraseLeftOf(ctx context.Context, id string, away map[string]bool) error {
 	var m *Move
 	err := r.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
 		m, err = readMove(tx, id, false)
 		return err
 	})
-	if err != nil {
+	if err != nil || away[m.LeftBehind] {
 		return err
 	}
 	trying, cancel := context.WithTimeout(ctx, sweepPatience)
@@ -115,6 +123,7 @@ func (r *Runner) eraseLeftOf(ctx context.Context, id string) error {
 	err = r.eraseAbandoned(trying, m.leftPlace(), m.token())
 	gone := fault.Of(err).Kind == fault.NotFound // the backend was removed
 	if err != nil && !gone {
+		away[m.LeftBehind] = errors.Is(err, backends.ErrUnreachable) && !errors.Is(err, backends.ErrDamaged) || trying.Err() != nil
 		r.log.DebugContext(ctx, "what a move left behind cannot be erased yet", "move", id, "backend", m.LeftBehind, "error", err)
 		return nil
 	}

@@ -37,7 +37,10 @@ func (x *run) watch(ctx context.Context) error {
 			return err
 		}
 		drained, err := x.drain(ctx, x.target, x.source)
-		if err != nil {
+		if err != nil { // and the old place may take no rows for days
+			if closed, failed := x.closeWhenBehind(ctx); closed && failed == nil {
+				return nil
+			}
 			return err
 		}
 		x.awayRest = 0
@@ -69,7 +72,7 @@ func (x *run) watch(ctx context.Context) error {
 	}
 }
 
-// asideAtLast is for an old place that was away from the commit on.
+// asideAtLast is for an old place that was away from the commit on, and has come back.
 func (x *run) asideAtLast(ctx context.Context) error {
 	f, err := x.source.Fence(ctx)
 	if err != nil || f.State != backends.Closed {
@@ -255,22 +258,28 @@ func (x *run) awaitTurnBack(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// stayAhead gives a rollback up when the old place is not what the new one is, or
-// when writers never ended: the storefront stays where it is, the window stays open.
+// stayAhead gives a rollback up when the old place is not what the new one is, when
+// writers never ended, or when nothing has worked for as long as a place may be away: the
+// storefront stays where it is, the window stays open.
 func (x *run) stayAhead(ctx context.Context, err error) error {
 	var wrong *mismatchError
 	var busy *busyError
 	advice := "The rollback was refused and the storefront serves on from the new place. Finalize this move, then start a new one back: it copies everything anew."
-	if errors.As(err, &busy) {
+	refused := errors.As(err, &wrong) || errors.Is(err, backends.ErrDamaged) && x.m.Cut == NotCut
+	if !refused {
 		advice = "The rollback was given up and the storefront serves on from the new place. End what is in the way, then ask for the rollback again."
-	} else if !errors.As(err, &wrong) {
+	}
+	passes := !refused && !errors.As(err, &busy) && (x.m.Cut != NotCut || !x.impatient() || halts(err))
+	if passes || x.m.Cut == Committed || ctx.Err() != nil || errors.Is(err, errLost) || errors.Is(err, errCrash) || errors.Is(err, backends.ErrStaleToken) {
 		return err
 	}
-	if x.m.Cut == Committed {
-		return err
-	}
+	return x.turnDown(ctx, err, advice)
+}
+
+// turnDown ends a rollback, or the wish for one: the storefront serves on from the new place.
+func (x *run) turnDown(ctx context.Context, err error, advice string) error {
 	x.log.ErrorContext(ctx, "a rollback did not come about", "move", x.m.ID, "storefront", x.m.Storefront, "error", err, "to do", advice)
-	return x.enter(ctx, Watching, func(m *Move) {
+	return x.enter(ctx, Watching, answer(WantRollback), func(m *Move) {
 		m.Cut, m.Cause, m.Advice, m.Stats.RollbackRefused = Committed, err.Error(), advice, err.Error()
 	})
 }

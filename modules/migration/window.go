@@ -131,6 +131,10 @@ func notBefore(tx control.Tx, storefront backends.StorefrontID) (until int64, er
 	return until, err
 }
 
+// comparisonHolds is how long a comparison that outlasted its window is good for the next
+// one: a window that is shorter than a comparison would never be used.
+const comparisonHolds = 24 * time.Hour
+
 // awaitCutover stays in step, and comparing, until the cutover may come. What has
 // waited may have been touched meanwhile: it is compared once more, in whole.
 func (x *run) awaitCutover(ctx context.Context) error {
@@ -141,13 +145,14 @@ func (x *run) awaitCutover(ctx context.Context) error {
 			return err
 		}
 		paused := x.m.pausedSinceVerified()
-		if !waited && (paused == 0 || paused == x.pauseSeen) {
+		compared := !waited || time.Since(x.comparedAgain) < comparisonHolds
+		if compared && (paused == 0 || paused == x.pauseSeen) {
 			break
 		}
 		if err := x.compareOnceMore(ctx); err != nil {
 			return err
 		}
-		x.pauseSeen = paused
+		x.pauseSeen, x.comparedAgain = paused, time.Now()
 	}
 	x.gate("window", "none was asked for")
 	if w := x.m.Options.cutoverWindow(); w.zone != nil {

@@ -247,8 +247,9 @@ func readTurns(tx control.Tx, p *Plan, now time.Time) (turns, barred []turn, err
 		wave = &p.Wave
 	}
 	if *wave > 0 && p.Options.SoakSeconds > 0 {
-		var canaries int64 // the last of them came to its target
-		err := tx.Get(&canaries, `SELECT COALESCE(max(moved_at), 0) FROM plan_moves WHERE plan_id = $1 AND wave = 0`, p.ID)
+		var canaries int64 // the last of them came to its target, or did not
+		err := tx.Get(&canaries, `SELECT COALESCE(max(CASE WHEN moved_at > 0 THEN moved_at ELSE updated_at END), 0) FROM plan_moves
+			WHERE plan_id = $1 AND wave = 0 AND state <> 'waiting'`, p.ID)
 		if err != nil || canaries+p.Options.SoakSeconds*1_000_000 > now.UnixMicro() {
 			return nil, nil, err
 		}

@@ -16,6 +16,7 @@ const (
 	reportEvery = 10 * time.Second // how old statistics may be
 	reportBatch = 100              // storefronts in one transaction
 	countLease  = time.Minute
+	countWithin = 20 * time.Second // one storefront
 	retryCount  = 10 * time.Minute
 	sampleRows  = 200 // of a table, for the mean size of its rows
 	// Rows are counted once, and again when so much was written since that what
@@ -120,17 +121,16 @@ func (g *Gatherer) countOn(ctx context.Context) error {
 	if err != nil || !held {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, reportEvery)
-	defer cancel()
-	err = g.Count(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return nil // the others have their turn in the next round
-	}
-	return err
+	until := time.Now().Add(reportEvery)
+	return g.count(ctx, func() bool { return time.Now().After(until) }) // the others have their turn in the next round
 }
 
 // Count counts the rows of storefronts that wait for it, one by one, until none does.
 func (g *Gatherer) Count(ctx context.Context) error {
+	return g.count(ctx, func() bool { return false })
+}
+
+func (g *Gatherer) count(ctx context.Context, enough func() bool) error {
 	for {
 		var waiting []string
 		err := g.db.View(ctx, func(_ context.Context, tx control.Tx) error {
@@ -141,7 +141,7 @@ func (g *Gatherer) Count(ctx context.Context) error {
 			return err
 		}
 		for _, id := range waiting {
-			if err := g.count(ctx, backends.StorefrontID(id)); err != nil {
+			if err := g.countOne(ctx, backends.StorefrontID(id)); err != nil || enough() {
 				return err
 			}
 		}
@@ -155,10 +155,12 @@ const waitingForCount = `SELECT p.storefront_id FROM placements p LEFT JOIN stor
 	(SELECT COALESCE(sum(t.row_count), 0) FROM storefront_tables t WHERE t.storefront_id = p.storefront_id))
 	ORDER BY COALESCE(a.counted_at, 0), p.storefront_id LIMIT $4`
 
-// count counts one storefront, now. What was written and not yet reported counts
+// countOne counts one storefront, now. What was written and not yet reported counts
 // twice; it is little, and the next count puts it right.
-func (g *Gatherer) count(ctx context.Context, storefront backends.StorefrontID) error {
-	tables, failed := g.measure(ctx, storefront)
+func (g *Gatherer) countOne(ctx context.Context, storefront backends.StorefrontID) error {
+	measuring, cancel := context.WithTimeout(ctx, countWithin)
+	defer cancel()
+	tables, failed := g.measure(measuring, storefront)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -186,11 +186,11 @@ func readPlanMoves(tx control.Tx, plan string, state MoveState, after, limit int
 // it. It says how many there were.
 func setMove(tx control.Tx, plan string, seq int64, from, to MoveState, move, cause string) (int64, error) {
 	movedAt := int64(0)
-	if to == Moved {
+	if to == Moved || to == Done {
 		movedAt = tx.Now()
 	}
 	return tx.Exec(`UPDATE plan_moves SET state = $4, move_id = CASE WHEN $5 = '' THEN move_id ELSE $5 END, cause = $6, waits = '',
-		moved_at = CASE WHEN CAST($7 AS BIGINT) = 0 THEN moved_at ELSE $7 END, updated_at = $8
+		moved_at = CASE WHEN CAST($7 AS BIGINT) = 0 OR moved_at > 0 THEN moved_at ELSE $7 END, updated_at = $8
 		WHERE plan_id = $1 AND (CAST($2 AS BIGINT) = 0 OR seq = $2) AND state = $3`,
 		plan, seq, string(from), string(to), move, cause, movedAt, tx.Now())
 }

@@ -174,4 +174,12 @@ func TestUpgradesDuringMoves(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, SchemaCurrent, after.State)
 	require.Equal(t, SchemaCurrent, f.state(old))
+
+	// An old place that is away holds up no upgrade of the new one, nor of who shares it.
+	f.age(shop.Place())
+	away := filepath.Join(f.folder, "files-2")
+	require.NoError(t, os.Rename(away, away+".away"))
+	after, err = f.UpgradeSchema(ctx, "toys")
+	require.NoError(t, err)
+	require.Equal(t, SchemaCurrent, after.State)
 }

@@ -1,0 +1,58 @@
+package migration
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/platform/database"
+)
+
+// damage overwrites all of a file's pages but the first.
+func damage(t *testing.T, path string) {
+	t.Helper()
+	ctx := context.Background()
+	db, err := database.OpenSQLite(ctx, path, database.SQLiteOptions{})
+	require.NoError(t, err)
+	_, err = db.Writer.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)") // or its log would mend it
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	require.NoError(t, err)
+	info, err := file.Stat()
+	require.NoError(t, err)
+	const page = 4096
+	_, err = file.WriteAt(bytes.Repeat([]byte{0x5a}, int(info.Size())-page), page)
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+}
+
+// TestOldPlaceIsDamaged: a comparison tells, a rollback is refused at once, and the move
+// can be ended.
+func TestOldPlaceIsDamaged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.instance(t, nil)
+	i.runner.tolerance = time.Second
+	id := i.storefront(t, 2000)
+	m := start(t, i, id, Options{WindowSeconds: 3600})
+	i.waitFor(t, m.ID, Watching)
+	damage(t, w.file("one", id, "1"))
+
+	found := i.audited(t, m.ID)
+	require.Positive(t, found.Findings)
+	require.Contains(t, found.Found[0], "damaged")
+	ask(t, i, m.ID, WantRollback)
+	require.Eventually(t, func() bool { return get(t, i, m.ID).Stats.RollbackRefused != "" }, waitLong, waitStep)
+	m = get(t, i, m.ID)
+	require.Equal(t, Watching, m.Phase)
+	require.Contains(t, m.Cause, "damaged")
+	require.Contains(t, m.Advice, "inalize")
+	i.requireAt(t, id, "two", 2)
+	ask(t, i, m.ID, WantFinalize)
+	i.waitFor(t, m.ID, Completed)
+}
