@@ -57,7 +57,11 @@ func (u *upgrading) upgrade(ctx context.Context, p Place) error {
 		return nil
 	}
 	u.met[whole] = true
-	schema, err := u.schema(ctx, b, p)
+	read := b.Schema
+	if len(u.met) > 1 { // an old place, which is not what was asked for
+		read = func(ctx context.Context, p Place) (database.Schema, error) { return u.schema(ctx, b, p) }
+	}
+	schema, err := read(ctx, p)
 	if err != nil {
 		return err
 	}

@@ -247,9 +247,7 @@ func classify(err error) error {
 		return sqlstore.Again(err)
 	case sqlite3.ErrFull:
 		return fmt.Errorf("%w: %w", backends.ErrFull, err)
-	case sqlite3.ErrNotADB, sqlite3.ErrCorrupt:
-		return fmt.Errorf("%w: %w", backends.ErrDamaged, err)
-	case sqlite3.ErrCantOpen, sqlite3.ErrIoErr, sqlite3.ErrReadonly, sqlite3.ErrPerm:
+	case sqlite3.ErrCantOpen, sqlite3.ErrIoErr, sqlite3.ErrReadonly, sqlite3.ErrNotADB, sqlite3.ErrCorrupt, sqlite3.ErrPerm:
 		return unreachable(err)
 	}
 	return err

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/mattn/go-sqlite3"
 	"github.com/pressly/goose/v3"
 	"golang.org/x/sys/unix"
 
@@ -141,7 +142,14 @@ func syncFolders(folders ...string) error {
 	return nil
 }
 
-func unreachable(err error) error { return fmt.Errorf("%w: %w", backends.ErrUnreachable, err) }
+// unreachable says why a place cannot be used: its file is damaged, or anything else.
+func unreachable(err error) error {
+	var e sqlite3.Error
+	if errors.As(err, &e) && (e.Code == sqlite3.ErrNotADB || e.Code == sqlite3.ErrCorrupt) {
+		return fmt.Errorf("%w: %w", backends.ErrDamaged, err)
+	}
+	return fmt.Errorf("%w: %w", backends.ErrUnreachable, err)
+}
 
 // emptyPlace is the content of a file with the newest schema and no row.
 func (b *Backend) emptyPlace(ctx context.Context) ([]byte, error) {

@@ -111,7 +111,11 @@ func (d *auditor) damaged(ctx context.Context, err error) error {
 		d.begin(time.Now(), d.x.intent.Load().(Intent) == WantVerify)
 	}
 	d.left = nil
-	d.found("a place cannot be read: %s", err)
+	if d.x.oldIsDamaged(ctx) {
+		d.found("the old place, on %s, cannot be read: %s", d.x.m.Source.Backend, err)
+	} else {
+		d.found("the new place, on %s, cannot be read, so do not finalize: %s", d.x.m.Target.Backend, err)
+	}
 	return d.tell(ctx)
 }
 

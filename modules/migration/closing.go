@@ -28,14 +28,14 @@ func (x *run) decideAlone(ctx context.Context, away error) error {
 		if closed || err != nil {
 			return err
 		}
+		if x.intent.Load().(Intent) == WantRollback && x.giveUpWithout(ctx, away) == nil {
+			return nil
+		}
 		if x.openTarget(ctx) != nil { // it is the new place that is away
 			return away
 		}
 		if closed, err = x.closeWhenBehind(ctx); closed || err != nil {
 			return err
-		}
-		if x.intent.Load().(Intent) == WantRollback {
-			return x.giveUpWithout(ctx, away)
 		}
 	case x.m.Phase == RollingBack && (x.m.Cut == NotCut || x.m.Cut == Aborted):
 		return x.giveUpWithout(ctx, away)
@@ -43,14 +43,34 @@ func (x *run) decideAlone(ctx context.Context, away error) error {
 	return away
 }
 
-// giveUpWithout gives a rollback up to an old place that is away for long, or damaged; away
-// otherwise.
+// giveUpWithout gives a rollback up to an old place that cannot be used for long, or from a
+// new one that is damaged; away otherwise.
 func (x *run) giveUpWithout(ctx context.Context, away error) error {
-	if x.source != nil || !x.impatient() && !errors.Is(away, backends.ErrDamaged) {
+	unfit := x.target != nil && len(x.unfitted) > 0 && x.unfitted[0].Place() == x.m.Source // both are open, and it cannot be upgraded
+	old := x.source == nil || unfit
+	damaged := errors.Is(away, backends.ErrDamaged)
+	concerned, lasting := old || damaged, x.impatient() || old && damaged
+	if !concerned || !lasting {
 		return away
+	}
+	if !old {
+		return x.turnDown(ctx, away, newDamagedAdvice)
 	}
 	return x.turnDown(ctx, fmt.Errorf("the rollback was given up: %w", away),
 		"The storefront serves on from the new place, and nothing was lost. Start the old place, then ask for the rollback again, or finalize the move without it.")
+}
+
+// newDamagedAdvice is for what no program can decide: which of two places to give up.
+const newDamagedAdvice = "Do not finalize: the new place is damaged, and the old one has what was written until then. Restore the new place's file, or have what can be read of it written anew, then ask for the rollback again."
+
+// oldIsDamaged says whether it is the old place that is damaged, and not the new one.
+func (x *run) oldIsDamaged(ctx context.Context) bool {
+	s, release, err := x.stores.Acquire(ctx, x.m.Source)
+	if err == nil {
+		err = s.Inspect(ctx)
+		release()
+	}
+	return errors.Is(err, backends.ErrDamaged)
 }
 
 // closeWindow ends the time in which a rollback is possible when it is over, or when the

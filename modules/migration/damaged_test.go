@@ -31,6 +31,26 @@ func damage(t *testing.T, path string) {
 	require.NoError(t, file.Close())
 }
 
+// TestNewPlaceIsDamaged: nobody is told to erase the place that is sound.
+func TestNewPlaceIsDamaged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.instance(t, nil)
+	i.runner.tolerance = time.Second
+	id := i.storefront(t, 2000)
+	m := start(t, i, id, Options{WindowSeconds: 3600})
+	i.waitFor(t, m.ID, Watching)
+	damage(t, w.file("two", id, "2"))
+
+	found := i.audited(t, m.ID)
+	require.Positive(t, found.Findings)
+	require.Contains(t, found.Found[0], "the new place, on two, cannot be read, so do not finalize")
+	ask(t, i, m.ID, WantRollback)
+	require.Eventually(t, func() bool { return get(t, i, m.ID).Stats.RollbackRefused != "" }, waitLong, waitStep)
+	require.Equal(t, newDamagedAdvice, get(t, i, m.ID).Advice)
+	require.FileExists(t, w.file("one", id, "1"))
+}
+
 // TestOldPlaceIsDamaged: a comparison tells, a rollback is refused at once, and the move
 // can be ended.
 func TestOldPlaceIsDamaged(t *testing.T) {
@@ -45,7 +65,7 @@ func TestOldPlaceIsDamaged(t *testing.T) {
 
 	found := i.audited(t, m.ID)
 	require.Positive(t, found.Findings)
-	require.Contains(t, found.Found[0], "damaged")
+	require.Contains(t, found.Found[0], "the old place, on one, cannot be read")
 	ask(t, i, m.ID, WantRollback)
 	require.Eventually(t, func() bool { return get(t, i, m.ID).Stats.RollbackRefused != "" }, waitLong, waitStep)
 	m = get(t, i, m.ID)
@@ -55,4 +75,6 @@ func TestOldPlaceIsDamaged(t *testing.T) {
 	i.requireAt(t, id, "two", 2)
 	ask(t, i, m.ID, WantFinalize)
 	i.waitFor(t, m.ID, Completed)
+	require.NoError(t, i.runner.eraseLeft(context.Background()))
+	require.NoFileExists(t, w.file("one", id, "1"))
 }

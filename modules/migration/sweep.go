@@ -123,7 +123,7 @@ func (r *Runner) eraseLeftOf(ctx context.Context, id string, away map[string]boo
 	err = r.eraseAbandoned(trying, m.leftPlace(), m.token())
 	gone := fault.Of(err).Kind == fault.NotFound // the backend was removed
 	if err != nil && !gone {
-		away[m.LeftBehind] = errors.Is(err, backends.ErrUnreachable) && !errors.Is(err, backends.ErrDamaged) || trying.Err() != nil
+		away[m.LeftBehind] = !r.answers(ctx, m.LeftBehind)
 		r.log.DebugContext(ctx, "what a move left behind cannot be erased yet", "move", id, "backend", m.LeftBehind, "error", err)
 		return nil
 	}
@@ -139,6 +139,14 @@ func (r *Runner) eraseLeftOf(ctx context.Context, id string, away map[string]boo
 		}
 		return addEvent(tx, id, "left_erased", data)
 	})
+}
+
+// answers says whether a backend can be used at all, whatever a place on it may have.
+func (r *Runner) answers(ctx context.Context, backend string) bool {
+	ctx, cancel := context.WithTimeout(ctx, explainPatience)
+	defer cancel()
+	b, err := r.directory.Backend(ctx, backend)
+	return err == nil && b.Ping(ctx) == nil
 }
 
 // leftPlace is the place that the move left behind.
@@ -169,6 +177,7 @@ func (r *Runner) eraseAbandoned(ctx context.Context, p backends.Place, token bac
 	switch {
 	case errors.Is(err, backends.ErrStaleToken):
 		return nil // another move has taken what was left here away
+	case errors.Is(err, backends.ErrDamaged) && !b.Shared(): // all of it is the storefront's
 	case err != nil && !errors.Is(err, backends.ErrNoPlace):
 		return err
 	}

@@ -44,6 +44,7 @@ func (x *run) watch(ctx context.Context) error {
 			return err
 		}
 		x.awayRest = 0
+		x.works() // whatever was away has come back
 		if over, err := x.drilled(ctx); err != nil {
 			return err
 		} else if over {
@@ -190,7 +191,11 @@ func (x *run) turnBack(ctx context.Context) error {
 func (x *run) rollBack(ctx context.Context) error {
 	x.pace.hurry(true)
 	if x.m.Cut == NotCut && !x.provedWayBack {
+		began := time.Now()
 		if err := x.proveWayBack(ctx); err != nil {
+			if time.Since(began) > x.tolerance { // it worked for so long
+				x.works()
+			}
 			return x.stayAhead(ctx, err)
 		}
 	}
@@ -265,8 +270,13 @@ func (x *run) stayAhead(ctx context.Context, err error) error {
 	var wrong *mismatchError
 	var busy *busyError
 	advice := "The rollback was refused and the storefront serves on from the new place. Finalize this move, then start a new one back: it copies everything anew."
-	refused := errors.As(err, &wrong) || errors.Is(err, backends.ErrDamaged) && x.m.Cut == NotCut
-	if !refused {
+	damaged := errors.Is(err, backends.ErrDamaged) && x.m.Cut == NotCut
+	refused := errors.As(err, &wrong) || damaged && x.oldIsDamaged(ctx)
+	switch {
+	case refused:
+	case damaged:
+		advice = newDamagedAdvice
+	default:
 		advice = "The rollback was given up and the storefront serves on from the new place. End what is in the way, then ask for the rollback again."
 	}
 	passes := !refused && !errors.As(err, &busy) && (x.m.Cut != NotCut || !x.impatient() || halts(err))

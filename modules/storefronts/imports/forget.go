@@ -11,7 +11,7 @@ import (
 
 const (
 	memory       = 90 * 24 * time.Hour // at least so long an import that has ended can be read about
-	forgetAtOnce = 10                  // transactions, of so many omissions:
+	forgetAtOnce = 25                  // transactions, of so many omissions:
 	forgetRows   = 1000
 )
 

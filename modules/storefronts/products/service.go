@@ -23,7 +23,8 @@ func NewService(store backends.TenantStore, keys *crypto.Keyring) *Service {
 }
 
 // pageBytes end a page with the product that reaches them, wherever its limit is: that
-// bounds what it takes in memory, since a product is 8 MiB at most.
+// bounds what it takes in memory. A variant counts as 500 bytes, and an import lets it have
+// 8 KiB at most; a product is 8 MiB at most.
 const pageBytes = 4 << 20
 
 // listed is a product on a page, and how many there were for it.
