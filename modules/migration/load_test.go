@@ -113,6 +113,7 @@ func (l *load) answered(store backends.TenantStore, took time.Duration, err erro
 // acknowledged.
 func (l *load) check(t *testing.T, store backends.TenantStore) {
 	t.Helper()
+	require.Eventually(t, func() bool { return l.notes.Certain() > 0 }, waitLong, waitStep, "nothing was tried")
 	l.stop()
 	if !l.tolerant {
 		require.Zero(t, l.failures.Load(), "a request failed: %v", l.firstError.Load())
