@@ -27,8 +27,8 @@ const schemaWithin = 5 * time.Second
 
 // Upgrade brings a place to the newest tenant schema; with it, all that share its
 // database. While a rollback window is open the old place goes first, since it takes
-// the new one's rows; one that is away goes when it has come back, before it takes any. ErrPlaceMoving names a move that is in the way, unless it is own,
-// the one in whose name the caller acts ("": none); ErrNewerSchema leaves a place alone
+// the new one's rows; one that is away goes when it has come back, before it takes any.
+// ErrPlaceMoving names a move that is in the way, unless it is own, the one in whose name the caller acts ("": none); ErrNewerSchema leaves a place alone
 // that a newer program has upgraded. One that is up to date is no error; a
 // shared one gets back the guard of its tables where somebody took that away.
 func (d *Directory) Upgrade(ctx context.Context, p Place, own string) error {
@@ -57,11 +57,7 @@ func (u *upgrading) upgrade(ctx context.Context, p Place) error {
 		return nil
 	}
 	u.met[whole] = true
-	read := b.Schema
-	if len(u.met) > 1 { // an old place, which is not what was asked for
-		read = func(ctx context.Context, p Place) (database.Schema, error) { return u.schema(ctx, b, p) }
-	}
-	schema, err := read(ctx, p)
+	schema, err := u.schema(ctx, b, p)
 	if err != nil {
 		return err
 	}
@@ -94,9 +90,12 @@ func (u *upgrading) upgrade(ctx context.Context, p Place) error {
 	return b.Upgrade(ctx, p)
 }
 
-// schema reads how a place's schema stands; ErrUnreachable when its backend does not answer
-// in time, or did not before.
+// schema reads how a place's schema stands. An old place, which is not what was asked for,
+// is ErrUnreachable when its backend does not answer in time, or did not before.
 func (u *upgrading) schema(ctx context.Context, b Backend, p Place) (database.Schema, error) {
+	if len(u.met) == 1 {
+		return b.Schema(ctx, p)
+	}
 	if err := u.away[p.Backend]; err != nil {
 		return database.Schema{}, err
 	}

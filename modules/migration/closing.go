@@ -18,9 +18,9 @@ const longestLag = 1_000_000
 const lagEvery = 5 * time.Second
 
 // decideAlone is what a move whose storefront serves from the new place does while one of
-// the two is away: it hears that the operator wants its end, and closes the window all the same, for the old
-// place may never come back. away is why both could not be had, and the error if
-// there is nothing to decide.
+// the two is away: it hears that the operator wants its end, and closes the window all the
+// same, for the old place may never come back. away is why both could not be had, and
+// the error if there is nothing to decide.
 func (x *run) decideAlone(ctx context.Context, away error) error {
 	switch {
 	case x.m.Phase == Watching:

@@ -31,24 +31,32 @@ func damage(t *testing.T, path string) {
 	require.NoError(t, file.Close())
 }
 
-// TestNewPlaceIsDamaged: nobody is told to erase the place that is sound.
-func TestNewPlaceIsDamaged(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
+// rollbackFromDamage watches a move, damages one of its places, and asks for a rollback,
+// which does not come about.
+func (w *world) rollbackFromDamage(t *testing.T, backend, epoch, told string) (*instance, *Move) {
+	t.Helper()
 	i := w.instance(t, nil)
 	i.runner.tolerance = time.Second
 	id := i.storefront(t, 2000)
 	m := start(t, i, id, Options{WindowSeconds: 3600})
 	i.waitFor(t, m.ID, Watching)
-	damage(t, w.file("two", id, "2"))
+	damage(t, w.file(backend, id, epoch))
 
 	found := i.audited(t, m.ID)
 	require.Positive(t, found.Findings)
-	require.Contains(t, found.Found[0], "the new place, on two, cannot be read, so do not finalize")
+	require.Contains(t, found.Found[0], told)
 	ask(t, i, m.ID, WantRollback)
 	require.Eventually(t, func() bool { return get(t, i, m.ID).Stats.RollbackRefused != "" }, waitLong, waitStep)
-	require.Equal(t, newDamagedAdvice, get(t, i, m.ID).Advice)
-	require.FileExists(t, w.file("one", id, "1"))
+	return i, get(t, i, m.ID)
+}
+
+// TestNewPlaceIsDamaged: nobody is told to erase the place that is sound.
+func TestNewPlaceIsDamaged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, m := w.rollbackFromDamage(t, "two", "2", "the new place, on two, cannot be read, so do not finalize")
+	require.Equal(t, newDamagedAdvice, m.Advice)
+	require.FileExists(t, w.file("one", m.Storefront, "1"))
 }
 
 // TestOldPlaceIsDamaged: a comparison tells, a rollback is refused at once, and the move
@@ -56,25 +64,13 @@ func TestNewPlaceIsDamaged(t *testing.T) {
 func TestOldPlaceIsDamaged(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	i := w.instance(t, nil)
-	i.runner.tolerance = time.Second
-	id := i.storefront(t, 2000)
-	m := start(t, i, id, Options{WindowSeconds: 3600})
-	i.waitFor(t, m.ID, Watching)
-	damage(t, w.file("one", id, "1"))
-
-	found := i.audited(t, m.ID)
-	require.Positive(t, found.Findings)
-	require.Contains(t, found.Found[0], "the old place, on one, cannot be read")
-	ask(t, i, m.ID, WantRollback)
-	require.Eventually(t, func() bool { return get(t, i, m.ID).Stats.RollbackRefused != "" }, waitLong, waitStep)
-	m = get(t, i, m.ID)
+	i, m := w.rollbackFromDamage(t, "one", "1", "the old place, on one, cannot be read")
 	require.Equal(t, Watching, m.Phase)
 	require.Contains(t, m.Cause, "damaged")
 	require.Contains(t, m.Advice, "inalize")
-	i.requireAt(t, id, "two", 2)
+	i.requireAt(t, m.Storefront, "two", 2)
 	ask(t, i, m.ID, WantFinalize)
 	i.waitFor(t, m.ID, Completed)
 	require.NoError(t, i.runner.eraseLeft(context.Background()))
-	require.NoFileExists(t, w.file("one", id, "1"))
+	require.NoFileExists(t, w.file("one", m.Storefront, "1"))
 }

@@ -216,8 +216,11 @@ func (x *run) hopeless(err error) bool {
 		return false
 	}
 	var wrong *mismatchError
-	var busy *busyError                                                                  // it has had its tries
-	if halts(err) || x.m.Phase == Preparing && errors.Is(err, backends.ErrPlaceMoving) { // which an older program began and was told to end
+	var busy *busyError // it has had its tries
+	if halts(err) {
+		return false
+	}
+	if x.m.Phase == Preparing && errors.Is(err, backends.ErrPlaceMoving) { // which an older program began and was told to end
 		return false
 	}
 	if errors.As(err, &wrong) || errors.As(err, &busy) || errors.Is(err, backends.ErrNotEmpty) || errors.Is(err, backends.ErrNoPlace) {
