@@ -53,7 +53,7 @@ func TestStorefrontOpensWithoutTheOtherPlace(t *testing.T) {
 			first, died := w.dyingAt(t, c.point)
 			s := newScene(t, first, c.from)
 			m := startTo(t, first, s.storefront, c.to, Options{})
-			<-died
+			happens(t, died, "a mover that dies")
 			wire.Down()
 			second := w.instance(t, nil)
 			s.put(second, hotCell)

@@ -212,7 +212,7 @@ func trapSecondChange(t *testing.T) {
 	g := newGate(t, w.own.admin, "counters", "NEW.id = '"+slowCell+"'")
 	m := s.ready(i, "two")
 	holding.Store(true)
-	<-arrived
+	happens(t, arrived, "a mover that asks what was captured")
 	s.put(i, slowCell)
 	g.shut()
 	end := s.putMeanwhile(i, slowCell)
@@ -283,10 +283,11 @@ func trapReadAtSwitch(t *testing.T) {
 		return nil
 	})
 	old = w.instance(t, nil)
+	old.runner.Stop() // who moves a storefront knows where it is
 	s = newScene(t, i, "one")
 	s.read(old, hotCell)
 	m := startTo(t, i, s.storefront, "two", Options{})
-	<-reached
+	happens(t, reached, "a move that has closed the old place")
 	s.put(i, hotCell)
 	s.read(old, hotCell)
 	close(ended)

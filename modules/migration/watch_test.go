@@ -104,7 +104,7 @@ func TestACancelledCanary(t *testing.T) {
 	first, died := w.dyingAt(t, "canary")
 	s := newScene(t, first, "one")
 	m := startTo(t, first, s.storefront, "two", Options{})
-	<-died
+	happens(t, died, "a mover that dies")
 	ask(t, first, m.ID, WantCancel)
 	second := w.instance(t, nil)
 	m = second.waitFor(t, m.ID, Cancelled)

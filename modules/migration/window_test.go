@@ -94,7 +94,7 @@ func TestCutoverThatOutlastsItsWindow(t *testing.T) {
 	id := i.storefront(t, 20)
 	now := time.Now().UTC()
 	m := start(t, i, id, Options{CutoverWindow: now.Format("15:04") + "-" + now.Add(time.Hour).Format("15:04")})
-	<-closed
+	happens(t, closed, "a first try to cut over")
 	require.Eventually(t, func() bool {
 		m, err := i.service.Get(context.Background(), m.ID)
 		require.NoError(t, err)
