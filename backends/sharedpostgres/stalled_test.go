@@ -21,6 +21,7 @@ func TestTakeoverFromAMoverThatStandsStill(t *testing.T) {
 	require.NoError(t, err)
 	theirs, err := other.Prepare(`COPY somebodys (id) FROM STDIN`)
 	require.NoError(t, err)
+	defer theirs.Close()
 	still, err := admin.BeginTx(ctx, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = still.Rollback() })
@@ -34,6 +35,5 @@ func TestTakeoverFromAMoverThatStandsStill(t *testing.T) {
 	require.Error(t, err)
 	_, err = theirs.Exec() // which ends it
 	require.NoError(t, err)
-	require.NoError(t, theirs.Close())
 	require.NoError(t, other.Commit())
 }
