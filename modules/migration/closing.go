@@ -39,15 +39,25 @@ func (x *run) decideAlone(ctx context.Context, away error) error {
 		}
 	case x.m.Phase == RollingBack && (x.m.Cut == NotCut || x.m.Cut == Aborted):
 		return x.giveUpWithout(ctx, away)
+	case x.m.Phase == Finalizing && x.oldUnfit() && x.impatient(): // it is not to serve again
+		x.unfitted = x.unfitted[1:]
+		if err := x.fitAll(ctx); err != nil {
+			return err
+		}
+		return x.finalize(ctx)
 	}
 	return away
+}
+
+// oldUnfit says that both places are open, and that the old one cannot be upgraded.
+func (x *run) oldUnfit() bool {
+	return x.target != nil && len(x.unfitted) > 0 && x.unfitted[0].Place() == x.m.Source
 }
 
 // giveUpWithout gives a rollback up to an old place that cannot be used for long, or from a
 // new one that is damaged; away otherwise.
 func (x *run) giveUpWithout(ctx context.Context, away error) error {
-	unfit := x.target != nil && len(x.unfitted) > 0 && x.unfitted[0].Place() == x.m.Source // both are open, and it cannot be upgraded
-	old := x.source == nil || unfit
+	old := x.source == nil || x.oldUnfit()
 	damaged := errors.Is(away, backends.ErrDamaged)
 	concerned, lasting := old || damaged, x.impatient() || old && damaged
 	if !concerned || !lasting {
@@ -87,7 +97,19 @@ func (x *run) closeWindow(ctx context.Context) (closed bool, err error) {
 	if over, err := x.windowOver(ctx); !over || err != nil {
 		return false, err
 	}
-	return x.closeNow(ctx)
+	return x.closeByItself(ctx)
+}
+
+// closeByItself closes a window that no operator closes, if the new place can be read:
+// otherwise the old one is all that is left of the storefront.
+func (x *run) closeByItself(ctx context.Context, more ...func(m *Move)) (closed bool, err error) {
+	if err := x.openTarget(ctx); err != nil {
+		return false, err
+	}
+	if err := x.target.Inspect(ctx); err != nil {
+		return false, err
+	}
+	return x.closeNow(ctx, more...)
 }
 
 // closeNow closes the window, unless a rollback was asked for a moment ago: whoever asked
@@ -125,7 +147,7 @@ func (x *run) closeWhenBehind(ctx context.Context) (closed bool, err error) {
 		return false, nil
 	}
 	advice := fmt.Sprintf("The rollback window closed itself: the old place was %d changes behind.", lag)
-	if closed, err = x.closeNow(ctx, func(m *Move) { m.Advice = advice }); !closed {
+	if closed, err = x.closeByItself(ctx, func(m *Move) { m.Advice = advice }); !closed {
 		return false, err
 	}
 	x.log.ErrorContext(ctx, "a rollback window closed itself: the old place is too far behind", "move", x.m.ID, "storefront", x.m.Storefront, "changes", lag)
@@ -139,17 +161,17 @@ func (x *run) mayLeave(err error) bool {
 	return errors.Is(err, backends.ErrUnreachable) && x.impatient()
 }
 
-// leave erases the place that the storefront left. One that stays out of reach does not
-// hold up the storefront's next move: it is erased when it can be reached again, and its
+// leave erases the place that the storefront left. One that cannot be erased, whatever the
+// reason, does not hold up the storefront's next move: it is erased when it can be, and its
 // backend is removed before only by who says that it never comes back.
 func (x *run) leave(ctx context.Context, p backends.Place) error {
 	x.pace.hurry(false) // the storefront is where it is to be
 	err := x.erase(ctx, p)
-	if err == nil || !x.mayLeave(err) {
+	if err == nil || !x.impatient() || endsRun(ctx, err) {
 		return err
 	}
-	x.log.WarnContext(ctx, "a move ends and leaves a place behind that cannot be reached", "move", x.m.ID, "storefront", x.m.Storefront, "backend", p.Backend, "error", err)
-	x.gate("clean-up of the place that was left", "put off, for it is out of reach: "+p.Backend)
+	x.log.WarnContext(ctx, "a move ends and leaves a place behind that cannot be erased", "move", x.m.ID, "storefront", x.m.Storefront, "backend", p.Backend, "error", err)
+	x.gate("clean-up of the place that was left", "put off: "+err.Error())
 	x.leftBehind = p.Backend
 	return nil
 }

@@ -125,7 +125,7 @@ func (x *run) plotCopy(ctx context.Context) error {
 	if err := x.target.Apply(ctx, x.token, backends.Batch{Progress: &p}); err != nil {
 		return err
 	}
-	return x.enter(ctx, Copying, func(m *Move) { m.TenantMigrations = x.tenantMigrations })
+	return x.enter(ctx, Copying, func(m *Move) { m.TenantMigrations, m.Stats.Halted = x.tenantMigrations, "" })
 }
 
 // copyTables copies what is not yet copied. One serial loop per table: a chunk and

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"smartseller/platform/control"
 	"smartseller/platform/database"
 )
 
@@ -73,4 +74,30 @@ func TestOldPlaceIsDamaged(t *testing.T) {
 	i.waitFor(t, m.ID, Completed)
 	require.NoError(t, i.runner.eraseLeft(context.Background()))
 	require.NoFileExists(t, w.file("one", m.Storefront, "1"))
+}
+
+// TestWindowEndsOverADamagedPlace that nothing has read since: the old place, which is sound,
+// is not erased.
+func TestWindowEndsOverADamagedPlace(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t)
+	i := w.instance(t, nil)
+	id := i.storefront(t, 2000)
+	m := start(t, i, id, Options{WindowSeconds: 3600})
+	i.waitFor(t, m.ID, Watching)
+	i.runner.Stop()
+	damage(t, w.file("two", id, "2"))
+	x := claimed(t, i, m.ID)
+	require.NoError(t, x.save(ctx, "test", nil, func(_ control.Tx, m *Move) error {
+		m.Stats.CommittedAt -= (2 * time.Hour).Microseconds()
+		return nil
+	}))
+	x.handBack(ctx)
+	i.runner.Start()
+	require.Eventually(t, func() bool { return get(t, i, m.ID).Stats.Audit != nil }, waitLong, waitStep)
+	m = get(t, i, m.ID)
+	require.Equal(t, Watching, m.Phase)
+	require.Contains(t, m.Stats.Audit.Found[0], "the new place, on two, cannot be read, so do not finalize")
+	require.FileExists(t, w.file("one", id, "1"))
 }

@@ -69,7 +69,7 @@ func explainMove(m *Move, tables []Checkpoint, now int64) []Wait {
 			w.Detail += "; " + m.Cause
 		}
 		if m.LeftBehind != "" {
-			w.Detail += fmt.Sprintf("; what it left on %s is erased when that can be reached again", m.LeftBehind)
+			w.Detail += fmt.Sprintf("; what it left on %s is erased when it can be", m.LeftBehind)
 		}
 		return []Wait{w}
 	}
@@ -138,8 +138,11 @@ func explainProgress(m *Move, tables []Checkpoint, now int64) []Wait {
 	case m.Phase == Watching:
 		until := m.Stats.CommittedAt + m.Options.window().Microseconds()
 		closes := "closes in " + span(until-now)
-		if m.placesDiffer() {
+		switch {
+		case m.placesDiffer():
 			closes = "stays open until an operator finalizes, since the places differ"
+		case until < now:
+			closes = "is over, and closes as soon as the new place is found to be sound"
 		}
 		return append(explainAudit(m, now), Wait{
 			For: "window", Detail: "the storefront lives at the new place; the rollback window " + closes,

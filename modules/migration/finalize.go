@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"smartseller/backends"
@@ -17,17 +18,6 @@ const purgeRows = 1000
 // finalize erases the storefront from the place it left and proves that nothing
 // remains there. From the moment this phase is persisted there is no way back.
 func (x *run) finalize(ctx context.Context) error {
-	if x.source != nil {
-		if err := x.asideAtLast(ctx); err != nil {
-			return err
-		}
-		err := x.source.Change(ctx, x.token, backends.Transition{From: []backends.State{backends.Standby}, To: backends.Moved})
-		if f, reading := x.source.Fence(ctx); reading != nil || f.State != backends.Absent {
-			if err = errors.Join(err, reading); err != nil {
-				return err
-			}
-		}
-	}
 	if err := x.leave(ctx, x.m.Source); err != nil {
 		return err
 	}
@@ -45,8 +35,9 @@ func (x *run) erase(ctx context.Context, p backends.Place) error {
 	s, release, err := x.stores.Acquire(ctx, p)
 	if err == nil {
 		var purged int64
-		err = purgeAll(ctx, s, x.token, func(rows int64, took time.Duration) error {
+		err = purgeLeft(ctx, s, x.token, func(rows int64, took time.Duration) error {
 			purged += rows
+			x.works()
 			return x.pace.rest(ctx, took)
 		})
 		release()
@@ -70,9 +61,19 @@ func (x *run) destroy(ctx context.Context, p backends.Place) error {
 	return b.Destroy(ctx, p)
 }
 
-// purgeAll deletes in small transactions until a purge finds nothing. after each of them
-// counts the rows, and rests as long as what took that time asks for.
-func purgeAll(ctx context.Context, s backends.Store, token backends.Token, after func(rows int64, took time.Duration) error) error {
+// purgeLeft purges a place that a move leaves, or abandoned, in small transactions until one
+// finds nothing. Who still knows the place is told first that the storefront has gone, also
+// where the place could not be reached at its crossing, and is closed still. after each
+// transaction counts the rows, and rests as long as what took that time asks for.
+func purgeLeft(ctx context.Context, s backends.Store, token backends.Token, after func(rows int64, took time.Duration) error) error {
+	left := []backends.State{backends.Standby, backends.Closed}
+	f, err := s.Fence(ctx)
+	if err == nil && slices.Contains(left, f.State) {
+		err = s.Change(ctx, token, backends.Transition{From: left, To: backends.Moved})
+	}
+	if err != nil {
+		return err
+	}
 	for {
 		started := time.Now()
 		n, err := s.Purge(ctx, token, purgeRows)

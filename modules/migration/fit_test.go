@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -89,4 +90,34 @@ func TestNewerPlaceIsLeftToANewerProgram(t *testing.T) {
 	w.execute(t, storefront, `DELETE FROM goose_db_version WHERE version_id = 90`)
 	require.NoError(t, x.step(ctx))
 	require.Equal(t, Cancelled, x.m.Phase)
+}
+
+// TestFinalizeAnUnfitOldPlace: it is not to serve again, and does not hold up the
+// storefront's next move.
+func TestFinalizeAnUnfitOldPlace(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ change, left string }{
+		"that cannot be upgraded": {forgetNewest, ""},
+		"that lacks a table":      {"DROP TABLE counters", "one"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			i := w.instance(t, nil)
+			i.runner.tolerance = time.Second
+			id := i.storefront(t, 3)
+			m := start(t, i, id, Options{WindowSeconds: 3600})
+			i.waitFor(t, m.ID, Watching)
+			i.runner.Stop()
+			w.execute(t, id, c.change)
+			ask(t, i, m.ID, WantFinalize)
+			i.runner.Start()
+			m = i.waitFor(t, m.ID, Completed)
+			require.Equal(t, c.left, m.LeftBehind)
+			if c.left == "" {
+				require.NoFileExists(t, w.file("one", id, "1"))
+			}
+			i.requireAt(t, id, "two", 2)
+		})
+	}
 }

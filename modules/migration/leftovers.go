@@ -18,17 +18,9 @@ func (x *run) clearTarget(ctx context.Context) error {
 	})
 }
 
-// purgeAbandoned purges a place that a move abandoned, wherever it stood: one that was
-// left by a crossing, and could not be reached any more, is closed still.
+// purgeAbandoned purges a place that a move abandoned.
 func purgeAbandoned(ctx context.Context, s backends.Store, token backends.Token) error {
-	f, err := s.Fence(ctx)
-	if err == nil && f.State == backends.Closed {
-		err = s.Change(ctx, token, backends.Transition{From: []backends.State{backends.Closed}, To: backends.Moved})
-	}
-	if err != nil {
-		return err
-	}
-	return purgeAll(ctx, s, token, func(_ int64, took time.Duration) error { return pause(ctx, took) }) // half of the time
+	return purgeLeft(ctx, s, token, func(_ int64, took time.Duration) error { return pause(ctx, took) }) // half of the time
 }
 
 // heldError says that a place cannot be taken over yet: an owner that was stopped, or is cut

@@ -190,6 +190,9 @@ func (x *run) drive(ctx context.Context) error {
 			err = errors.Join(err, x.tellDamage(ctx, err))
 		}
 		x.troubled(ctx, err)
+		if x.held(err) && x.m.Stats.Halted == "" {
+			err = errors.Join(err, x.halted(ctx, "another move is in the way: "+err.Error()))
+		}
 		if x.hopeless(err) {
 			if err := x.fail(ctx, err); err != nil {
 				return err
@@ -220,7 +223,7 @@ func (x *run) hopeless(err error) bool {
 	if halts(err) {
 		return false
 	}
-	if x.m.Phase == Preparing && errors.Is(err, backends.ErrPlaceMoving) { // which an older program began and was told to end
+	if x.held(err) {
 		return false
 	}
 	if errors.As(err, &wrong) || errors.As(err, &busy) || errors.Is(err, backends.ErrNotEmpty) || errors.Is(err, backends.ErrNoPlace) {
@@ -228,6 +231,12 @@ func (x *run) hopeless(err error) bool {
 	}
 	passing := errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrCommitUnknown) || errors.Is(err, backends.ErrContended)
 	return x.m.Phase == Planned || x.m.Phase == Preparing && !passing || x.impatient()
+}
+
+// held says that the move waits for another one at its places, which an older program began
+// and was told to end.
+func (x *run) held(err error) bool {
+	return x.m.Phase == Preparing && errors.Is(err, backends.ErrPlaceMoving)
 }
 
 // fail records why and takes the way of a cancelled move, so that the storefront

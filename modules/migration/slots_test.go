@@ -171,13 +171,13 @@ func TestPurgeRests(t *testing.T) {
 	old := i.store(t, backends.Place{Backend: "one", Storefront: id, Epoch: 1})
 	token := get(t, i, m.ID).token()
 	var batches []int64
-	err := purgeAll(ctx, old, token, func(rows int64, _ time.Duration) error {
+	err := purgeLeft(ctx, old, token, func(rows int64, _ time.Duration) error {
 		batches = append(batches, rows)
 		return context.Canceled
 	})
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, []int64{purgeRows}, batches)
-	require.NoError(t, purgeAll(ctx, old, token, func(rows int64, _ time.Duration) error {
+	require.NoError(t, purgeLeft(ctx, old, token, func(rows int64, _ time.Duration) error {
 		batches = append(batches, rows)
 		return nil
 	}))

@@ -2,8 +2,11 @@ package migration
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
+
+	"smartseller/backends"
 )
 
 // tolerance is how long a place may be out of reach before a move that has not
@@ -22,6 +25,11 @@ func (x *run) troubled(ctx context.Context, err error) {
 // works says that the move has come on, for good: what is amiss later is another trouble.
 // Rows that were compared are no such thing, since a comparison begins anew.
 func (x *run) works() { x.troubleSince.Store(0) }
+
+// endsRun says that an error ends this run, not the move: another run goes on with it.
+func endsRun(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errors.Is(err, errLost) || errors.Is(err, errCrash) || errors.Is(err, backends.ErrStaleToken)
+}
 
 // impatient says that nothing has worked for longer than a place may be away.
 func (x *run) impatient() bool {

@@ -38,10 +38,11 @@ func (x *run) watch(ctx context.Context) error {
 		}
 		drained, err := x.drain(ctx, x.target, x.source)
 		if err != nil { // and the old place may take no rows for days
-			if closed, failed := x.closeWhenBehind(ctx); closed && failed == nil {
+			closed, failed := x.closeWhenBehind(ctx)
+			if closed {
 				return nil
 			}
-			return err
+			return errors.Join(err, failed)
 		}
 		x.awayRest = 0
 		x.works() // whatever was away has come back
@@ -280,7 +281,7 @@ func (x *run) stayAhead(ctx context.Context, err error) error {
 		advice = "The rollback was given up and the storefront serves on from the new place. End what is in the way, then ask for the rollback again."
 	}
 	passes := !refused && !errors.As(err, &busy) && (x.m.Cut != NotCut || !x.impatient() || halts(err))
-	if passes || x.m.Cut == Committed || ctx.Err() != nil || errors.Is(err, errLost) || errors.Is(err, errCrash) || errors.Is(err, backends.ErrStaleToken) {
+	if passes || x.m.Cut == Committed || endsRun(ctx, err) {
 		return err
 	}
 	return x.turnDown(ctx, err, advice)
