@@ -34,6 +34,7 @@ type Gatherer struct {
 	directory *backends.Directory
 	stores    *backends.Stores
 	lease     *control.Lease // of who counts
+	within    time.Duration  // one storefront is counted, or has its turn later
 	log       *slog.Logger
 
 	cancel context.CancelFunc
@@ -43,7 +44,7 @@ type Gatherer struct {
 // NewGatherer makes a gatherer; Start starts it.
 func NewGatherer(db *control.DB, meter *backends.TrafficMeter, directory *backends.Directory, stores *backends.Stores, log *slog.Logger) *Gatherer {
 	return &Gatherer{
-		db: db, meter: meter, directory: directory, stores: stores, lease: control.NewLease(db, "statistics", "", countLease), log: log,
+		db: db, meter: meter, directory: directory, stores: stores, lease: control.NewLease(db, "statistics", "", countLease), within: countWithin, log: log,
 	}
 }
 
@@ -158,7 +159,7 @@ const waitingForCount = `SELECT p.storefront_id FROM placements p LEFT JOIN stor
 // countOne counts one storefront, now. What was written and not yet reported counts
 // twice; it is little, and the next count puts it right.
 func (g *Gatherer) countOne(ctx context.Context, storefront backends.StorefrontID) error {
-	measuring, cancel := context.WithTimeout(ctx, countWithin)
+	measuring, cancel := context.WithTimeout(ctx, g.within)
 	defer cancel()
 	tables, failed := g.measure(measuring, storefront)
 	if ctx.Err() != nil {

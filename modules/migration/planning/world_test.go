@@ -58,13 +58,19 @@ func onBoth(t *testing.T, test func(t *testing.T, w *world)) {
 
 func newWorld(t *testing.T, db *control.DB) *world {
 	t.Helper()
+	return newWorldOf(t, db, sqlite.Opener)
+}
+
+// newWorldOf has backends that are opened in a way of the test's own.
+func newWorldOf(t *testing.T, db *control.DB, opener func(*backends.Catalog) backends.Opener) *world {
+	t.Helper()
 	ctx := context.Background()
 	keys, err := crypto.New(make([]byte, crypto.MasterKeySize))
 	require.NoError(t, err)
 	catalog, err := backends.NewCatalog(append(migration.Tables(), counters)...)
 	require.NoError(t, err)
 	w := &world{db: db}
-	w.directory = backends.NewDirectory(w.db, keys, catalog, map[backends.Kind]backends.Opener{backends.SQLite: sqlite.Opener(catalog)})
+	w.directory = backends.NewDirectory(w.db, keys, catalog, map[backends.Kind]backends.Opener{backends.SQLite: opener(catalog)})
 	for _, name := range []string{"one", "two"} {
 		require.NoError(t, w.directory.Register(ctx, backends.Config{Name: name, Kind: backends.SQLite, Path: t.TempDir()}))
 	}

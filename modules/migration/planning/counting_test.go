@@ -1,0 +1,78 @@
+package planning_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/backends/sqlite"
+	"smartseller/modules/migration/planning"
+	"smartseller/platform/control"
+	"smartseller/platform/control/controltest"
+)
+
+// slow is a backend that gives one storefront's rows to nobody before he gives up.
+type slow struct {
+	backends.Backend
+	storefront *backends.StorefrontID
+}
+
+func (b slow) Open(ctx context.Context, p backends.Place) (backends.Store, error) {
+	s, err := b.Backend.Open(ctx, p)
+	if err != nil || p.Storefront != *b.storefront {
+		return s, err
+	}
+	return &slowStore{s}, nil
+}
+
+type slowStore struct{ backends.Store }
+
+func (s *slowStore) Read(ctx context.Context, _ func(backends.Reader) error) error {
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// TestOneThatCannotBeCountedInTime stops no other one's counting, and has its turn again.
+func TestOneThatCannotBeCountedInTime(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var stuck backends.StorefrontID
+	w := newWorldOf(t, controltest.Open(t), func(catalog *backends.Catalog) backends.Opener {
+		return func(cfg backends.Config) (backends.Backend, error) {
+			b, err := sqlite.Opener(catalog)(cfg)
+			return slow{b, &stuck}, err
+		}
+	})
+	first, second := w.shop(t, "first"), w.shop(t, "second") // in the order in which they are counted
+	w.write(t, first, addCounter, "a")
+	w.write(t, second, addCounter, "a", "b")
+	at, err := w.directory.Placement(ctx, first)
+	require.NoError(t, err)
+	w.stores.Drop(at.Place) // it was opened before
+	stuck = first
+	var log bytes.Buffer
+	g := planning.NewGatherer(w.db, w.router.Traffic(), w.directory, w.stores, slog.New(slog.NewTextHandler(&log, nil)))
+	g.CountWithin(100 * time.Millisecond)
+	require.NoError(t, g.Count(ctx))
+	require.Contains(t, log.String(), "storefront="+string(first))
+	require.NotContains(t, log.String(), "storefront="+string(second))
+	require.Zero(t, w.statistics(t, "first").CountedAt)
+	require.NotZero(t, w.statistics(t, "second").CountedAt)
+
+	stuck = ""
+	w.stores.Drop(at.Place)
+	require.NoError(t, g.Count(ctx))
+	require.Zero(t, w.statistics(t, "first").CountedAt, "its turn comes later")
+	require.NoError(t, w.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		_, err := tx.Exec(`UPDATE storefront_activity SET tried_at = tried_at - $1`, time.Hour.Microseconds()) // it is later
+		return err
+	}))
+	require.NoError(t, g.Count(ctx))
+	require.NotZero(t, w.statistics(t, "first").CountedAt)
+}
