@@ -3,6 +3,8 @@ package migration
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -93,4 +95,53 @@ func TestCutoverGivesUp(t *testing.T) {
 	require.Contains(t, m.Cause, "database process")
 	i.requireAt(t, id, "shared", 2)
 	put(t, i, id, "still open")
+}
+
+// TestTriesEndWhateverTheReason: what fails under seal again and again, for a reason that
+// no program knows, ends a cutover, and a rollback, after its tries. Customers are served.
+func TestTriesEndWhateverTheReason(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var broken atomic.Bool
+	var tries atomic.Int64
+	w.wrap = func(s backends.Store) backends.Store {
+		return &watched{Store: s, beforeChange: func(to backends.Transition) error {
+			if to.To != backends.Closed || !broken.Load() {
+				return nil
+			}
+			tries.Add(1)
+			return errors.New("the moon is in the way")
+		}}
+	}
+	i := w.instance(t, nil)
+	i.runner.cutTries = 2
+	s := newScene(t, i, "one")
+	broken.Store(true)
+	m := i.waitFor(t, startTo(t, i, s.storefront, "two", Options{}).ID, Failed)
+	require.Contains(t, m.Cause, "the moon")
+	require.Contains(t, m.Advice, "serves on from where it was")
+	require.EqualValues(t, 2, tries.Swap(0))
+	i.requireAt(t, s.storefront, "one", 1)
+	f := fence(t, i, m.Source)
+	require.Equal(t, backends.Fence{Epoch: 1, State: backends.Active, Gen: f.Gen}, f)
+	s.put(i, hotCell)
+
+	broken.Store(false)
+	m = i.waitFor(t, startTo(t, i, s.storefront, "two", Options{}).ID, Watching)
+	broken.Store(true)
+	ask(t, i, m.ID, WantRollback)
+	require.Eventually(t, func() bool { return get(t, i, m.ID).Stats.RollbackRefused != "" }, waitLong, waitStep)
+	m = get(t, i, m.ID)
+	require.Equal(t, Watching, m.Phase)
+	require.Contains(t, m.Cause, "the moon")
+	require.Contains(t, m.Advice, "End what is in the way, then ask for the rollback again")
+	require.EqualValues(t, 2, tries.Load())
+	i.requireAt(t, s.storefront, "two", 2)
+	s.put(i, hotCell)
+
+	broken.Store(false)
+	ask(t, i, m.ID, WantRollback)
+	i.waitFor(t, m.ID, RolledBack)
+	s.put(i, slowCell)
+	require.NoError(t, s.verdict(i.router))
 }

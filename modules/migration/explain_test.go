@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"testing"
@@ -124,6 +125,31 @@ func TestExplainNamesWhoHoldsUpTheEnd(t *testing.T) {
 			i.waitFor(t, m.ID, c.last)
 		})
 	}
+}
+
+// TestExplainNamesTheOldPlaceThatIsAway: an end waits for it, and says nothing of it when
+// it is erased.
+func TestExplainNamesTheOldPlaceThatIsAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := &stage{}
+	i := w.instance(t, at.hook)
+	i.runner.tolerance = waitLong
+	id := i.storefront(t, 10)
+	m := start(t, i, id, Options{})
+	i.waitFor(t, m.ID, Watching)
+	putBack := takeAway(t, filepath.Join(w.folder, "one"))
+	at.set("K18")
+	ask(t, i, m.ID, WantFinalize)
+	i.explains(t, m.ID, Finalizing, "backend", "^one does not answer here: .*cannot be reached")
+	putBack()
+	happens(t, at.reached, "an old place that is erased")
+	e, err := i.service.Explain(t.Context(), m.ID)
+	close(at.goOn)
+	require.NoError(t, err)
+	require.Equal(t, Finalizing, e.Phase)
+	require.False(t, anyWait(e, "backend", ""), "%+v", e)
+	require.Empty(t, i.waitFor(t, m.ID, Completed).LeftBehind)
 }
 
 // explains waits until a move in that phase is said to wait for that.

@@ -91,3 +91,16 @@ func TestFilesGoBad(t *testing.T) {
 		})
 	}
 }
+
+// takeAway puts a file where a folder is: what is in that cannot be reached, and nobody
+// takes it for gone.
+func takeAway(t *testing.T, folder string) (putBack func()) {
+	t.Helper()
+	require.NoError(t, os.Rename(folder, folder+".away"))
+	require.NoError(t, os.WriteFile(folder, nil, 0o600))
+	return func() {
+		t.Helper()
+		require.NoError(t, os.Remove(folder))
+		require.NoError(t, os.Rename(folder+".away", folder))
+	}
+}

@@ -2,6 +2,8 @@ package migration
 
 import (
 	"context"
+	"database/sql"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -120,4 +122,50 @@ func TestFinalizeAnUnfitOldPlace(t *testing.T) {
 			i.requireAt(t, id, "two", 2)
 		})
 	}
+}
+
+// TestPreparingWaitsForTheMoveInTheWay: a move's source is in a shared database that is
+// behind, and that must stay so for another move. It waits for the end of that one, for
+// however long, and then upgrades the database and goes on.
+func TestPreparingWaitsForTheMoveInTheWay(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t).ownDatabase(t)
+	var tries atomic.Int64
+	i := w.instance(t, func(_ context.Context, point string) error {
+		if point == string(Preparing) {
+			tries.Add(1)
+		}
+		return nil
+	})
+	s, neighbour := newScene(t, i, "own"), newScene(t, i, "own")
+	other := neighbour.ready(i, "two")
+	ask(t, i, other.ID, WantPause)
+	i.waitFor(t, other.ID, Paused)
+	db, err := sql.Open("postgres", w.own.admin)
+	require.NoError(t, err)
+	_, err = db.ExecContext(ctx, `DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)`) // it can be made twice
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	own, err := i.directory.Backend(ctx, "own")
+	require.NoError(t, err)
+	pending := func() int {
+		schema, err := own.Schema(ctx, other.Source)
+		require.NoError(t, err)
+		return schema.Pending
+	}
+
+	i.runner.Stop()
+	i.runner.tolerance = 500 * time.Millisecond
+	i.runner.Start()
+	tries.Store(0)
+	m := startTo(t, i, s.storefront, "two", Options{})
+	require.Eventually(t, func() bool { return tries.Load() > 4 || get(t, i, m.ID).Cause != "" }, waitLong, waitStep, "it tries for longer than a place may be away: %v", story{i, m.ID})
+	require.Equal(t, Preparing, get(t, i, m.ID).Phase)
+	require.Equal(t, 1, pending())
+	s.put(i, hotCell)
+	ask(t, i, other.ID, WantCancel)
+	i.waitFor(t, other.ID, Cancelled)
+	s.judge(i, m.ID)
+	require.Zero(t, pending())
 }

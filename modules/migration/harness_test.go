@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -199,6 +200,46 @@ func (i *instance) store(t *testing.T, p backends.Place) backends.Store {
 	require.NoError(t, err)
 	t.Cleanup(release)
 	return s
+}
+
+// notebook is a log whose messages a test can count.
+type notebook struct {
+	slog.Handler
+	mu   sync.Mutex
+	said []string
+}
+
+// writesDown has what the instance's runner says from now on written down. It is stopped
+// for that, and the test starts it again.
+func (i *instance) writesDown() *notebook {
+	i.runner.Stop()
+	n := &notebook{Handler: i.runner.log.Handler()}
+	i.runner.log = slog.New(n)
+	return n
+}
+
+// Enabled: a test may ask for what a log would leave out.
+func (n *notebook) Enabled(context.Context, slog.Level) bool { return true }
+
+func (n *notebook) Handle(ctx context.Context, r slog.Record) error {
+	n.mu.Lock()
+	n.said = append(n.said, r.Level.String()+": "+r.Message)
+	n.mu.Unlock()
+	if !n.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
+	return n.Handler.Handle(ctx, r)
+}
+
+func (n *notebook) count(text string) (times int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, s := range n.said {
+		if strings.Contains(s, text) {
+			times++
+		}
+	}
+	return times
 }
 
 // waitFor waits until the move is in one of the phases.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"smartseller/backends"
 	"smartseller/platform/fault"
 )
 
@@ -108,6 +109,69 @@ func TestCutoverThatOutlastsItsWindow(t *testing.T) {
 	ahead.Store(0)
 	i.waitFor(t, m.ID, Watching)
 	i.requireAt(t, id, "two", 2)
+}
+
+// inspected is a store that tells when a comparison in whole begins, of which an inspection
+// is part.
+type inspected struct {
+	backends.Store
+	begins func()
+}
+
+func (s *inspected) Inspect(ctx context.Context) error {
+	s.begins()
+	return s.Store.Inspect(ctx)
+}
+
+// TestComparisonThatOutlastsItsWindow is good for the next one: otherwise a move whose
+// comparison takes longer than its window would never cut over.
+func TestComparisonThatOutlastsItsWindow(t *testing.T) {
+	t.Parallel()
+	const untilOpen = 6*time.Hour + time.Minute
+	w := newWorld(t)
+	var ahead, looks, comparisons, before atomic.Int64
+	w.clock = func() time.Time {
+		at := time.Now().Add(time.Duration(ahead.Load()))
+		looks.Add(1)
+		return at
+	}
+	outlasted := make(chan struct{})
+	w.wrap = func(s backends.Store) backends.Store {
+		if s.Place().Backend != "two" {
+			return s
+		}
+		return &inspected{s, func() {
+			if comparisons.Add(1) == 2 { // the first is verification's own
+				ahead.Store(0)
+				close(outlasted)
+			}
+		}}
+	}
+	i := w.instance(t, func(_ context.Context, point string) error {
+		if point == "K7" {
+			before.Store(comparisons.Load())
+		}
+		return nil
+	})
+	id := i.storefront(t, 20)
+	opens := time.Now().UTC().Add(6 * time.Hour)
+	m := start(t, i, id, Options{CutoverWindow: opens.Format("15:04") + "-" + opens.Add(time.Hour).Format("15:04")})
+	waits := func() { // it has seen that its window is closed
+		seen := looks.Load()
+		require.Eventually(t, func() bool { return looks.Load() > seen }, waitLong, waitStep)
+	}
+	waits()
+	ahead.Store(int64(untilOpen))
+	happens(t, outlasted, "a second comparison, since it has waited")
+	require.Eventually(t, func() bool { return len(i.runner.slots) == 0 }, waitLong, waitStep, "it is over")
+	waits()
+	i.requireAt(t, id, "one", 1)
+	put(t, i, id, "written until the next window")
+
+	ahead.Store(int64(untilOpen))
+	i.waitFor(t, m.ID, Watching)
+	i.requireAt(t, id, "two", 2)
+	require.EqualValues(t, 2, before.Load(), "it was compared in whole again")
 }
 
 func anyWait(e *Explanation, what, detail string) bool {
