@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
+	"smartseller/migrations"
 	"smartseller/platform/database"
 	"smartseller/platform/fault"
 )
@@ -69,6 +69,10 @@ func (u *upgrading) upgrade(ctx context.Context, p Place) error {
 	case schema.Pending == 0:
 		return nil
 	}
+	known, err := migrations.CountTenant()
+	if err != nil {
+		return err
+	}
 	open, err := d.Involved(ctx, p.Backend)
 	if err != nil {
 		return err
@@ -77,7 +81,7 @@ func (u *upgrading) upgrade(ctx context.Context, p Place) error {
 		if m.Move == u.own || !b.Shared() && m.From.Storefront != p.Storefront {
 			continue
 		}
-		if !slices.Contains(settled, m.Phase) {
+		if m.keepsSchema(int64(known)) {
 			return fault.New(ErrPlaceMoving.Kind, ErrPlaceMoving.Code,
 				"Move %s is %s and both of its places must keep their schema: wait for it, or cancel it, then upgrade again.", m.Move, m.Phase)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
+	"smartseller/migrations"
 )
 
 // execute runs a statement in a storefront's file on backend one.
@@ -124,6 +125,17 @@ func TestFinalizeAnUnfitOldPlace(t *testing.T) {
 	}
 }
 
+// fallBehind takes the newest migration of the world's own database back, as far as its
+// table says; it can be made twice.
+func (w *world) fallBehind(t *testing.T) {
+	t.Helper()
+	db, err := sql.Open("postgres", w.own.admin)
+	require.NoError(t, err)
+	_, err = db.ExecContext(context.Background(), `DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)`)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+}
+
 // TestPreparingWaitsForTheMoveInTheWay: a move's source is in a shared database that is
 // behind, and that must stay so for another move. It waits for the end of that one, for
 // however long, and then upgrades the database and goes on.
@@ -142,11 +154,7 @@ func TestPreparingWaitsForTheMoveInTheWay(t *testing.T) {
 	other := neighbour.ready(i, "two")
 	ask(t, i, other.ID, WantPause)
 	i.waitFor(t, other.ID, Paused)
-	db, err := sql.Open("postgres", w.own.admin)
-	require.NoError(t, err)
-	_, err = db.ExecContext(ctx, `DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)`) // it can be made twice
-	require.NoError(t, err)
-	require.NoError(t, db.Close())
+	w.fallBehind(t)
 	own, err := i.directory.Backend(ctx, "own")
 	require.NoError(t, err)
 	pending := func() int {
@@ -164,8 +172,46 @@ func TestPreparingWaitsForTheMoveInTheWay(t *testing.T) {
 	require.Equal(t, Preparing, get(t, i, m.ID).Phase)
 	require.Equal(t, 1, pending())
 	s.put(i, hotCell)
+	e, err := i.service.Explain(ctx, m.ID)
+	require.NoError(t, err)
+	require.True(t, anyWait(e, "pace", "another move is in the way: "))
+	ask(t, i, m.ID, WantCancel)
+	i.waitFor(t, m.ID, Cancelled)
+	require.Equal(t, 1, pending())
+
+	m = startTo(t, i, s.storefront, "two", Options{})
 	ask(t, i, other.ID, WantCancel)
 	i.waitFor(t, other.ID, Cancelled)
 	s.judge(i, m.ID)
 	require.Zero(t, pending())
+}
+
+// TestMovesFromADatabaseThatIsBehind do not wait for each other, nor do requests for them:
+// each upgrades the database before it begins.
+func TestMovesFromADatabaseThatIsBehind(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).ownDatabase(t)
+	i := w.instance(t, nil)
+	known, err := migrations.CountTenant()
+	require.NoError(t, err)
+	i.knows(int64(known))
+	there := []scene{newScene(t, i, "own"), newScene(t, i, "own"), newScene(t, i, "own")}
+	i.runner.Stop()
+	w.fallBehind(t)
+	other := w.instance(t, nil) // which has not opened the database before
+	other.runner.Stop()
+	var moves []*Move
+	for _, s := range there {
+		m := startTo(t, i, s.storefront, "two", Options{})
+		x := claimed(t, i, m.ID)
+		require.NoError(t, x.enter(context.Background(), Preparing, func(m *Move) { m.TenantMigrations = int64(known) }))
+		x.handBack(context.Background())
+		moves = append(moves, m)
+	}
+	there[0].put(other, hotCell)
+	w.fallBehind(t)
+	i.runner.Start()
+	for n, m := range moves {
+		there[n].judge(i, m.ID)
+	}
 }

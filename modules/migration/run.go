@@ -233,12 +233,6 @@ func (x *run) hopeless(err error) bool {
 	return x.m.Phase == Planned || x.m.Phase == Preparing && !passing || x.impatient()
 }
 
-// held says that the move waits for another one at its places, which an older program began
-// and was told to end.
-func (x *run) held(err error) bool {
-	return x.m.Phase == Preparing && errors.Is(err, backends.ErrPlaceMoving)
-}
-
 // fail records why and takes the way of a cancelled move, so that the storefront
 // serves on as if nothing had been tried.
 func (x *run) fail(ctx context.Context, cause error) error {

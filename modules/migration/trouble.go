@@ -31,6 +31,12 @@ func endsRun(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || errors.Is(err, errLost) || errors.Is(err, errCrash) || errors.Is(err, backends.ErrStaleToken)
 }
 
+// held says that the move waits for another one at its places, which an older program began
+// and was told to end.
+func (x *run) held(err error) bool {
+	return x.m.Phase == Preparing && errors.Is(err, backends.ErrPlaceMoving)
+}
+
 // impatient says that nothing has worked for longer than a place may be away.
 func (x *run) impatient() bool {
 	since := x.troubleSince.Load()
