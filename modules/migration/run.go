@@ -131,7 +131,7 @@ func (x *run) heartbeat(ctx context.Context, id string, gen int64) {
 		if err == nil {
 			x.hear(want, saves)
 			x.pace.bound.Store(bound)
-			if want != NoIntent {
+			if x.news(want) {
 				signal(x.heard)
 			}
 		}

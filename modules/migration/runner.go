@@ -82,6 +82,13 @@ type Runner struct {
 type grip struct {
 	nudged chan struct{} // its heart is to beat at once: something is asked of its move
 	calm   atomic.Bool   // it watches or waits, and its heart does not beat by itself
+	told   atomic.Bool   // it knows that it was told to cut over, and waits for its window
+}
+
+// news says whether a run is to be woken for what is asked of its move. The word to cut
+// over stays in its row until it does, and for days if the window is missed.
+func (g *grip) news(asked Intent) bool {
+	return asked != NoIntent && (asked != WantCutover || !g.told.Load())
 }
 
 // RunnerOptions are what a runner is made of.
@@ -194,7 +201,7 @@ func (r *Runner) loop(ctx context.Context) {
 		for _, m := range found {
 			r.begin(ctx, m, &runs)
 		}
-		r.nudge(asked)
+		r.tell(asked)
 		select {
 		case <-ctx.Done():
 			return
@@ -223,12 +230,12 @@ func (r *Runner) free(ctx context.Context) (found []claimable, err error) {
 	return found, nil
 }
 
-// nudge lets runs learn now what is asked of their moves.
-func (r *Runner) nudge(asked []string) {
+// tell lets runs learn now what is asked of their moves.
+func (r *Runner) tell(moves []asked) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, id := range asked {
-		if g := r.running[id]; g != nil {
+	for _, m := range moves {
+		if g := r.running[m.ID]; g != nil && g.news(m.Intent) {
 			signal(g.nudged)
 		}
 	}
@@ -255,9 +262,20 @@ func (r *Runner) renew(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.nudge(slices.DeleteFunc(slices.Clone(some), func(id string) bool { return slices.Contains(renewed, id) }))
+		r.lookAfter(slices.DeleteFunc(slices.Clone(some), func(id string) bool { return slices.Contains(renewed, id) }))
 	}
 	return nil
+}
+
+// lookAfter lets runs see whether they still have their leases.
+func (r *Runner) lookAfter(moves []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range moves {
+		if g := r.running[id]; g != nil {
+			signal(g.nudged)
+		}
+	}
 }
 
 // begin runs a move beside others, unless it runs already, or is heavy and all slots

@@ -154,13 +154,19 @@ type claimable struct {
 	Target string `db:"target_backend"`
 }
 
+// asked is a move of which something is asked.
+type asked struct {
+	ID     string `db:"id"`
+	Intent Intent `db:"intent"`
+}
+
 // readAsked finds the moves that an instance runs and something is asked of.
-func readAsked(ctx context.Context, db *control.DB, instance string) (asked []string, err error) {
+func readAsked(ctx context.Context, db *control.DB, instance string) (all []asked, err error) {
 	err = db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		asked = nil
-		return tx.Select(&asked, `SELECT id FROM moves WHERE ended_at IS NULL AND owner = $1 AND intent <> ''`, instance)
+		all = nil
+		return tx.Select(&all, `SELECT id, intent FROM moves WHERE ended_at IS NULL AND owner = $1 AND intent <> ''`, instance)
 	})
-	return asked, err
+	return all, err
 }
 
 // readFree finds some of the moves that nobody runs, those first for which a storefront

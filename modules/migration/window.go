@@ -185,11 +185,14 @@ func (x *run) compareOnceMore(ctx context.Context) error {
 // waitForWord stays in step until the cutover may come; waited: not at once.
 func (x *run) waitForWord(ctx context.Context) (waited bool, err error) {
 	defer x.beCalm(false)
+	defer x.told.Store(false)
 	for idle := x.watchLeast; ; waited = true {
+		told := x.intent.Load().(Intent) == WantCutover // before it is asked: what comes later is news
 		may, err := x.mayCutOver(ctx)
 		if may || err != nil {
 			return waited, err
 		}
+		x.told.Store(told)
 		if err := x.standBy(ctx, &idle); err != nil {
 			return waited, err
 		}

@@ -174,6 +174,73 @@ func TestComparisonThatOutlastsItsWindow(t *testing.T) {
 	require.EqualValues(t, 2, before.Load(), "it was compared in whole again")
 }
 
+// TestAToldMoveRestsUntilItsWindow: the word to cut over, given outside the window, does not
+// keep the move awake; what is asked after it does wake it, and so does the window.
+func TestAToldMoveRestsUntilItsWindow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var ahead, looks atomic.Int64
+	w.clock = func() time.Time {
+		looks.Add(1) // only who has the word asks what time it is
+		return time.Now().Add(time.Duration(ahead.Load()))
+	}
+	i := w.instance(t, nil)
+	opens := time.Now().UTC().Add(6 * time.Hour)
+	o := Options{ManualCutover: true, CutoverWindow: opens.Format("15:04") + "-" + opens.Add(time.Hour).Format("15:04"), TimeZone: "UTC"}
+	told := func() (*Move, *grip) {
+		id := i.storefront(t, 10)
+		m := start(t, i, id, o)
+		scene{&load{storefront: id}, t}.verified(i, m.ID)
+		ask(t, i, m.ID, WantCutover)
+		i.runner.mu.Lock()
+		defer i.runner.mu.Unlock()
+		return m, i.runner.running[m.ID]
+	}
+	m, g := told()
+	require.Eventually(t, func() bool { return g.told.Load() && g.calm.Load() }, waitLong, waitStep, "it rests")
+	before, began := looks.Load(), time.Now()
+	time.Sleep(3 * letGo)
+	require.LessOrEqual(t, looks.Load()-before, int64(time.Since(began)/letGo)+1, "it looks no more often than who has no word")
+	ask(t, i, m.ID, WantPause)
+	i.waitFor(t, m.ID, Paused)
+	ask(t, i, m.ID, WantResume)
+	require.Eventually(t, func() bool { return get(t, i, m.ID).Intent == WantCutover }, waitLong, waitStep, "the word outlasts a pause")
+	other, _ := told()
+	ask(t, i, other.ID, WantCancel)
+	i.waitFor(t, other.ID, Cancelled)
+	ahead.Store(int64(6*time.Hour + time.Minute))
+	i.waitFor(t, m.ID, Watching)
+}
+
+// TestABeatWakesForNewsAlone: the heart of a move that was told, and rests for less than a
+// second since there is something to bring over, does not end its rests.
+func TestABeatWakesForNewsAlone(t *testing.T) {
+	t.Parallel()
+	i := newWorld(t).instance(t, nil)
+	i.runner.Stop() // nobody else runs the move
+	t.Cleanup(i.runner.Start)
+	m := start(t, i, i.storefront(t, 1), Options{ManualCutover: true})
+	ask(t, i, m.ID, WantCutover)
+	x := &run{Runner: i.runner, m: m, grip: &grip{nudged: make(chan struct{}, 1)}, heard: make(chan struct{}, 1), cancel: func(error) {}}
+	x.pace = x.newPace()
+	x.told.Store(true)
+	x.intent.Store(NoIntent)
+	ctx, cancel := context.WithCancel(context.Background())
+	beating := make(chan struct{})
+	go func() {
+		defer close(beating)
+		x.heartbeat(ctx, m.ID, m.Gen)
+	}()
+	for range 2 { // with the second beat the first one is over
+		require.Eventually(t, func() bool { return x.intent.CompareAndSwap(WantCutover, NoIntent) }, waitLong, waitStep, "it learns what is asked")
+	}
+	require.Empty(t, x.heard)
+	x.told.Store(false)
+	happens(t, x.heard, "news")
+	cancel()
+	<-beating
+}
+
 func anyWait(e *Explanation, what, detail string) bool {
 	for _, w := range e.Waits {
 		if w.For == what && strings.Contains(w.Detail, detail) {
