@@ -93,7 +93,7 @@ var errNotNow = errors.New("not any more")
 func (s *Scheduler) Step(ctx context.Context) error {
 	var plans []*Plan
 	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
-		plans, err = readOpenPlans(tx)
+		plans, err = readDuePlans(tx)
 		return err
 	})
 	if err != nil || len(plans) == 0 {

@@ -295,6 +295,32 @@ func TestCancelUndoesWhatHasNotCutOver(t *testing.T) {
 	require.Equal(t, fault.Conflict, fault.Of(err).Kind)
 }
 
+// TestAnEndedPlanFollowsItsMoves, which were watched when it was cancelled.
+func TestAnEndedPlanFollowsItsMoves(t *testing.T) { onBoth(t, followsItsMoves) }
+
+func followsItsMoves(t *testing.T, w *world) {
+	ctx := context.Background()
+	w.run(t)
+	s := w.scheduler(t, "one")
+	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 3), Options: planning.PlanOptions{AtOnce: true, Canaries: 3, PerBackend: 9}, Automatic: true})
+	w.until(t, p, func(p *planning.Plan, _ []planning.PlanMove) bool { return p.Moves[planning.Moved] == 3 }, s)
+	w.ask(t, p, planning.Cancel)
+	moves := w.until(t, p, state(planning.Cancelled), s)
+	ended := *p.EndedAt
+	for n, want := range []migration.Intent{migration.WantFinalize, migration.WantRollback} {
+		require.Eventually(t, func() bool {
+			_, err := w.moves.Ask(ctx, moves[n].Move, want)
+			return err == nil // it is being watched
+		}, patience, glance)
+	}
+	w.until(t, p, moveIs(1, planning.Done), s)
+	moves = w.until(t, p, moveIs(2, planning.Failed), s)
+	require.Equal(t, "the move was rolled back by an operator", moves[1].Cause)
+	require.Equal(t, planning.Moved, moves[2].State, "it is being watched")
+	require.Equal(t, planning.Cancelled, p.State)
+	require.Equal(t, ended, *p.EndedAt)
+}
+
 // TestWithoutTheLeaseNothingBegins: of two instances one acts, and one that was stopped
 // until another took over does nothing any more.
 func TestWithoutTheLeaseNothingBegins(t *testing.T) {

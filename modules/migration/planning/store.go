@@ -65,10 +65,13 @@ func readPlans(tx control.Tx, cursor string, limit int64) ([]*Plan, error) {
 	return plansOf(tx, rows)
 }
 
-// readOpenPlans reads those that the scheduler has to do with, oldest first.
-func readOpenPlans(tx control.Tx) ([]*Plan, error) {
+// readDuePlans reads those that the scheduler has to do with, oldest first: those that
+// are carried out, and any one that has not noted yet how a move ended that was watched.
+func readDuePlans(tx control.Tx) ([]*Plan, error) {
 	var rows []planRow
-	if err := tx.Select(&rows, `SELECT `+planColumns+` FROM plans WHERE ended_at IS NULL AND state <> 'proposed' ORDER BY id`); err != nil {
+	err := tx.Select(&rows, `SELECT `+planColumns+` FROM plans WHERE id IN (SELECT id FROM plans WHERE ended_at IS NULL AND state <> 'proposed'
+		UNION SELECT p.plan_id FROM plan_moves p JOIN moves m ON m.id = p.move_id WHERE p.state = 'moved' AND m.ended_at IS NOT NULL) ORDER BY id`)
+	if err != nil {
 		return nil, err
 	}
 	return plansOf(tx, rows)
