@@ -19,6 +19,7 @@ type Rate struct {
 	FixedSeconds  float64       `json:"fixed_seconds"`
 	RowsPerSecond float64       `json:"rows_per_second"`
 	Measured      int           `json:"measured" doc:"How many moves this comes from; 0: none, it is an assumption"`
+	Comparison    float64       `json:"comparison_share" doc:"The part of that time that comparing everything takes, which a move that stood by does once more before it cuts over"`
 	StallMicros   int64         `json:"stall_micros" doc:"In nine of ten moves writes waited no longer"`
 	// What storefronts take up at the target; BytesPerRow 0: never measured.
 	FixedBytes  float64 `json:"fixed_bytes,omitempty"`
@@ -30,11 +31,18 @@ func (r Rate) Takes(rows int64) time.Duration {
 	return time.Duration((r.FixedSeconds + float64(rows)/r.RowsPerSecond) * float64(time.Second))
 }
 
+// Compares is how long comparing so many rows takes.
+func (r Rate) Compares(rows int64) time.Duration {
+	return time.Duration(r.Comparison * float64(r.Takes(rows)))
+}
+
 // Where nothing was measured: what a small machine does, on the cautious side.
 const (
 	assumedFixed = 10     // seconds
 	assumedRate  = 10_000 // rows a second
 	assumedStall = 250 * time.Millisecond
+
+	assumedComparison = 0.5 // of the time
 )
 
 const measuredMoves = 1000 // the latest ones
@@ -50,7 +58,7 @@ func (r Rates) Of(source, target backends.Kind) Rate {
 	if rate, ok := r[Ends{source, target}]; ok {
 		return rate
 	}
-	return Rate{Source: source, Target: target, FixedSeconds: assumedFixed, RowsPerSecond: assumedRate, StallMicros: assumedStall.Microseconds()}
+	return Rate{Source: source, Target: target, FixedSeconds: assumedFixed, RowsPerSecond: assumedRate, Comparison: assumedComparison, StallMicros: assumedStall.Microseconds()}
 }
 
 // observation is one move.
@@ -58,6 +66,7 @@ type observation struct {
 	rows, seconds float64
 	stall         int64
 	bytes         float64 // at the target; 0: not measured
+	compared      float64 // seconds, of those
 }
 
 // ReadRates learns from the latest moves that completed and were never paused.
@@ -99,8 +108,8 @@ func observed(s Stats) (o observation, ok bool) {
 	at := s.PhaseStartedAt
 	o.rows, o.stall, o.bytes = float64(sum(s.Rows)), s.StallMicros, float64(s.TargetBytes)
 	micros := s.VerifiedAt - at[Preparing] + s.CommittedAt - at[CuttingOver]
-	o.seconds = float64(micros) / 1e6
-	whole := at[Preparing] > 0 && s.VerifiedAt > at[Preparing] && at[CuttingOver] > 0 && s.CommittedAt > 0
+	o.seconds, o.compared = float64(micros)/1e6, float64(s.VerifiedAt-at[Verifying])/1e6
+	whole := at[Preparing] > 0 && at[Verifying] > at[Preparing] && s.VerifiedAt > at[Verifying] && at[CuttingOver] > 0 && s.CommittedAt > 0
 	return o, whole && at[Paused] == 0 && micros > 0
 }
 
@@ -116,15 +125,17 @@ func fitted(between Ends, all []observation) Rate {
 	r := Rate{Source: between.Source, Target: between.Target, Measured: len(all)}
 	var took, room []point
 	var stalls []int64
+	var seconds, compared float64
 	for _, o := range all {
 		took = append(took, point{o.rows, o.seconds})
+		seconds, compared = seconds+o.seconds, compared+o.compared
 		stalls = append(stalls, o.stall)
 		if o.bytes > 0 {
 			room = append(room, point{o.rows, o.bytes})
 		}
 	}
 	fixed, perRow := line(took)
-	r.FixedSeconds, r.RowsPerSecond = fixed, 1/perRow
+	r.FixedSeconds, r.RowsPerSecond, r.Comparison = fixed, 1/perRow, compared/seconds
 	slices.Sort(stalls)
 	r.StallMicros = stalls[int(math.Ceil(0.9*float64(len(stalls))))-1]
 	if len(room) > 0 {

@@ -22,17 +22,19 @@ func TestRatesComeFromWhatWasMeasured(t *testing.T) {
 	require.Positive(t, fitted(between, []observation{{rows: 0, seconds: 2}}).Takes(7), "an empty storefront alone")
 	require.Zero(t, Rates{}.Of(backends.SQLite, backends.SQLite).Measured)
 
-	r = fitted(between, []observation{{1000, 1, 10, 2e6}, {2000, 2, 20, 3e6}, {3000, 3, 5000, 4e6}, {4000, 4, 30, 0}})
+	r = fitted(between, []observation{{1000, 1, 10, 2e6, 0.1}, {2000, 2, 20, 3e6, 0.4}, {3000, 3, 5000, 4e6, 1}, {4000, 4, 30, 0, 1}})
 	require.EqualValues(t, 5000, r.StallMicros)
+	require.InDelta(t, 0.25, r.Comparison, 1e-9)
+	require.InDelta(t, 2, r.Compares(8000).Seconds(), 1e-6)
 	require.InDelta(t, 1e6, r.FixedBytes, 1e-3)
 	require.InDelta(t, 1000, r.BytesPerRow, 1e-6)
 
 	stats := Stats{Rows: map[string]int64{"a": 3, "b": 4}, VerifiedAt: 5e6, CommittedAt: 901e6, PhaseStartedAt: map[Phase]int64{
-		Preparing: 1e6, CuttingOver: 900e6,
+		Preparing: 1e6, Verifying: 3e6, CuttingOver: 900e6,
 	}}
 	o, ok := observed(stats)
 	require.True(t, ok)
-	require.Equal(t, observation{rows: 7, seconds: 5}, o, "without waiting for the cutover")
+	require.Equal(t, observation{rows: 7, seconds: 5, compared: 2}, o, "without waiting for the cutover")
 	stats.PhaseStartedAt[Paused] = 2e6
 	_, ok = observed(stats)
 	require.False(t, ok)
