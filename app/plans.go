@@ -35,7 +35,7 @@ type planned struct {
 	Canaries      int64  `default:"1" help:"So many of the smallest storefronts go before all others."`
 	Soak          int64  `help:"Seconds for which canaries are watched before the next wave begins."`
 	WaveSize      int64  `default:"20" help:"Moves in each later wave."`
-	PerBackend    int64  `default:"2" help:"Moves that may work from or to one backend at a time."`
+	PerBackend    int64  `default:"2" help:"Moves that may copy from or to one backend at a time, and beside them as many that may cut over."`
 	FailureBudget int64  `help:"Moves that may fail before the plan stops."`
 	AtOnce        bool   `help:"Cut over as soon as a move is ready, not in the quietest hour of a day."`
 	CutoverWindow string `placeholder:"02:00-05:00" help:"Cut over only within this part of the day, by the clocks of each storefront."`

@@ -68,7 +68,7 @@ func outcome(p *Plan, phase migration.Phase, cause string, yielded bool) (MoveSt
 	return Failed, cause
 }
 
-// ready is a move that is verified and waits for its cutover.
+// ready is a move that is verified and has not cut over.
 type ready struct {
 	Seq        int64  `db:"seq"`
 	Waits      string `db:"waits"`
@@ -77,56 +77,56 @@ type ready struct {
 	Source     string `db:"source_backend"`
 	Target     string `db:"target_backend"`
 	Stats      string `db:"stats"`
-	Zone       string `db:"time_zone"`
+	Options    string `db:"options"`
+	Let        bool   `db:"let"`
 	From       int64  `db:"begins_at"`
 	Until      int64  `db:"ends_at"`
 	at         time.Time
 	why        string
 }
 
-// cutOver lets moves that are ready cut over, each at its time. What has stood by counts
-// among the moves at its backends again: it is compared once more.
+// wasLet is the condition that a move was told to cut over, by a plan or an operator.
+const wasLet = `(m.phase = 'cutting_over' OR m.phase = 'verifying' AND m.intent = 'cutover')`
+
+// cutOver lets moves that are ready cut over, each at its time, and as many at a backend
+// as may: each is compared once more. They have places of their own, since a copy may go
+// on for longer than a window is open.
 func (s *Scheduler) cutOver(ctx context.Context, p *Plan) error {
 	now := s.clock()
-	var found, due []*ready
-	busy := map[string]int64{}
+	var found []*ready
+	var at busy
 	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
 		if found, err = readReady(tx, p, now); err == nil && len(found) > 0 {
-			busy, err = readBusy(tx)
+			at, err = readBusy(tx, now)
 		}
 		return err
 	})
-	if err != nil {
-		return err
-	}
 	for _, r := range found {
-		switch {
-		case r.at.After(now):
-			err = s.note(ctx, p, r.Seq, r.Waits, fmt.Sprintf("cuts over at %s: %s", r.at.UTC().Format(time.RFC3339), r.why))
-		case r.Waits == "":
-			err = s.let(ctx, p, r)
-		default:
-			due = append(due, r)
-		}
 		if err != nil {
 			return err
 		}
-	}
-	for _, r := range fitting(due, func(r *ready) (string, string) { return r.Source, r.Target }, busy, p.Options.PerBackend) {
-		if err := s.let(ctx, p, r); err != nil {
-			return err
+		switch {
+		case r.at.After(now):
+			err = s.note(ctx, p, r.Seq, r.Waits, fmt.Sprintf("cuts over at %s: %s", r.at.UTC().Format(time.RFC3339), r.why))
+		case r.Let:
+			err = s.note(ctx, p, r.Seq, r.Waits, "")
+		case at.cutovers.take(r.Source, r.Target, p.Options.PerBackend):
+			err = s.let(ctx, p, r)
+		default:
+			err = s.note(ctx, p, r.Seq, r.Waits, "cuts over when others have: as many as may at a time cut over from or to its backends")
 		}
 	}
-	return nil
+	return err
 }
 
-// readReady finds the moves of a plan that are ready, and when each should cut over.
+// readReady finds the moves of a plan that are ready, and when each should cut over. One
+// that was let and has outlasted its window goes on by itself when that opens again.
 func readReady(tx control.Tx, p *Plan, now time.Time) (out []*ready, err error) {
 	var rows []*ready
-	err = tx.Select(&rows, `SELECT p.seq, p.waits, m.id, m.storefront_id, m.source_backend, m.target_backend, m.stats, s.time_zone,
+	err = tx.Select(&rows, `SELECT p.seq, p.waits, m.id, m.storefront_id, m.source_backend, m.target_backend, m.stats, m.options, `+wasLet+` AS let,
 		COALESCE(b.begins_at, 0) AS begins_at, COALESCE(b.ends_at, 0) AS ends_at
-		FROM plan_moves p JOIN moves m ON m.id = p.move_id JOIN storefronts s ON s.id = p.storefront_id LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
-		WHERE p.plan_id = $1 AND p.state = 'moving' AND m.phase = 'verifying' AND m.intent = '' ORDER BY p.seq LIMIT $2`, p.ID, int64(lookAt))
+		FROM plan_moves p JOIN moves m ON m.id = p.move_id LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
+		WHERE p.plan_id = $1 AND p.state = 'moving' AND m.cut <> 'committed' AND (m.phase = 'verifying' AND m.intent = '' OR `+wasLet+`) ORDER BY p.seq LIMIT $2`, p.ID, int64(lookAt))
 	if err != nil {
 		return nil, err
 	}
@@ -146,15 +146,28 @@ func readReady(tx control.Tx, p *Plan, now time.Time) (out []*ready, err error) 
 		if stats.VerifiedAt == 0 {
 			continue
 		}
-		window, err := migration.ParseWindow(p.Options.CutoverWindow, r.Zone)
+		window, err := windowOf(r.Options)
 		if err != nil {
 			return nil, err
 		}
-		blackout := Blackout{time.UnixMicro(r.From), time.UnixMicro(r.Until)}
-		r.at, r.why = cutoverAt(now, time.UnixMicro(stats.VerifiedAt), window, blackout, p.Options.AtOnce, days[backends.StorefrontID(r.Storefront)])
+		if r.Let {
+			r.at, r.why = permitted(now, window, Blackout{})
+		} else {
+			blackout := Blackout{time.UnixMicro(r.From), time.UnixMicro(r.Until)}
+			r.at, r.why = cutoverAt(now, time.UnixMicro(stats.VerifiedAt), window, blackout, p.Options.AtOnce, days[backends.StorefrontID(r.Storefront)])
+		}
 		out = append(out, r)
 	}
 	return out, nil
+}
+
+// windowOf is the window of a move with these options, in JSON.
+func windowOf(options string) (w migration.Window, err error) {
+	var o migration.Options
+	if err := json.Unmarshal([]byte(options), &o); err != nil {
+		return w, err
+	}
+	return migration.ParseWindow(o.CutoverWindow, o.TimeZone)
 }
 
 // let lets a move cut over.
@@ -210,10 +223,10 @@ type turn struct {
 func (s *Scheduler) begin(ctx context.Context, p *Plan) error {
 	now := s.clock()
 	var turns, barred []turn
-	busy := map[string]int64{}
+	var at busy
 	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
 		if turns, barred, err = readTurns(tx, p, now); err == nil && len(turns) > 0 {
-			busy, err = readBusy(tx)
+			at, err = readBusy(tx, now)
 		}
 		return err
 	})
@@ -225,7 +238,10 @@ func (s *Scheduler) begin(ctx context.Context, p *Plan) error {
 			return err
 		}
 	}
-	for _, t := range fitting(turns, func(t turn) (string, string) { return t.Source, t.Target }, busy, p.Options.PerBackend) {
+	for _, t := range turns {
+		if !at.copies.take(t.Source, t.Target, p.Options.PerBackend) {
+			continue
+		}
 		if err := s.start(ctx, p, t); err != nil {
 			return err
 		}
@@ -269,24 +285,45 @@ func readTurns(tx control.Tx, p *Plan, now time.Time) (turns, barred []turn, err
 	return turns, barred, err
 }
 
-// readBusy counts, at each backend, the moves that are working: those that have begun, have
-// not cut over and do not stand by until they may.
-func readBusy(tx control.Tx) (map[string]int64, error) {
+// busy are the places that open moves take at each backend.
+type busy struct {
+	copies   occupied // of those that have begun, and neither stand by nor were let cut over
+	cutovers occupied // of those that were let cut over, until they have
+}
+
+// readBusy counts the moves that work. One that was let cut over and has outlasted its
+// window only stays in step until that opens again, and takes no place till then: it would
+// keep out those whose windows are open meanwhile.
+func readBusy(tx control.Tx, now time.Time) (busy, error) {
 	var rows []struct {
-		Source string `db:"source_backend"`
-		Target string `db:"target_backend"`
-		N      int64  `db:"n"`
+		Source  string `db:"source_backend"`
+		Target  string `db:"target_backend"`
+		Options string `db:"options"`
+		Let     bool   `db:"let"`
+		N       int64  `db:"n"`
 	}
-	err := tx.Select(&rows, `SELECT m.source_backend, m.target_backend, count(*) AS n FROM moves m
+	err := tx.Select(&rows, `SELECT m.source_backend, m.target_backend, m.options, `+wasLet+` AS let, count(*) AS n FROM moves m
 		LEFT JOIN plan_moves p ON p.storefront_id = m.storefront_id AND p.state = 'moving' AND p.move_id = m.id
-		WHERE m.ended_at IS NULL AND m.cut <> 'committed' AND COALESCE(p.waits, '') = '' AND NOT (m.phase = 'planned' AND m.owner = '' AND m.lease_until > $1)
-		GROUP BY m.source_backend, m.target_backend`, tx.Now())
-	busy := map[string]int64{}
+		WHERE m.ended_at IS NULL AND m.cut <> 'committed'
+			AND (`+wasLet+` OR COALESCE(p.waits, '') = '' AND NOT (m.phase = 'planned' AND m.owner = '' AND m.lease_until > $1))
+		GROUP BY m.source_backend, m.target_backend, m.options, `+wasLet, tx.Now())
+	at := busy{occupied{}, occupied{}}
 	for _, r := range rows {
-		busy[r.Source] += r.N
-		busy[r.Target] += r.N
+		taken := at.copies
+		if r.Let {
+			window, err := windowOf(r.Options)
+			if err != nil {
+				return at, err
+			}
+			if !window.Open(now) {
+				continue
+			}
+			taken = at.cutovers
+		}
+		taken[r.Source] += r.N
+		taken[r.Target] += r.N
 	}
-	return busy, err
+	return at, err
 }
 
 // start begins one move. That it has begun is written in the move's own transaction.

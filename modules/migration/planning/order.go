@@ -80,16 +80,26 @@ func waveOf(i int, o PlanOptions) int64 {
 	return 1 + (int64(i)-o.Canaries)/o.WaveSize
 }
 
-// fitting picks, in the order of their turns, the moves that may begin while so many
-// are under way at each backend; busy grows by them.
-func fitting[T any](waiting []T, ends func(T) (source, target string), busy map[string]int64, perBackend int64) (out []T) {
-	for _, w := range waiting {
-		source, target := ends(w)
-		if busy[source] < perBackend && busy[target] < perBackend {
-			busy[source]++
-			busy[target]++
-			out = append(out, w)
-		}
+// occupied is how many moves take part at each backend, as a source or a target.
+type occupied map[string]int64
+
+// free says whether one more move may take part at both its backends, each of which may
+// have so many at a time.
+func (o occupied) free(source, target string, most int64) bool {
+	return o[source] < most && o[target] < most
+}
+
+// take counts one more move, if its backends have places free, and says whether.
+func (o occupied) take(source, target string, most int64) bool {
+	free := o.free(source, target, most)
+	if free {
+		o[source]++
+		o[target]++
 	}
-	return out
+	return free
+}
+
+func (o occupied) leave(source, target string) {
+	o[source]--
+	o[target]--
 }

@@ -51,8 +51,15 @@ func TestWaves(t *testing.T) {
 
 func TestNoBackendHasMoreThanItMay(t *testing.T) {
 	t.Parallel()
-	ends := func(m string) (string, string) { return m[:1], m[1:] }
-	busy := map[string]int64{"a": 1}
-	require.Equal(t, []string{"ab", "cd", "cd"}, fitting([]string{"ab", "ac", "cd", "cd", "cd"}, ends, busy, 2))
-	require.Equal(t, map[string]int64{"a": 2, "b": 1, "c": 2, "d": 2}, busy)
+	taken := occupied{"a": 1}
+	for _, c := range []struct {
+		source, target string
+		fits           bool
+	}{{"a", "b", true}, {"a", "c", false}, {"c", "a", false}, {"c", "d", true}, {"c", "d", true}, {"c", "d", false}} {
+		require.Equal(t, c.fits, taken.free(c.source, c.target, 2), "%+v", c)
+		require.Equal(t, c.fits, taken.take(c.source, c.target, 2), "%+v", c)
+	}
+	require.Equal(t, occupied{"a": 2, "b": 1, "c": 2, "d": 2}, taken)
+	taken.leave("c", "d")
+	require.True(t, taken.take("d", "c", 2))
 }

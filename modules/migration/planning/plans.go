@@ -50,7 +50,7 @@ type PlanOptions struct {
 	Canaries      int64    `json:"canaries,omitempty" minimum:"0" maximum:"1000" doc:"How many of the smallest storefronts go before all others, as a wave of their own; default 1"`
 	SoakSeconds   int64    `json:"soak_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"For how long canaries are watched at their targets before the next wave begins"`
 	WaveSize      int64    `json:"wave_size,omitempty" minimum:"0" maximum:"1000" doc:"Moves in each later wave, which begins when the one before is at its targets; default 20"`
-	PerBackend    int64    `json:"per_backend,omitempty" minimum:"0" maximum:"100" doc:"Moves that may work from or to one backend at a time, those of operators counted, those that stand by for their cutover not; default 2"`
+	PerBackend    int64    `json:"per_backend,omitempty" minimum:"0" maximum:"100" doc:"Moves that may copy from or to one backend at a time, and beside them as many that may cut over, those of operators counted; those that stand by for their cutover are not; default 2"`
 	FailureBudget int64    `json:"failure_budget,omitempty" minimum:"0" maximum:"10000" doc:"How many moves may fail before the plan stops; default 0: the first one stops it"`
 	AtOnce        bool     `json:"at_once,omitempty" doc:"Cut over as soon as a move is ready; otherwise in the quietest hour of the day that follows, by the traffic of the last week"`
 	CutoverWindow string   `json:"cutover_window,omitempty" maxLength:"11" example:"02:00-05:00" doc:"Cut over only within this part of the day, by the clocks of each storefront; empty: at any time"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,7 +117,7 @@ func isCarriedOut(t *testing.T, w *world) {
 	require.EqualValues(t, 3, p.Waves)
 	moves := w.until(t, p, state(planning.Completed), one, two)
 
-	type span struct{ begun, moved int64 }
+	type span struct{ begun, verified, cutsOver, moved int64 }
 	var before span
 	for i, m := range moves {
 		require.Equal(t, fmt.Sprintf("shop-%d", i), m.Slug, "the smallest first")
@@ -126,8 +127,9 @@ func isCarriedOut(t *testing.T, w *world) {
 		require.Equal(t, migration.Completed, got.Phase)
 		require.Equal(t, "an admin", got.RequestedBy)
 		require.Contains(t, got.Reason, "plan "+p.ID+": all: ")
-		now := span{got.CreatedAt, got.Stats.CommittedAt}
-		require.Greater(t, now.begun, before.moved, "one at a time")
+		now := span{got.CreatedAt, got.Stats.VerifiedAt, got.Stats.PhaseStartedAt[migration.CuttingOver], got.Stats.CommittedAt}
+		require.Greater(t, now.begun, before.verified, "one copies at a time")
+		require.Greater(t, now.cutsOver, before.moved, "one cuts over at a time")
 		before = now
 		at, err := w.directory.Placement(ctx, m.Storefront)
 		require.NoError(t, err)
@@ -213,6 +215,101 @@ func TestCutoversHeedWindowAndBlackout(t *testing.T) {
 	w.until(t, p, waits(1, "cuts over at 2026-03-03T14:00:00Z: the window 14:00-15:00 UTC"), s)
 	w.hour.Store(50)
 	w.until(t, p, moveIs(1, planning.Moved), s)
+}
+
+// gate holds up whoever comes to it until it opens.
+type gate struct{ reached, open chan struct{} }
+
+func newGate() gate { return gate{make(chan struct{}, 100), make(chan struct{})} }
+
+func (g gate) pass(ctx context.Context) error {
+	g.reached <- struct{}{}
+	select {
+	case <-g.open:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (g gate) await(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool { return len(g.reached) > 0 }, patience, glance, "nobody comes to it")
+}
+
+// TestCutoversHavePlacesOfTheirOwn: a copy that goes on all night keeps nobody from the
+// window, in which no more cut over at a time than may.
+func TestCutoversHavePlacesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, controltest.Open(t))
+	copies, cutovers := newGate(), newGate()
+	var begun atomic.Int64
+	w.options.Hook = func(ctx context.Context, point string) error {
+		switch {
+		case point == string(migration.Copying) && begun.Add(1) == 3:
+			return copies.pass(ctx)
+		case point == "K7":
+			return cutovers.pass(ctx)
+		}
+		return nil
+	}
+	w.mover()
+	w.run(t)
+	s := w.scheduler(t, "one")
+	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 3), Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", AtOnce: true, Canaries: 3, PerBackend: 1}, Automatic: true})
+	w.until(t, p, waits(2, "cuts over at 2026-03-01T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	moves := w.until(t, p, moveIs(3, planning.Moving), s)
+	copies.await(t)
+	w.hour.Store(2)
+	w.until(t, p, waits(2, "cuts over when others have: as many as may at a time cut over from or to its backends"), s)
+	cutovers.await(t)
+	require.NoError(t, s.Step(ctx))
+	got, err := w.moves.Get(ctx, moves[1].Move)
+	require.NoError(t, err)
+	require.Equal(t, migration.NoIntent, got.Intent, "one at a time")
+	close(cutovers.open)
+	w.until(t, p, moveIs(1, planning.Moved), s)
+	w.until(t, p, moveIs(2, planning.Moved), s)
+	got, err = w.moves.Get(ctx, moves[2].Move)
+	require.NoError(t, err)
+	require.Equal(t, migration.Copying, got.Phase)
+	close(copies.open)
+	w.until(t, p, moveIs(3, planning.Moved), s)
+}
+
+// TestACutoverThatMissesItsWindow takes nobody's place until that opens again, and says so.
+func TestACutoverThatMissesItsWindow(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, controltest.Open(t))
+	var late atomic.Int64 // the mover's hour: its comparison is not over before
+	late.Store(3)
+	w.options.Clock = func() time.Time { return noon.Add(time.Duration(late.Load()) * time.Hour) }
+	w.mover()
+	w.run(t)
+	s := w.scheduler(t, "one")
+	wanted := w.fleet(t, 3)
+	p := w.plan(t, planning.NewPlan{Moves: wanted[:2], Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", AtOnce: true, Canaries: 2, PerBackend: 1}, Automatic: true})
+	w.until(t, p, waits(2, "cuts over at 2026-03-01T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	w.hour.Store(2)
+	moves := w.until(t, p, waits(2, "cuts over when others have: as many as may at a time cut over from or to its backends"), s)
+	require.Empty(t, moves[0].Waits, "it was let")
+	w.hour.Store(3)
+	w.until(t, p, waits(1, "cuts over at 2026-03-02T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	w.until(t, p, waits(2, "cuts over at 2026-03-02T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	another := w.plan(t, planning.NewPlan{Moves: wanted[2:], Options: planning.PlanOptions{AtOnce: true, PerBackend: 1}, Automatic: true})
+	w.until(t, another, moveIs(1, planning.Moved), s)
+	got, err := w.moves.Get(ctx, moves[0].Move)
+	require.NoError(t, err)
+	require.Equal(t, migration.WantCutover, got.Intent, "the word stands")
+	w.hour.Store(26)
+	moves = w.until(t, p, waits(1, ""), s)
+	require.Equal(t, planning.Moving, moves[0].State)
+	w.until(t, p, waits(2, "cuts over when others have: as many as may at a time cut over from or to its backends"), s)
+	late.Store(26)
+	w.until(t, p, moveIs(1, planning.Moved), s)
+	w.until(t, p, moveIs(2, planning.Moved), s)
 }
 
 // TestCutoversComeInQuietHours by the traffic of last week.

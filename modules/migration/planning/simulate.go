@@ -1,6 +1,7 @@
 package planning
 
 import (
+	"cmp"
 	"container/heap"
 	"fmt"
 	"maps"
@@ -17,7 +18,10 @@ type simulated struct {
 	shop           *Shop
 	target, reason string
 	wave           int64
-	begun, moved   time.Time
+	turn           int
+	begun, ready   time.Time
+	let, compared  time.Time
+	moved          time.Time
 	barred         bool // by a blackout, whose end is awaited
 }
 
@@ -71,7 +75,7 @@ type Forecast struct {
 	Ends        int64            `json:"ends_at" doc:"Of the last cutover, microseconds UTC"`
 	Seconds     int64            `json:"seconds" doc:"From the beginning to the last cutover"`
 	WorkSeconds int64            `json:"work_seconds" doc:"Of all moves together, without waiting"`
-	LongestWait int64            `json:"longest_wait_seconds" doc:"Of a move that was ready, for its cutover"`
+	LongestWait int64            `json:"longest_wait_seconds" doc:"Of a move that was ready, until it had cut over"`
 	Rates       []migration.Rate `json:"rates" doc:"Between the kinds that the moves go between"`
 	Assumptions []string         `json:"assumptions,omitempty" doc:"What was not measured"`
 	Times       []int64          `json:"times" doc:"Of what backends carry, microseconds UTC"`
@@ -97,9 +101,10 @@ type simulation struct {
 	open     map[int64]int // moves of a wave that are not at their target, barred ones left out
 	canary   time.Time     // the last of them came to its target
 	soaked   time.Time     // when the next wave may come, as far as canaries go
-	busy     map[string]int64
+	busy     busy
+	verified []*simulated // those that may be due for their cutover, in order
 	slots    int          // of the instances, for moves that work
-	queue    []*simulated // moves that have begun and wait for a slot
+	queue    []func()     // what waits for a slot
 	number   int          // of events so far
 	windows  map[string]migration.Window
 	load     map[string]*Load
@@ -116,7 +121,7 @@ type simulation struct {
 // is bounded by the fleet's.
 func simulate(in imagined) *Forecast {
 	s := &simulation{
-		imagined: in, now: in.from, rest: in.moves, wave: -1, open: map[int64]int{}, busy: map[string]int64{}, slots: in.instances * migration.AtOnce,
+		imagined: in, now: in.from, rest: in.moves, wave: -1, open: map[int64]int{}, busy: busy{occupied{}, occupied{}}, slots: in.instances * migration.AtOnce,
 		windows: map[string]migration.Window{}, load: map[string]*Load{}, rated: map[migration.Ends]migration.Rate{}, peaks: map[string]int64{}, course: map[string][]Load{}, every: time.Minute,
 	}
 	for name := range in.kinds {
@@ -129,10 +134,12 @@ func simulate(in imagined) *Forecast {
 	s.begin()
 	s.next()
 	for len(s.events) > 0 {
-		e := heap.Pop(&s.events).(event)
-		s.sampleUntil(e.at)
-		s.now = e.at
-		e.happen()
+		at := s.events[0].at
+		s.sampleUntil(at)
+		s.now = at
+		for len(s.events) > 0 && s.events[0].at.Equal(at) { // among what is due at once, turns decide
+			heap.Pop(&s.events).(event).happen()
+		}
 		s.next()
 	}
 	s.sample()
@@ -143,7 +150,8 @@ func (s *simulation) begin() {
 	f := &s.forecast
 	f.Storefronts, f.Moves, f.Begins = int64(len(s.fleet)), int64(len(s.moves)), s.from.UnixMicro()
 	f.Ends = f.Begins
-	for _, m := range s.moves {
+	for n, m := range s.moves {
+		m.turn = n
 		f.Waves = max(f.Waves, m.wave+1)
 		s.open[m.wave]++
 		between := migration.Ends{Source: s.kinds[m.shop.Backend], Target: s.kinds[m.target]}
@@ -167,30 +175,57 @@ func (s *simulation) store(shop *Shop, backend string, sign int64) {
 	s.peaks[backend] = max(s.peaks[backend], s.load[backend].Bytes)
 }
 
-// next begins what may begin now.
+// next lets begin, and cut over, what may now.
 func (s *simulation) next() {
 	s.advance()
-	var free []*simulated
+	s.letCutOver()
+	s.letBegin()
+	for ; s.slots > 0 && len(s.queue) > 0; s.slots-- {
+		s.queue[0]()
+		s.queue = s.queue[1:]
+	}
+}
+
+func (s *simulation) letBegin() {
+	var left []*simulated
 	for _, m := range s.waiting {
 		b := s.blackouts[m.shop.ID]
 		switch {
-		case !b.holds(s.now):
-			free = append(free, m)
-		case !m.barred:
-			m.barred = true
-			s.at(b.Until, func() { m.barred = false })
+		case b.holds(s.now):
+			if !m.barred {
+				m.barred = true
+				s.at(b.Until, func() { m.barred = false })
+			}
+		case s.busy.copies.take(m.shop.Backend, m.target, s.options.PerBackend):
+			m.begun = s.now
+			s.store(m.shop, m.target, 1)
+			s.queue = append(s.queue, func() { s.work(m) })
+			continue
 		}
+		left = append(left, m)
 	}
-	for _, m := range fitting(free, func(m *simulated) (string, string) { return m.shop.Backend, m.target }, s.busy, s.options.PerBackend) {
-		m.begun = s.now
-		s.store(m.shop, m.target, 1)
-		s.queue = append(s.queue, m)
+	s.waiting = left
+}
+
+// letCutOver asks when a move should cut over only once there is a place for it: while it
+// waited for one, its window may have closed.
+func (s *simulation) letCutOver() {
+	var left []*simulated
+	for _, m := range s.verified {
+		if !s.busy.cutovers.free(m.shop.Backend, m.target, s.options.PerBackend) {
+			left = append(left, m)
+			continue
+		}
+		at, _ := cutoverAt(s.now, m.ready, s.window(m.shop.TimeZone), s.blackouts[m.shop.ID], s.options.AtOnce, s.day(m.shop))
+		if at.After(s.now) {
+			s.at(at, func() { s.standBy(m) })
+			continue
+		}
+		s.busy.cutovers.take(m.shop.Backend, m.target, s.options.PerBackend)
+		m.let = s.now
+		s.queue = append(s.queue, func() { s.compare(m) })
 	}
-	s.waiting = slices.DeleteFunc(s.waiting, func(m *simulated) bool { return !m.begun.IsZero() })
-	for ; s.slots > 0 && len(s.queue) > 0; s.slots-- {
-		s.work(s.queue[0])
-		s.queue = s.queue[1:]
-	}
+	s.verified = left
 }
 
 // advance lets the next wave come when every storefront of the last is at its target, but
@@ -221,19 +256,38 @@ func (s *simulation) settled() bool {
 	return open == 0
 }
 
-func (s *simulation) work(m *simulated) {
-	took := s.rated[migration.Ends{Source: s.kinds[m.shop.Backend], Target: s.kinds[m.target]}].Takes(m.shop.Rows)
-	s.worked += took
-	s.at(s.now.Add(took), func() { s.ready(m) })
+func (s *simulation) rate(m *simulated) migration.Rate {
+	return s.rated[migration.Ends{Source: s.kinds[m.shop.Backend], Target: s.kinds[m.target]}]
 }
 
-func (s *simulation) ready(m *simulated) {
-	s.slots++
-	s.busy[m.shop.Backend]--
-	s.busy[m.target]--
-	at, _ := cutoverAt(s.now, s.now, s.window(m.shop.TimeZone), s.blackouts[m.shop.ID], s.options.AtOnce, s.day(m.shop))
-	s.forecast.LongestWait = max(s.forecast.LongestWait, int64(at.Sub(s.now).Seconds()))
-	s.at(at, func() { s.cutOver(m) })
+func (s *simulation) work(m *simulated) {
+	took := s.rate(m).Takes(m.shop.Rows)
+	s.worked += took
+	s.at(s.now.Add(took), func() {
+		s.slots++
+		s.busy.copies.leave(m.shop.Backend, m.target)
+		m.ready = s.now
+		s.standBy(m)
+	})
+}
+
+// standBy puts a move among those that may be due, in the order of their turns.
+func (s *simulation) standBy(m *simulated) {
+	at, _ := slices.BinarySearchFunc(s.verified, m, func(a, b *simulated) int { return cmp.Compare(a.turn, b.turn) })
+	s.verified = slices.Insert(s.verified, at, m)
+}
+
+// compare is what a move does once more when it was let cut over. Has that outlasted its
+// window, it cuts over when that opens again, and takes no place till then.
+func (s *simulation) compare(m *simulated) {
+	took := s.rate(m).Compares(m.shop.Rows)
+	s.worked += took
+	s.at(s.now.Add(took), func() {
+		m.compared = s.now
+		s.slots++
+		s.busy.cutovers.leave(m.shop.Backend, m.target)
+		s.at(s.window(m.shop.TimeZone).Opens(s.now), func() { s.cutOver(m) })
+	})
 }
 
 // window is the plan's, by the clocks of a zone.
@@ -248,6 +302,7 @@ func (s *simulation) window(zone string) migration.Window {
 
 func (s *simulation) cutOver(m *simulated) {
 	m.moved = s.now
+	s.forecast.LongestWait = max(s.forecast.LongestWait, int64(m.moved.Sub(m.ready).Seconds()))
 	s.moved++
 	s.forecast.Ends = max(s.forecast.Ends, s.now.UnixMicro())
 	s.serve(m.shop, m.shop.Backend, -1)

@@ -24,7 +24,7 @@ func TestAForecastToTheSecond(t *testing.T) {
 	fleet := []*Shop{shop("x", 1000), shop("y", 2000), shop("z", 3000), shop("stays", 1)}
 	in := imagined{
 		fleet: fleet, kinds: threeKinds, instances: 1, from: from, day: func(*Shop) Day { return Day{} },
-		rates:     migration.Rates{{Source: backends.SharedPostgres, Target: backends.DedicatedPostgres}: {Source: backends.SharedPostgres, Target: backends.DedicatedPostgres, FixedSeconds: 5, RowsPerSecond: 100, Measured: 7}},
+		rates:     migration.Rates{{Source: backends.SharedPostgres, Target: backends.DedicatedPostgres}: {Source: backends.SharedPostgres, Target: backends.DedicatedPostgres, FixedSeconds: 5, RowsPerSecond: 100, Comparison: 0.4, Measured: 7}},
 		options:   PlanOptions{PerBackend: 1, SoakSeconds: 60, WindowSeconds: 3600, CutoverWindow: "13:01-13:02"},
 		blackouts: map[backends.StorefrontID]Blackout{"y": {from.Add(-time.Hour), from.Add(10 * time.Minute)}},
 	}
@@ -35,19 +35,59 @@ func TestAForecastToTheSecond(t *testing.T) {
 	at := func(after time.Duration) int64 { return from.Add(after).UnixMicro() }
 	const day = 24 * time.Hour
 	require.Equal(t, []Turn{
-		{"x", "a", "b", "why", at(0), at(time.Minute)},                     // 15 s of work, then the window of Berlin's 13:01
-		{"z", "a", "b", "why", at(2 * time.Minute), at(day + time.Minute)}, // soaked; y is barred
-		{"y", "a", "b", "why", at(10 * time.Minute), at(day + time.Minute)},
+		{"x", "a", "b", "why", at(0), at(66 * time.Second)},                     // 15 s of work, then the window of Berlin's 13:01, and 6 s
+		{"z", "a", "b", "why", at(126 * time.Second), at(day + 84*time.Second)}, // soaked; y is barred, and compares before it
+		{"y", "a", "b", "why", at(10 * time.Minute), at(day + 70*time.Second)},
 	}, f.Next)
-	require.EqualValues(t, 15+25+35, f.WorkSeconds)
-	require.EqualValues(t, (day + time.Minute).Seconds(), f.Seconds)
-	require.EqualValues(t, (day - time.Minute - 35*time.Second).Seconds(), f.LongestWait)
+	require.EqualValues(t, 15+25+35+6+10+14, f.WorkSeconds)
+	require.EqualValues(t, (day + 84*time.Second).Seconds(), f.Seconds)
+	require.EqualValues(t, (day + 84*time.Second - 126*time.Second - 35*time.Second).Seconds(), f.LongestWait)
 	require.Equal(t, []migration.Rate{in.rates[migration.Ends{Source: backends.SharedPostgres, Target: backends.DedicatedPostgres}]}, f.Rates)
 	require.Empty(t, f.Assumptions)
 	require.Equal(t, Load{Storefronts: 4, Bytes: 60010, Requests: 8, Writes: 4}, f.Backends[0].Before)
 	require.Equal(t, Load{Storefronts: 1, Bytes: 10, Requests: 2, Writes: 1}, f.Backends[0].After)
 	require.Equal(t, Load{Storefronts: 3, Bytes: 60000, Requests: 6, Writes: 3}, f.Backends[1].After)
 	require.EqualValues(t, 60010, f.Backends[0].PeakBytes)
+}
+
+// TestForecastsOfANight: cutovers have places of their own at a backend, and what outlasts
+// its window cuts over in the next one.
+func TestForecastsOfANight(t *testing.T) {
+	t.Parallel()
+	from := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	const day = 24 * time.Hour
+	for name, c := range map[string]struct {
+		perBackend int64
+		last       string  // the zone of the last one; the others go by UTC
+		rows       []int64 // a hundred a second, and half the time to compare
+		moved      []time.Duration
+	}{
+		"beside a long copy, which outlasts its window":         {1, "UTC", []int64{1000, 10_000_000}, []time.Duration{65 * time.Second, 3*day + time.Minute}},
+		"one after another":                                     {1, "UTC", []int64{3000, 2000, 1000}, []time.Duration{75 * time.Second, 85 * time.Second, 90 * time.Second}},
+		"two at a time":                                         {2, "UTC", []int64{3000, 3000, 3000}, []time.Duration{75 * time.Second, 75 * time.Second, 90 * time.Second}},
+		"the second one outlasts its window, the third waits":   {1, "UTC", []int64{5000, 5000, 100}, []time.Duration{85 * time.Second, day + time.Minute, day + time.Minute + 500*time.Millisecond}},
+		"what outlasts its window is in nobody's way meanwhile": {1, "Europe/Berlin", []int64{5000, 5000, 1000}, []time.Duration{85 * time.Second, day + time.Minute, day - time.Hour + 65*time.Second}},
+	} {
+		in := imagined{
+			kinds: threeKinds, instances: 1, from: from, day: func(*Shop) Day { return Day{} },
+			rates:   migration.Rates{{Source: backends.SharedPostgres, Target: backends.DedicatedPostgres}: {RowsPerSecond: 100, Comparison: 0.5}},
+			options: PlanOptions{Canaries: 9, PerBackend: c.perBackend, CutoverWindow: "12:01-12:02"},
+		}
+		for n, rows := range c.rows {
+			shop := &Shop{ID: backends.StorefrontID(fmt.Sprint(n)), Backend: "a", TimeZone: "UTC", Rows: rows}
+			if n == len(c.rows)-1 {
+				shop.TimeZone = c.last
+			}
+			in.fleet = append(in.fleet, shop)
+			in.imagine([]candidate{{shop, "b", ""}})
+		}
+		simulate(in)
+		var moved []time.Duration
+		for _, m := range in.moves {
+			moved = append(moved, m.moved.Sub(from))
+		}
+		require.Equal(t, c.moved, moved, name)
+	}
 }
 
 // TestForecastsKeepTheRules that plans are carried out by, whatever the fleet.
@@ -78,18 +118,21 @@ func TestForecastsKeepTheRules(t *testing.T) {
 		}
 		for _, m := range in.moves {
 			require.False(t, m.wave > 0 && m.begun.Before(lastOf[m.wave-1]), "wave after wave")
-			if in.options.AtOnce && in.options.CutoverWindow == "" { // then moves do nothing but work
-				require.LessOrEqual(t, in.workingWith(m), in.options.PerBackend)
-			}
+			copying := func(m *simulated) (from, until time.Time) { return m.begun, m.ready }
+			cuttingOver := func(m *simulated) (from, until time.Time) { return m.let, m.compared }
+			require.LessOrEqual(t, in.beside(m, copying), in.options.PerBackend)
+			require.LessOrEqual(t, in.beside(m, cuttingOver), in.options.PerBackend)
 		}
 	})
 }
 
-// workingWith is the most moves at one backend of a move when that begins.
-func (in *imagined) workingWith(m *simulated) int64 {
+// beside is how many moves at one backend of a move, itself included, do at most what it
+// begins to do.
+func (in *imagined) beside(m *simulated, does func(*simulated) (from, until time.Time)) int64 {
 	at := map[string]int64{}
+	begins, _ := does(m)
 	for _, other := range in.moves {
-		if !other.begun.After(m.begun) && other.moved.After(m.begun) {
+		if from, until := does(other); !from.After(begins) && until.After(begins) {
 			at[other.shop.Backend]++
 			at[other.target]++
 		}

@@ -83,13 +83,18 @@ func newWorldOf(t *testing.T, db *control.DB, opener func(*backends.Catalog) bac
 		DB: w.db, Directory: w.directory, Stores: w.stores, Router: w.router, Keys: keys, Clock: w.clock, TenantMigrations: 1,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
-	w.runner = migration.NewRunner(w.options)
-	w.moves = migration.NewService(w.db, w.directory, w.stores, w.runner)
+	w.mover()
 	t.Cleanup(func() {
 		require.NoError(t, w.stores.Close())
 		require.NoError(t, w.directory.Close())
 	})
 	return w
+}
+
+// mover makes the runner, by what its options are now.
+func (w *world) mover() {
+	w.runner = migration.NewRunner(w.options)
+	w.moves = migration.NewService(w.db, w.directory, w.stores, w.runner)
 }
 
 func (w *world) shop(t *testing.T, slug string) backends.StorefrontID {
