@@ -253,6 +253,11 @@ func (s *Scheduler) begin(ctx context.Context, p *Plan) error {
 // wait; apart those whose sellers want none now, which hold up no wave.
 func readTurns(tx control.Tx, p *Plan, now time.Time) (turns, barred []turn, err error) {
 	const barring = `b.begins_at <= $2 AND b.ends_at > $2`
+	var news int64 // that comes first: a move that has just ended may have failed, and stop the plan
+	if err := tx.Get(&news, `SELECT count(*) FROM plan_moves p JOIN moves m ON m.id = p.move_id
+		WHERE p.plan_id = $1 AND p.state = 'moving' AND m.ended_at IS NOT NULL`, p.ID); err != nil || news > 0 {
+		return nil, nil, err
+	}
 	var wave *int64
 	err = tx.Get(&wave, `SELECT min(p.wave) FROM plan_moves p LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
 		WHERE p.plan_id = $1 AND (p.state = 'moving' OR p.state = 'waiting' AND NOT COALESCE(`+barring+`, false))`, p.ID, now.UnixMicro())
