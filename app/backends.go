@@ -47,6 +47,11 @@ func (f finding) String() string {
 	return fmt.Sprintf("%-8s %s%s", word, f.Check, text)
 }
 
+// refused says that one of the findings is in the way of what was asked.
+func refused(all []finding) bool {
+	return slices.ContainsFunc(all, func(f finding) bool { return f.Problem != "" && !f.Warning })
+}
+
 func findingsText(all []finding) string {
 	var b strings.Builder
 	for _, f := range all {
@@ -144,7 +149,7 @@ func (c *checkBackend) Run(ctx context.Context, out io.Writer) error {
 	if err := json.Unmarshal(said, &v); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(v.Findings, func(f finding) bool { return f.Problem != "" && !f.Warning }) {
+	if refused(v.Findings) {
 		return fault.New(fault.Conflict, "not_well", "Backend %s cannot be used as it is: do what is said there.", c.Name)
 	}
 	return nil

@@ -215,6 +215,8 @@ func TestWatchTellsOfPhasesAndProgress(t *testing.T) {
 		`event: progress` + "\n" + `data: {"at":3000000,"what":{"table":"orders","copied":200,"total":200,"done":true}}`,
 		`event: halted` + "\n" + `data: {"at":3000000,"what":{"why":"a standby of b is far behind"}}`,
 		`event: halted` + "\n" + `data: {"at":3000000,"what":{"why":""}}`,
+		`event: trouble` + "\n" + `data: {"at":3000000,"what":{"error":"the source: it is away","since":2}}`,
+		`event: trouble` + "\n" + `data: {"at":3000000,"what":null}`,
 		`event: claimed` + "\n" + `data: {"at":3000000,"what":{"gen":2,"instance":"x","from":"y"}}`,
 		`event: verified` + "\n" + `data: {"at":4000000,"what":{"references":"all found"}}`,
 		`event: cut` + "\n" + `data: {"at":5000000,"what":{"cut":"committed","epoch":2}}`,

@@ -49,8 +49,8 @@ func (c *explainMove) Run(ctx context.Context, out io.Writer) error {
 type whereCommand struct {
 	remote
 	output
-	Storefront string    `arg:"" help:"Id or slug."`
-	At         time.Time `help:"A time, such as 2026-03-01T12:00:00Z; none: now."`
+	Storefront string     `arg:"" help:"Id or slug."`
+	At         *time.Time `help:"A time, such as 2026-03-01T12:00:00Z; none: now."`
 }
 
 // stay is where a storefront was, and for how long.
@@ -75,7 +75,7 @@ func (s stay) String() string {
 // Run prints the place, its epoch and how long the storefront was there.
 func (c *whereCommand) Run(ctx context.Context, out io.Writer) error {
 	path := storefrontsPath + "/" + url.PathEscape(c.Storefront) + "/where"
-	if !c.At.IsZero() {
+	if c.At != nil {
 		path += "?at=" + url.QueryEscape(c.At.Format(time.RFC3339Nano))
 	}
 	var said json.RawMessage

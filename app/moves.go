@@ -74,11 +74,26 @@ func (c *startMove) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	if c.DryRun {
-		return answer(c.output, out, said.Preview, movePreview.String)
+		return c.judge(out, said.Preview)
 	}
 	return answer(c.output, out, said.Move, func(m moveState) string {
 		return m.ID + "\n  follow it: smartseller move watch " + shop.Slug
 	})
+}
+
+// judge prints what a dry run found. What would refuse the move is an error.
+func (c *startMove) judge(out io.Writer, said json.RawMessage) error {
+	var p movePreview
+	if err := json.Unmarshal(said, &p); err != nil {
+		return err
+	}
+	if err := answer(c.output, out, said, movePreview.String); err != nil {
+		return err
+	}
+	if refused(p.Findings) {
+		return fault.New(fault.Conflict, "move_refused", "The move would be refused; what to do stands with each PROBLEM.")
+	}
+	return nil
 }
 
 // movePreview is what a dry run finds.

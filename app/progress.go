@@ -31,6 +31,7 @@ type moveState struct {
 		CommittedAt int64 `json:"committed_at"`
 		Gates       map[string]string
 		Audit       *audit
+		Trouble     *struct{ Error string }
 		Drill       *drillReport
 		Forecast    *moveForecast
 		VerifiedAt  int64            `json:"verified_at"`
@@ -68,6 +69,9 @@ func (m moveState) String() string {
 	pairs = append(pairs, "expected", m.Stats.Forecast.String(), "it took", m.took())
 	for _, gate := range slices.Sorted(maps.Keys(m.Stats.Gates)) {
 		pairs = append(pairs, "gate "+gate, m.Stats.Gates[gate])
+	}
+	if m.Stats.Trouble != nil {
+		pairs = append(pairs, "does not go on", m.Stats.Trouble.Error)
 	}
 	if m.Stats.Audit != nil {
 		pairs = append(pairs, "places compared", m.Stats.Audit.String())
@@ -115,6 +119,7 @@ type happened struct {
 		Epoch   int64
 		From    string
 		Why     string
+		Error   string
 		For     string
 		Percent int64
 		audit

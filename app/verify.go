@@ -51,6 +51,17 @@ func (c *verifyMove) Run(ctx context.Context, out io.Writer) error {
 	if m.Stats.Audit != nil {
 		known = m.Stats.Audit.Round
 	}
+	hinders := func(trouble string) error {
+		if c.JSON {
+			return nil
+		}
+		return line(out, "the comparison waits, Ctrl-C leaves it to the server: "+trouble)
+	}
+	if t := m.Stats.Trouble; t != nil {
+		if err := hinders(t.Error); err != nil {
+			return err
+		}
+	}
 	var result *audit
 	var told json.RawMessage
 	err = c.follow(ctx, movesPath+"/"+m.ID+"/events", func(e event) error {
@@ -61,6 +72,8 @@ func (c *verifyMove) Run(ctx context.Context, out io.Writer) error {
 		case e.Kind == "audit" && h.What.Round > known && h.What.Asked:
 			result, told = &h.What.audit, e.Data
 			return errEnough
+		case e.Kind == "trouble" && h.What.Error != "" && h.At >= m.UpdatedAt:
+			return hinders(h.What.Error)
 		case e.Kind == "phase" && h.What.Phase != "watching" && h.At >= m.UpdatedAt:
 			return fault.New(fault.Conflict, "move_phase", "The move went on to be %s before both places were compared.", h.What.Phase)
 		}

@@ -129,6 +129,12 @@ func (w *watcher) tell(ctx context.Context, e event, h happened) error {
 		} else {
 			say("goes on")
 		}
+	case "trouble":
+		if h.What.Error != "" {
+			say("does not go on, and is tried again: %s", h.What.Error)
+		} else {
+			say("goes on")
+		}
 	case "asked":
 		say("asked to %s", h.What.For)
 	case "audit":

@@ -15,11 +15,11 @@ import (
 // While the rollback window is open both places are compared again and again, so that
 // a rollback which would be refused is known before it is wanted.
 const (
-	auditEvery  = time.Hour // from one comparison to the next; in short windows a sixth of the window
-	auditShare  = 0.05      // of the time that a comparison nobody asked for works
-	auditShown  = 20        // findings that are told
-	auditSums   = 3         // tries to compare the servers' sums of a table between writes
-	auditAdvice = "Do not roll back: it would be refused. Compare what is named at both places. Is the new place right, then finalize: smartseller move finalize %s. " +
+	auditEvery   = time.Hour // from one comparison to the next; in short windows a sixth of the window
+	auditShare   = 0.05      // of the time that a comparison nobody asked for works
+	auditShown   = 20        // findings that are told
+	auditSums    = 3         // tries to compare the servers' sums of a table between writes
+	differAdvice = "Do not roll back: it would be refused. Compare what is named at both places. Is the new place right, then finalize: smartseller move finalize %s. " +
 		"Is the old one right, then write the row once more through the storefront, which brings it to both, and verify again: smartseller move verify %s."
 )
 
@@ -37,6 +37,24 @@ type Audit struct {
 	// and column, never by value.
 	Findings int64    `json:"findings"`
 	Found    []string `json:"found,omitempty"`
+	// Damaged is the backend of the place that cannot be read; "": both can.
+	Damaged string `json:"damaged,omitempty"`
+}
+
+// newDamaged says that the last comparison could not read the new place.
+func (m *Move) newDamaged() bool {
+	return m.Stats.Audit != nil && m.Stats.Audit.Damaged == m.Target.Backend
+}
+
+// auditAdvice is what to do where the places differ.
+func (m *Move) auditAdvice() string {
+	switch {
+	case m.newDamaged():
+		return newDamagedAdvice
+	case m.Stats.Audit != nil && m.Stats.Audit.Damaged == m.Source.Backend:
+		return fmt.Sprintf("Do not roll back: it would be refused. Finalize, and start a new move back if you must: smartseller move finalize %s.", m.ID)
+	}
+	return fmt.Sprintf(differAdvice, m.ID, m.ID)
 }
 
 // auditor compares the new place with the old one, a page at a time between drains.
@@ -112,8 +130,10 @@ func (d *auditor) damaged(ctx context.Context, err error) error {
 	}
 	d.left = nil
 	if d.x.oldIsDamaged(ctx) {
+		d.a.Damaged = d.x.m.Source.Backend
 		d.found("the old place, on %s, cannot be read: %s", d.x.m.Source.Backend, err)
 	} else {
+		d.a.Damaged = d.x.m.Target.Backend
 		d.found("the new place, on %s, cannot be read, so do not finalize: %s", d.x.m.Target.Backend, err)
 	}
 	return d.tell(ctx)
@@ -240,16 +260,9 @@ func (d *auditor) tell(ctx context.Context) error {
 	done := d.a
 	d.a = Audit{}
 	done.Took = time.Since(d.began).Microseconds()
-	result := "equal"
-	if done.Findings > 0 {
-		result = "different"
-		x.log.ErrorContext(ctx, "the places of a move differ while it could still be rolled back",
-			"move", x.m.ID, "storefront", x.m.Storefront, "findings", done.Findings, "found", done.Found, "to do", fmt.Sprintf(auditAdvice, x.m.ID, x.m.ID))
-	}
-	x.metrics.audits.WithLabelValues(result).Inc()
 	d.plan(time.Now())
 	data := done
-	return x.save(ctx, "audit", &data, func(tx control.Tx, m *Move) error {
+	err := x.save(ctx, "audit", &data, func(tx control.Tx, m *Move) error {
 		data.EndedAt = tx.Now()
 		m.Stats.Audit = &data
 		if data.Asked {
@@ -257,6 +270,17 @@ func (d *auditor) tell(ctx context.Context) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	result := "equal"
+	if done.Findings > 0 {
+		result = "different"
+		x.log.ErrorContext(ctx, "the places of a move differ while it could still be rolled back",
+			"move", x.m.ID, "storefront", x.m.Storefront, "findings", done.Findings, "found", done.Found, "to do", x.m.auditAdvice())
+	}
+	x.metrics.audits.WithLabelValues(result).Inc()
+	return nil
 }
 
 // explainAudit says what the last comparison of both places found.
@@ -269,7 +293,7 @@ func explainAudit(m *Move, now int64) []Wait {
 		return []Wait{{For: "audit", Detail: fmt.Sprintf("both places were compared %s ago: %d rows are equal", span(now-a.EndedAt), a.Rows)}}
 	}
 	return []Wait{{
-		For: "audit", Detail: fmt.Sprintf("ALARM: both places were compared %s ago and differ, %d times: %s", span(now-a.EndedAt), a.Findings, strings.Join(a.Found, "; ")),
-		Todo: fmt.Sprintf(auditAdvice, m.ID, m.ID),
+		For: "audit", Detail: fmt.Sprintf("ALARM: both places were compared %s ago and differ, in %d findings: %s", span(now-a.EndedAt), a.Findings, strings.Join(a.Found, "; ")),
+		Todo: m.auditAdvice(),
 	}}
 }

@@ -93,7 +93,7 @@ func oldPlaceAwayInTheWindow(t *testing.T, i *instance, server *pgserver.Server,
 			c.then(s, m.ID)
 			ended := i.waitFor(t, m.ID, Completed)
 			require.Equal(t, "own", ended.LeftBehind)
-			require.Contains(t, ended.Receipt, "out of reach")
+			require.Contains(t, ended.Receipt, "put off: erase the storefront from own: the database cannot be reached")
 			require.Contains(t, ended.Advice, c.advice)
 			e, err := i.service.Explain(context.Background(), m.ID)
 			require.NoError(t, err)
@@ -254,7 +254,7 @@ func TestWindowStaysOpenWhilePlacesDiffer(t *testing.T) {
 	require.False(t, closed)
 	e, err := i.service.Explain(context.Background(), m.ID)
 	require.NoError(t, err)
-	require.True(t, anyWait(e, "window", "stays open until an operator finalizes"))
+	require.True(t, anyWait(e, "window", "stays open until an operator decides"))
 
 	ask(t, i, m.ID, WantFinalize)
 	i.waitFor(t, m.ID, Completed)

@@ -119,7 +119,7 @@ func TestTriesEndWhateverTheReason(t *testing.T) {
 	broken.Store(true)
 	m := i.waitFor(t, startTo(t, i, s.storefront, "two", Options{}).ID, Failed)
 	require.Contains(t, m.Cause, "the moon")
-	require.Contains(t, m.Advice, "serves on from where it was")
+	require.Contains(t, m.Advice, "is where it was")
 	require.EqualValues(t, 2, tries.Swap(0))
 	i.requireAt(t, s.storefront, "one", 1)
 	f := fence(t, i, m.Source)

@@ -115,7 +115,8 @@ func (x *run) closeByItself(ctx context.Context, more ...func(m *Move)) (closed 
 // closeNow closes the window, unless a rollback was asked for a moment ago: whoever asked
 // was told that it would come.
 func (x *run) closeNow(ctx context.Context, more ...func(m *Move)) (closed bool, err error) {
-	err = x.enter(ctx, Finalizing, more...)
+	told := func(m *Move) { m.Cause, m.Advice = "", "" } // of a rollback that is not possible any more
+	err = x.enter(ctx, Finalizing, append([]func(m *Move){told}, more...)...)
 	if errors.Is(err, errAskedBack) {
 		x.intent.Store(WantRollback)
 		return false, nil

@@ -125,7 +125,7 @@ func (x *run) plotCopy(ctx context.Context) error {
 	if err := x.target.Apply(ctx, x.token, backends.Batch{Progress: &p}); err != nil {
 		return err
 	}
-	return x.enter(ctx, Copying, func(m *Move) { m.TenantMigrations, m.Stats.Halted = x.tenantMigrations, "" })
+	return x.enter(ctx, Copying, func(m *Move) { m.TenantMigrations = x.tenantMigrations })
 }
 
 // copyTables copies what is not yet copied. One serial loop per table: a chunk and
@@ -260,7 +260,7 @@ func (x *run) copyChunk(ctx context.Context, page *backends.Page, p backends.Pro
 func (x *run) show(ctx context.Context, p backends.Progress) error {
 	x.saving.Lock()
 	total := x.m.Stats.Rows[p.Table]
-	x.m.Stats.PacePercent = x.pace.percent()
+	x.m.Stats.PacePercent, x.m.Stats.Trouble = x.pace.percent(), nil
 	x.saving.Unlock()
 	c := Checkpoint{Table: p.Table, Copied: p.Copied, Total: total, Done: p.Done}
 	return x.save(ctx, "progress", c, func(tx control.Tx, m *Move) error { return saveCheckpoint(tx, m.ID, c) })

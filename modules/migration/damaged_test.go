@@ -11,6 +11,7 @@ import (
 
 	"smartseller/platform/control"
 	"smartseller/platform/database"
+	"smartseller/platform/fault"
 )
 
 // damage overwrites all of a file's pages but the first.
@@ -55,8 +56,13 @@ func (w *world) rollbackFromDamage(t *testing.T, backend, epoch, told string) (*
 func TestNewPlaceIsDamaged(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, m := w.rollbackFromDamage(t, "two", "2", "the new place, on two, cannot be read, so do not finalize")
+	i, m := w.rollbackFromDamage(t, "two", "2", "the new place, on two, cannot be read, so do not finalize")
 	require.Equal(t, newDamagedAdvice, m.Advice)
+	_, err := i.service.Ask(context.Background(), m.ID, WantFinalize)
+	require.Equal(t, "new_place_damaged", fault.Of(err).Code)
+	for _, wait := range explainMove(m, nil, time.Now().UnixMicro()) {
+		require.NotContains(t, wait.Todo, "move finalize", "%s", wait.For)
+	}
 	require.FileExists(t, w.file("one", m.Storefront, "1"))
 }
 

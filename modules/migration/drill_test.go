@@ -112,7 +112,7 @@ func TestDrillThatCannotComeBack(t *testing.T) {
 			i.requireAt(t, id, "two", 2)
 			e, err := i.service.Explain(context.Background(), m.ID)
 			require.NoError(t, err)
-			require.True(t, anyWait(e, "gate", "counters row-000007 differs"), "%+v", e)
+			require.True(t, anyWait(e, "cause", "counters row-000007 differs"), "%+v", e)
 			require.True(t, anyWait(e, "operator", "could not be brought back"), "%+v", e)
 
 			i.spoil(t, old, "counters", "row-000007", backends.Row{"row-000007", int64(7)})

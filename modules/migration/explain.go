@@ -13,7 +13,7 @@ import (
 // Wait is one thing that a move waits for, and what to do about it; Todo is empty
 // where waiting is all there is to do.
 type Wait struct {
-	For    string `json:"for" doc:"operator, lease, pace, backend, transaction, lock, key, backlog, window, gate, audit, progress or end"`
+	For    string `json:"for" doc:"cause, trouble, operator, lease, pace, backend, transaction, lock, key, backlog, window, gate, audit, progress or end"`
 	Detail string `json:"detail"`
 	Todo   string `json:"todo,omitempty"`
 }
@@ -75,7 +75,7 @@ func explainMove(m *Move, tables []Checkpoint, now int64) []Wait {
 	}
 	var out []Wait
 	if m.Cause != "" {
-		out = append(out, Wait{For: "gate", Detail: m.Cause, Todo: m.Advice})
+		out = append(out, Wait{For: "cause", Detail: m.Cause, Todo: m.Advice})
 	}
 	if m.Phase == Paused && m.Intent == NoIntent {
 		return append(out, Wait{For: "operator", Detail: "the move is paused", Todo: fmt.Sprintf("resume or cancel it: smartseller move resume %s", m.ID)})
@@ -83,8 +83,15 @@ func explainMove(m *Move, tables []Checkpoint, now int64) []Wait {
 	if m.scheduled(now) {
 		return append(out, m.explainBegin(now))
 	}
+	if t := m.Stats.Trouble; t != nil {
+		out = append(out, Wait{
+			For: "trouble", Detail: fmt.Sprintf("its steps have not worked for %s, and are tried again: %s", span(now-t.Since), t.Error),
+			Todo: "put right what it names: the move goes on by itself, or ends and says why",
+		})
+	}
 	out = append(out, explainLease(m, now))
-	if m.Intent != NoIntent {
+	tooEarly := m.Intent == WantCutover && !m.Options.cutoverWindow().Open(time.UnixMicro(now)) // which is told below
+	if m.Intent != NoIntent && !tooEarly {
 		out = append(out, Wait{For: "operator", Detail: fmt.Sprintf("%s was asked and has not happened yet: it does between two steps", m.Intent)})
 	}
 	return append(out, explainPhase(m, tables, now)...)
@@ -108,10 +115,14 @@ func explainPhase(m *Move, tables []Checkpoint, now int64) []Wait {
 			Todo: "nothing: it goes on when that has passed. See what the server is busy with",
 		})
 	} else if bound := m.Stats.PacePercent; m.Phase == Copying && len(tables) > 0 && bound < 100 {
-		out = append(out, Wait{
+		w := Wait{
 			For: "pace", Detail: fmt.Sprintf("works %d %% of the time, so that requests do not feel it", bound),
 			Todo: "nothing, or start moves with --unpaced when nobody is there",
-		})
+		}
+		if told := m.Options.PacePercent; told > 0 && bound >= told {
+			w.Detail, w.Todo = fmt.Sprintf("works %d %% of the time, as it was told to", bound), "nothing, or let it work more: smartseller move pace 100 "+m.ID
+		}
+		out = append(out, w)
 	}
 	return append(out, explainProgress(m, tables, now)...)
 }
@@ -138,15 +149,16 @@ func explainProgress(m *Move, tables []Checkpoint, now int64) []Wait {
 	case m.Phase == Watching:
 		until := m.Stats.CommittedAt + m.Options.window().Microseconds()
 		closes := "closes in " + span(until-now)
+		todo := fmt.Sprintf("nothing, or end it now: smartseller move finalize %s (or rollback)", m.ID)
 		switch {
 		case m.placesDiffer():
-			closes = "stays open until an operator finalizes, since the places differ"
+			closes, todo = "stays open until an operator decides, since the places differ", ""
 		case until < now:
 			closes = "is over, and closes as soon as the new place is found to be sound"
 		}
 		return append(explainAudit(m, now), Wait{
 			For: "window", Detail: "the storefront lives at the new place; the rollback window " + closes,
-			Todo: fmt.Sprintf("nothing, or end it now: smartseller move finalize %s (or rollback)", m.ID),
+			Todo: todo,
 		})
 	}
 	return nil
@@ -228,7 +240,7 @@ func (x *run) noteVerified(ctx context.Context) error {
 	x.giveSlotBack()
 	x.works()
 	return x.save(ctx, "verified", x.m.Stats.Gates, func(tx control.Tx, m *Move) error {
-		m.Stats.VerifiedAt = tx.Now()
+		m.Stats.VerifiedAt, m.Stats.Trouble = tx.Now(), nil
 		return nil
 	})
 }

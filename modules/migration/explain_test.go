@@ -197,5 +197,40 @@ func TestExplainNamesTheGateAndTheKey(t *testing.T) {
 	t.Parallel()
 	const now = 1_000_000_000
 	m := &Move{Phase: Cancelling, Owner: "me", LeaseUntil: now + 1, Cause: "verification failed: customers 42 differs in email; nothing was cut over", Advice: "look at it"}
-	require.Contains(t, explainMove(m, nil, now), Wait{For: "gate", Detail: m.Cause, Todo: m.Advice})
+	require.Contains(t, explainMove(m, nil, now), Wait{For: "cause", Detail: m.Cause, Todo: m.Advice})
+}
+
+// TestExplainSaysWhyAMoveDoesNotGoOn: an old place takes no rows, which only the server's log
+// told; explain says so until it has passed.
+func TestExplainSaysWhyAMoveDoesNotGoOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.instance(t, nil)
+	s := newScene(t, i, "one")
+	m := startTo(t, i, s.storefront, "two", Options{})
+	i.waitFor(t, m.ID, Watching)
+	w.executeAt(t, m.Source, `CREATE TRIGGER mine BEFORE INSERT ON counters BEGIN SELECT RAISE(ABORT, 'it takes no rows'); END`)
+	s.put(i, hotCell)
+	i.explains(t, m.ID, Watching, "trouble", "it takes no rows")
+	w.executeAt(t, m.Source, `DROP TRIGGER mine`)
+	require.Eventually(t, func() bool { return get(t, i, m.ID).Stats.Trouble == nil }, waitLong, waitStep)
+	require.Equal(t, 2, countEvents(t, i, m.ID, "trouble"), "once when it lasted, once when it had passed")
+	e, err := i.service.Explain(t.Context(), m.ID)
+	require.NoError(t, err)
+	require.False(t, anyWait(e, "trouble", ""))
+}
+
+// TestExplainOfAWordOutsideItsWindow: what was asked waits for the window, not for a step.
+func TestExplainOfAWordOutsideItsWindow(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixMicro()
+	for window, waits := range map[string]string{"02:00-05:00": "window", "11:00-13:00": "operator"} {
+		m := &Move{Phase: Verifying, Intent: WantCutover, LeaseUntil: at + 1, Options: Options{CutoverWindow: window, TimeZone: "UTC", ManualCutover: true}}
+		m.Stats.VerifiedAt = at - 1
+		found := map[string]bool{}
+		for _, w := range explainMove(m, nil, at) {
+			found[w.For] = true
+		}
+		require.Equal(t, map[string]bool{"lease": true, waits: true}, found, window)
+	}
 }

@@ -172,7 +172,7 @@ func (x *run) undoLater(ctx context.Context, away error) error {
 		m.LeftBehind = m.Target.Backend
 		if m.Cause == "" && m.Stats.Rehearsed {
 			m.Cause = "the rehearsal went well, but what it made at the target is still there: " + away.Error()
-			m.Advice = "The storefront serves on from where it was. What is left is erased when the target can be reached again."
+			m.Advice = "The storefront is where it was. What is left is erased when the target can be reached again."
 		}
 	})
 }

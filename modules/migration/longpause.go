@@ -54,7 +54,7 @@ func (r *Runner) endLongPause(ctx context.Context, id string) error {
 			return err
 		}
 		m.Intent, m.Cause = WantCancel, fmt.Sprintf("it was paused for so long that %d changes waited for it", n)
-		m.Advice = "The storefront serves on from where it was. Start the move again, when it may run to its end."
+		m.Advice = "The storefront is where it was, and nothing was cut over. Start the move again, when it may run to its end."
 		if err := writeMove(tx, m); err != nil {
 			return err
 		}

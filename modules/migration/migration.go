@@ -78,7 +78,7 @@ type Options struct {
 	// DrillSeconds is how long a drill lets the storefront live at the new place; 0: ten minutes.
 	DrillSeconds int64 `json:"drill_seconds,omitempty" minimum:"0" maximum:"604800" doc:"How long a drill lets the storefront live at the new place; 0: ten minutes"`
 	// BeginAt is when the move begins, microseconds UTC; 0, or in the past: at once.
-	BeginAt int64 `json:"begin_at,omitempty" minimum:"0" doc:"When the move begins, microseconds UTC; nothing is touched before; 0: at once"`
+	BeginAt int64 `json:"begin_at,omitempty" minimum:"0" doc:"When the move begins, microseconds UTC, at most a year ahead; nothing is touched before; 0: at once"`
 	// CutoverWindow is the part of every day in which the move may cut over, such as
 	// 02:00-05:00, by the clocks of TimeZone; "": at any time. A rollback asks for no window.
 	CutoverWindow string `json:"cutover_window,omitempty" maxLength:"11" example:"02:00-05:00" doc:"Cut over only within this part of the day; empty: at any time"`
@@ -111,8 +111,10 @@ type Stats struct {
 	// PacePercent is the share of the time that copying worked last; 0: it halted for the sake of requests.
 	PacePercent int64 `json:"pace_percent"`
 	// Halted is why the copy halts for the sake of a server; "": it does not.
-	Halted       string `json:"halted,omitempty"`
-	CutoverTries int64  `json:"cutover_tries"`
+	Halted string `json:"halted,omitempty"`
+	// Trouble is what keeps the move from going on; nil: nothing that has lasted.
+	Trouble      *Trouble `json:"trouble,omitempty"`
+	CutoverTries int64    `json:"cutover_tries"`
 	// VerifiedAt is when the move was verified and began to wait for its cutover; 0: not yet.
 	VerifiedAt  int64 `json:"verified_at,omitempty"`
 	CommittedAt int64 `json:"committed_at,omitempty"`

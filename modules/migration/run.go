@@ -51,6 +51,7 @@ type run struct {
 	leftBehind    string        // the backend whose place this run gives up erasing; "": none
 	undoing       time.Time     // since when this run undoes the move; zero: it does not
 	awayRest      time.Duration // the last one of a watched move that lacks a place
+	troubleSaid   time.Time     // when the trouble was written down last
 }
 
 // run claims a move and takes it as far as it goes.
@@ -190,9 +191,6 @@ func (x *run) drive(ctx context.Context) error {
 			err = errors.Join(err, x.tellDamage(ctx, err))
 		}
 		x.troubled(ctx, err)
-		if x.held(err) && x.m.Stats.Halted == "" {
-			err = errors.Join(err, x.halted(ctx, "another move is in the way: "+err.Error()))
-		}
 		if x.hopeless(err) {
 			if err := x.fail(ctx, err); err != nil {
 				return err
@@ -236,10 +234,10 @@ func (x *run) hopeless(err error) bool {
 // fail records why and takes the way of a cancelled move, so that the storefront
 // serves on as if nothing had been tried.
 func (x *run) fail(ctx context.Context, cause error) error {
-	advice := "The storefront serves on from where it was. Remove the cause, then start the move again."
+	advice := "The storefront is where it was, and nothing was cut over. Remove the cause, then start the move again."
 	var gate *gateError
 	if errors.As(cause, &gate) {
-		advice = "The storefront serves on from where it was. To do: " + gate.todo + "."
+		advice = "The storefront is where it was, and nothing was cut over. To do: " + gate.todo + "."
 	}
 	return x.enter(ctx, Cancelling, answerAll, func(m *Move) { m.Cause, m.Advice = cause.Error(), advice })
 }

@@ -88,7 +88,7 @@ func (x *run) enter(ctx context.Context, p Phase, more ...func(m *Move)) error {
 		if p == Finalizing && m.Intent == WantRollback {
 			return errAskedBack
 		}
-		m.Phase = p
+		m.Phase, m.Stats.Trouble = p, nil
 		if !p.heavy() || p == Paused {
 			m.Stats.Halted = "" // nothing works that could halt
 		}

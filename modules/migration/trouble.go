@@ -7,19 +7,53 @@ import (
 	"time"
 
 	"smartseller/backends"
+	"smartseller/platform/control"
 )
 
 // tolerance is how long a place may be out of reach before a move that has not
 // committed gives up; after the commit point a move never gives up.
 const tolerance = 20 * time.Second
 
-// troubled notes that a step did not work, and warns of the first one that did not.
+// Trouble is why the steps of a move do not work, and are tried again.
+type Trouble struct {
+	Error string `json:"error"`
+	Since int64  `json:"since" doc:"Microseconds UTC"`
+}
+
+// What has not passed by troubleTold is written down, for whoever asks any instance; another
+// reason in its place after troubleRetold: some texts differ each time.
+const (
+	troubleTold   = time.Second
+	troubleRetold = time.Minute
+)
+
+// troubled notes that a step did not work, warns of the first one that did not, and writes
+// down what lasts.
 func (x *run) troubled(ctx context.Context, err error) {
 	level := slog.LevelDebug
 	if x.troubleSince.CompareAndSwap(0, time.Now().UnixNano()) {
 		level = slog.LevelWarn
 	}
 	x.log.Log(ctx, level, "a step of a move did not work", "move", x.m.ID, "phase", x.m.Phase, "error", err)
+	since := time.Unix(0, x.troubleSince.Load())
+	told := x.m.Stats.Trouble
+	again := told == nil || told.Error != err.Error() && time.Since(x.troubleSaid) > troubleRetold
+	if !again || time.Since(since) < troubleTold {
+		return
+	}
+	x.troubleSaid = time.Now()
+	t := Trouble{Error: err.Error(), Since: since.UnixMicro()}
+	if err := x.tell(ctx, &t); err != nil { // the control database is away, or the move is lost: drive learns it
+		x.log.DebugContext(ctx, "the trouble of a move was not written down", "move", x.m.ID, "error", err)
+	}
+}
+
+// tell writes down what the trouble is, or (nil) that it has passed.
+func (x *run) tell(ctx context.Context, t *Trouble) error {
+	return x.save(ctx, "trouble", t, func(_ control.Tx, m *Move) error {
+		m.Stats.Trouble = t
+		return nil
+	})
 }
 
 // works says that the move has come on, for good: what is amiss later is another trouble.

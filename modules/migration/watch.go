@@ -46,6 +46,11 @@ func (x *run) watch(ctx context.Context) error {
 		}
 		x.awayRest = 0
 		x.works() // whatever was away has come back
+		if x.m.Stats.Trouble != nil {
+			if err := x.tell(ctx, nil); err != nil {
+				return err
+			}
+		}
 		if over, err := x.drilled(ctx); err != nil {
 			return err
 		} else if over {

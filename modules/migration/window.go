@@ -104,6 +104,9 @@ func (s *Service) completeOptions(ctx context.Context, r *Request) error {
 	if _, err := ParseWindow(r.Options.CutoverWindow, r.Options.TimeZone); err != nil {
 		return err
 	}
+	if time.UnixMicro(r.Options.BeginAt).After(time.Now().AddDate(1, 0, 0)) {
+		return fault.InvalidField("/options/begin_at", "too_late", "must be at most a year ahead")
+	}
 	return r.Options.checkDrill()
 }
 
@@ -245,7 +248,7 @@ func explainSeller(m *Move, until int64) []Wait {
 	}
 	return []Wait{{
 		For: "window", Detail: fmt.Sprintf("verified; the seller asked for no cutover until %s; it stays in step until then", time.UnixMicro(until).UTC().Format(time.RFC3339)),
-		Todo: fmt.Sprintf("nothing, or ask the seller, then let it cut over: smartseller move cutover %s", m.ID),
+		Todo: fmt.Sprintf("nothing, or ask the seller, then let it cut over, within its window if it has one: smartseller move cutover %s", m.ID),
 	}}
 }
 
