@@ -88,7 +88,7 @@ func New(ctx context.Context, o Options) (*Load, error) {
 func newClient(workers int) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = 2 * workers
-	return &http.Client{Transport: t, Timeout: 10 * time.Second}
+	return &http.Client{Transport: t, Timeout: 30 * time.Second}
 }
 
 // Start lets everybody act until Stop, or until ctx ends.
