@@ -147,7 +147,7 @@ func (x *run) attempt(ctx context.Context, c crossing) error {
 	}); err != nil {
 		return err
 	}
-	x.sealing = time.Now()
+	x.waits.since = time.Now()
 	if err := x.hook(ctx, "K8"); err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (x *run) emptyThenClose(ctx context.Context, c crossing) error {
 // holds up all who come after it.
 func (x *run) seal(ctx context.Context, c crossing) error {
 	for try := 1; ; try++ {
-		x.sealing = time.Now()
+		x.waits.since = time.Now()
 		err := c.from.Change(ctx, x.token, backends.Transition{
 			From: []backends.State{backends.Active}, To: backends.Sealed, Capture: true, Exclusive: sealWait,
 		})
@@ -291,10 +291,17 @@ func (x *run) learnAnyway(ctx context.Context) error {
 
 // finish opens the new place and retires the old one. Repeating it is no error.
 func (x *run) finish(ctx context.Context, c crossing) error {
-	if err := x.openNew(ctx, c); err != nil || c.from == nil {
+	if err := x.openNew(ctx, c); err != nil {
 		return err
 	}
-	return x.stepAside(ctx, c)
+	var aside error
+	if c.from != nil {
+		aside = x.stepAside(ctx, c)
+	}
+	if aside == nil && !c.back {
+		return nil // it watches next, which is saved
+	}
+	return errors.Join(aside, x.keepStall(ctx))
 }
 
 // stepAside makes the place that was left what it is to be from now on.
@@ -314,6 +321,9 @@ func (x *run) stepAside(ctx context.Context, c crossing) error {
 
 func (x *run) openNew(ctx context.Context, c crossing) error {
 	if err := x.hook(ctx, "K14"); err != nil {
+		return err
+	}
+	if err := x.openAlready(ctx, c, c.to); err != nil {
 		return err
 	}
 	err := c.to.Change(ctx, x.token, backends.Transition{
@@ -340,6 +350,9 @@ func (x *run) abort(ctx context.Context, c crossing) error {
 		}); err != nil {
 			return err
 		}
+	}
+	if err := x.openAlready(ctx, c, c.from); err != nil {
+		return err
 	}
 	err := c.from.Change(ctx, x.token, backends.Transition{
 		From: []backends.State{backends.Sealed, backends.Closed}, To: backends.Active, Capture: true,

@@ -123,7 +123,8 @@ type Stats struct {
 	// CutAt is when the last attempt to commit began, before writes had to wait.
 	CutAt int64 `json:"cut_at,omitempty"`
 	// StallMicros is the longest for which writes waited in an attempt to cut over, and
-	// BackStallMicros to roll back. At most that, when the instance died meanwhile.
+	// BackStallMicros to roll back. Where the instance died meanwhile: at most that, or up to
+	// the commit, if it had opened the new place already.
 	StallMicros     int64             `json:"stall_micros,omitempty"`
 	BackStallMicros int64             `json:"back_stall_micros,omitempty"`
 	PhaseStartedAt  map[Phase]int64   `json:"phase_started_at,omitempty"`

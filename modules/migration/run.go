@@ -34,7 +34,7 @@ type run struct {
 	stops          bool             // it was begun without a slot, to be told that it should stop
 	compared       atomic.Int64     // rows, since the comparison under way began
 	keepVerifying  bool             // applied keys are recorded for comparison
-	sealing        time.Time        // when writes began to wait, in the attempt to cross that is under way
+	waits          waits            // of writes, in the last attempt to cross
 
 	// While tables are copied or compared side by side: saving guards m, draining
 	// lets one drain at a time go from reading captured keys to forgetting them. Two

@@ -9,6 +9,9 @@ import (
 	"smartseller/platform/control"
 )
 
+// unsaid is the kind of a transition that is no event.
+const unsaid = ""
+
 // save persists a transition, guarded by the fencing number: errLost when the
 // move was taken over. change may run again.
 func (x *run) save(ctx context.Context, kind string, data any, change func(tx control.Tx, m *Move) error) error {
@@ -35,6 +38,9 @@ func (x *run) save(ctx context.Context, kind string, data any, change func(tx co
 			return err
 		}
 		saved = m
+		if kind == unsaid {
+			return nil
+		}
 		return addEvent(tx, m.ID, kind, data)
 	})
 	if err != nil && !errors.Is(err, errLost) && !errors.Is(err, backends.ErrPlacementChanged) {
