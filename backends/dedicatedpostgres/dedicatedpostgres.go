@@ -221,19 +221,6 @@ func (b *Backend) share(ctx context.Context) (*postgres.Budget, error) {
 	return b.budget, nil
 }
 
-// Destroy implements backends.Backend. Connections that somebody forgot are ended.
-func (b *Backend) Destroy(ctx context.Context, p backends.Place) error {
-	h, err := b.home(p)
-	if err != nil {
-		return err
-	}
-	if _, err := b.admin.ExecContext(ctx, "DROP DATABASE IF EXISTS "+h.quotedName+" WITH (FORCE)"); err != nil {
-		return b.classify(err)
-	}
-	_, err = b.admin.ExecContext(ctx, "DROP ROLE IF EXISTS "+h.quotedName)
-	return b.classify(err)
-}
-
 // Ping implements backends.Backend.
 func (b *Backend) Ping(ctx context.Context) error { return postgres.Reach(ctx, b.admin) }
 

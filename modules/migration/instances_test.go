@@ -85,3 +85,33 @@ func (s scene) seenByAll(there []*instance) {
 	}
 	s.use(routers(there)...)
 }
+
+// TestRollbackFromADedicatedPlaceOfTwo: both instances have connections there, and the role
+// that drops the place is no superuser. No step has to be repeated for that.
+func TestRollbackFromADedicatedPlaceOfTwo(t *testing.T) {
+	t.Parallel()
+	w := newWideWorld(t)
+	w.dsn, w.ear = pgtest.Database(t), &ear{}
+	admin := pgtest.Role(t, pgtest.ServerDSN(t), "CREATEDB CREATEROLE")
+	w.reach = func(cfg backends.Config) backends.Config {
+		if cfg.Kind == backends.DedicatedPostgres {
+			cfg.AdminDSN = admin
+		}
+		return cfg
+	}
+	there := []*instance{w.instance(t, nil), w.instance(t, nil)}
+	id := there[0].storefront(t, 100)
+	l := startLoad(id, routers(there)...)
+	m := startTo(t, there[0], id, "dedicated", Options{})
+	there[0].waitFor(t, m.ID, Watching)
+	scene{l, t}.seenByAll(there)
+	trouble := w.ear.next(m.ID)
+	ask(t, there[0], m.ID, WantRollback)
+	there[0].waitFor(t, m.ID, RolledBack)
+	select {
+	case <-trouble:
+		require.Fail(t, "a step did not work")
+	default:
+	}
+	l.check(t, there[1].router)
+}
