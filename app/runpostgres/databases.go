@@ -20,8 +20,8 @@ import (
 type databases struct {
 	control        string // owns the control database
 	sharedApp      string // owns nothing: row-level security holds it
-	sharedOwner    string // owns the shared database
-	dedicatedAdmin string // may make databases and roles
+	sharedOwner    string // owns the shared database, and sees what others do there
+	dedicatedAdmin string // may make databases and roles, and sees what others do there
 }
 
 // prepare makes what is missing of roles and databases.
@@ -32,16 +32,24 @@ func prepare(ctx context.Context, server *pgserver.Server) (d databases, err err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	dsn := map[string]string{}
-	for _, r := range []struct{ role, attributes, database string }{
-		{"smartseller_control", "", "smartseller_control"},
-		{"smartseller_owner", "", "smartseller_shared"},
-		{"smartseller_app", "", ""},
-		{"smartseller_admin", "CREATEDB CREATEROLE", ""},
+	for _, r := range []struct {
+		role, attributes, database string
+		sees                       bool // what other roles' sessions do
+	}{
+		{role: "smartseller_control", database: "smartseller_control"},
+		{role: "smartseller_owner", database: "smartseller_shared", sees: true},
+		{role: "smartseller_app"},
+		{role: "smartseller_admin", attributes: "CREATEDB CREATEROLE", sees: true},
 	} {
 		password := passwordOf(server, r.role)
 		if err := makeMissing(ctx, db, `SELECT count(*) FROM pg_roles WHERE rolname = $1`, r.role,
 			"CREATE ROLE "+pq.QuoteIdentifier(r.role)+" LOGIN "+r.attributes+" PASSWORD "+pq.QuoteLiteral(password)); err != nil {
 			return d, err
+		}
+		if r.sees { // also one that an older program made
+			if _, err := db.ExecContext(ctx, "GRANT pg_monitor TO "+pq.QuoteIdentifier(r.role)); err != nil {
+				return d, fmt.Errorf("let %s see sessions: %w", r.role, err)
+			}
 		}
 		if r.database != "" {
 			if err := makeMissing(ctx, db, `SELECT count(*) FROM pg_database WHERE datname = $1`, r.database,

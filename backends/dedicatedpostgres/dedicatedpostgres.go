@@ -228,6 +228,7 @@ func (b *Backend) Ping(ctx context.Context) error { return postgres.Reach(ctx, b
 func (b *Backend) Check(ctx context.Context) []backends.Finding {
 	return postgres.Inspect(ctx, b.admin,
 		func() backends.Finding { return b.checkRights(ctx) },
+		func() backends.Finding { return postgres.CheckSight(ctx, b.admin) },
 		func() backends.Finding { return postgres.CheckConnections(ctx, b.admin, wanted) },
 		func() backends.Finding { return postgres.CheckDirect(ctx, b.cfg.AdminDSN) },
 	)

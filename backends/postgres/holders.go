@@ -15,7 +15,7 @@ import (
 // inside are the sessions that entered the storefront for writing, the oldest first:
 // these hold the lock that a seal takes exclusively. One that waits for a row's lock
 // holds or awaits the lock on the row's place in its table meanwhile.
-const inside = `SELECT a.pid, coalesce(a.state, 'state unknown'), coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::bigint, 0),
+const inside = `SELECT a.pid, a.state, coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::bigint, 0), quote_ident(current_user),
 		pg_blocking_pids(a.pid), t.relation::regclass::text, '(' || t.page || ',' || t.tuple || ')'
 	FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
 	LEFT JOIN LATERAL (SELECT * FROM pg_locks t WHERE t.pid = a.pid AND t.locktype = 'tuple' LIMIT 1) t ON TRUE
@@ -26,9 +26,17 @@ const inside = `SELECT a.pid, coalesce(a.state, 'state unknown'), coalesce(extra
 // holder is a backends.Holder as the server describes it.
 type holder struct {
 	pid, age   int64
-	state      string
+	state      sql.NullString // none: the role may not see it
+	asker      string         // the role that asks, quoted
 	blockedBy  pq.Int64Array
 	table, row sql.NullString // of the row that it waits for
+}
+
+func (h *holder) session() string {
+	if !h.state.Valid {
+		return fmt.Sprintf("database process %d (what it does and since when is hidden from this role: %s)", h.pid, grantMonitor(h.asker))
+	}
+	return fmt.Sprintf("database process %d, %s, %d s in its transaction", h.pid, h.state.String, h.age)
 }
 
 // Holders implements sqlstore.Dialect.
@@ -44,7 +52,7 @@ func (d *Dialect) Holders(ctx context.Context, storefront backends.StorefrontID)
 	}
 	var out []backends.Holder
 	for _, h := range found {
-		told := backends.Holder{Session: fmt.Sprintf("database process %d, %s, %d s in its transaction", h.pid, h.state, h.age)}
+		told := backends.Holder{Session: h.session()}
 		if len(h.blockedBy) > 0 {
 			told.WaitsFor = fmt.Sprintf("database process %d", h.blockedBy[0])
 		}
@@ -66,7 +74,7 @@ func writersInside(ctx context.Context, s *sqlstore.Session, storefront backends
 	defer rows.Close()
 	for rows.Next() {
 		var h holder
-		if err := rows.Scan(&h.pid, &h.state, &h.age, &h.blockedBy, &h.table, &h.row); err != nil {
+		if err := rows.Scan(&h.pid, &h.state, &h.age, &h.asker, &h.blockedBy, &h.table, &h.row); err != nil {
 			return nil, err
 		}
 		out = append(out, h)

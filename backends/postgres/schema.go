@@ -90,18 +90,20 @@ func classifyMigration(err error) error {
 
 // longTransactions describes whoever may hold the locks that a migration did not get.
 func longTransactions(ctx context.Context, owner *sql.DB) (out []string) {
-	rows, err := owner.QueryContext(ctx, `SELECT pid, state, extract(epoch FROM clock_timestamp() - xact_start)::bigint
-		FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-		AND xact_start < clock_timestamp() - interval '1 second' ORDER BY xact_start LIMIT 3`)
+	// Of sessions that are hidden from the role those count that hold a lock of a table.
+	rows, err := owner.QueryContext(ctx, `SELECT pid, state, coalesce(extract(epoch FROM clock_timestamp() - xact_start)::bigint, 0), quote_ident(current_user)
+		FROM pg_stat_activity a WHERE datname = current_database() AND pid <> pg_backend_pid()
+		AND (xact_start < clock_timestamp() - interval '1 second' OR state IS NULL AND EXISTS (
+			SELECT 1 FROM pg_locks l WHERE l.pid = a.pid AND l.locktype = 'relation' AND l.granted))
+		ORDER BY xact_start LIMIT 3`)
 	if err != nil {
 		return []string{"who holds the tables cannot be told"}
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var pid, age int64
-		var state sql.NullString
-		if rows.Scan(&pid, &state, &age) == nil {
-			out = append(out, fmt.Sprintf("database process %d, %s, %d s in its transaction", pid, state.String, age))
+		var h holder
+		if rows.Scan(&h.pid, &h.state, &h.age, &h.asker) == nil {
+			out = append(out, h.session())
 		}
 	}
 	if rows.Err() != nil || len(out) == 0 {

@@ -150,6 +150,7 @@ func (b *Backend) Ping(ctx context.Context) error {
 func (b *Backend) Check(ctx context.Context) []backends.Finding {
 	return postgres.Inspect(ctx, b.admin,
 		func() backends.Finding { return b.checkRole(ctx) },
+		func() backends.Finding { return postgres.CheckSight(ctx, b.admin) },
 		func() backends.Finding { return postgres.CheckConnections(ctx, b.admin, wanted) },
 		func() backends.Finding { return postgres.CheckIsolation(ctx, b.admin, b.pools, b.catalog) },
 		func() backends.Finding { return postgres.CheckPooled(ctx, b.cfg.DSN, b.cfg.Pooled) },
