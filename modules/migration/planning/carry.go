@@ -15,8 +15,19 @@ import (
 
 const lookAt = 1000 // moves of a plan in one transaction
 
-func stoppedBecause(failed, budget int64) string {
-	return fmt.Sprintf("%d moves failed, and %d may: nothing more begins or cuts over. See why (smartseller plan show ID --state failed), then let the plan go on (plan resume) or cancel it.", failed, budget)
+// stoppedBecause says how many moves failed, which are fewer than the plan shows where
+// it was let go on after others had.
+func (p *Plan) stoppedBecause(failed int64) string {
+	text := fmt.Sprintf("%d moves", failed)
+	if failed == 1 {
+		text = "1 move"
+	}
+	text += " failed"
+	if p.forgiven > 0 {
+		text += " since the plan was let go on"
+	}
+	return fmt.Sprintf("%s, and %d may: nothing more begins or cuts over. See why (smartseller plan show %s --state failed), then let the plan go on (smartseller plan resume %s) or cancel it.",
+		text, p.Options.FailureBudget, p.ID, p.ID)
 }
 
 // follow takes over what became of the plan's moves.

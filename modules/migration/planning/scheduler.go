@@ -170,7 +170,7 @@ func (s *Scheduler) judge(ctx context.Context, tx control.Tx, p *Plan) error {
 	underWay := p.Moves[Moving] > 0
 	switch {
 	case p.State == Running && failed > p.Options.FailureBudget:
-		p.Cause = stoppedBecause(failed, p.Options.FailureBudget)
+		p.Cause = p.stoppedBecause(failed)
 		s.log.WarnContext(ctx, "a plan has stopped", "plan", p.ID, "failed", failed)
 		return setPlan(tx, p, Stopped)
 	case p.State == Running && !underWay && p.Moves[Waiting]+p.Moves[Moved] == 0:

@@ -348,7 +348,8 @@ func TestFailuresStopAPlan(t *testing.T) {
 	require.NoError(t, err)
 	moves = w.until(t, p, state(planning.Stopped), s)
 	require.Equal(t, "the move was cancelled by an operator", moves[0].Cause)
-	require.Contains(t, p.Cause, "1 moves failed, and 0 may")
+	require.Equal(t, "1 move failed, and 0 may: nothing more begins or cuts over. See why (smartseller plan show "+p.ID+" --state failed), "+
+		"then let the plan go on (smartseller plan resume "+p.ID+") or cancel it.", p.Cause)
 	require.NoError(t, s.Step(ctx))
 	require.EqualValues(t, 2, p.Moves[planning.Waiting])
 	_, err = w.service.Ask(ctx, p.ID, planning.Pause, "")
@@ -364,7 +365,12 @@ func TestFailuresStopAPlan(t *testing.T) {
 	require.Equal(t, migration.NoIntent, got.Intent, "nothing cuts over while it is paused")
 	w.ask(t, p, planning.Resume)
 	w.until(t, p, moveIs(2, planning.Moved), s)
-	w.until(t, p, moveIs(3, planning.Moved), s)
+	w.hour.Store(4)
+	moves = w.until(t, p, waits(3, "cuts over at 2026-03-02T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	_, err = w.moves.Ask(ctx, moves[2].Move, migration.WantCancel)
+	require.NoError(t, err)
+	w.until(t, p, state(planning.Stopped), s)
+	require.Contains(t, p.Cause, "1 move failed since the plan was let go on, and 0 may: ")
 }
 
 // TestCancelUndoesWhatHasNotCutOver and lets be what has.
