@@ -77,6 +77,19 @@ func TestEmptyArguments(t *testing.T) {
 	}
 }
 
+// TestNoTimeIsNotTheDefault that the server takes 0 for: a move with it is not asked for.
+func TestNoTimeIsNotTheDefault(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the server was asked") }))
+	defer server.Close()
+	t.Setenv("SMARTSELLER_URL", server.URL)
+	t.Setenv("SMARTSELLER_TOKEN", "token")
+	for flag, says := range map[string]string{"--drill=0s": "A drill needs some time", "--drill=-1ms": "A drill needs some time", "--rollback-window=0": "--rollback-window 1"} {
+		var out, errs bytes.Buffer
+		require.Equal(t, 65, Main([]string{"move", "start", "demo", "files-2", flag}, &out, &errs), flag)
+		require.Contains(t, errs.String(), says, flag)
+	}
+}
+
 // TestTokenOfAVariable may end with a line break; what no header can hold is refused
 // before the server is asked, and not repeated.
 func TestTokenOfAVariable(t *testing.T) {

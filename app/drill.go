@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"smartseller/platform/fault"
 )
 
 // drillFlag makes a move an exercise.
@@ -11,11 +13,19 @@ type drillFlag struct {
 	Drill *time.Duration `xor:"mode" placeholder:"DURATION" help:"Move, let the storefront live there for so long, such as 10m, roll back by itself, and report."`
 }
 
-// put says so in the options of a move.
-func (d drillFlag) put(options map[string]any) {
-	if d.Drill != nil {
-		options["mode"], options["drill_seconds"] = "drill", int64(math.Ceil(d.Drill.Seconds()))
+var errDrill = fault.New(fault.Invalid, "drill", "A drill needs some time at the new place, such as --drill 10m.")
+
+// put says so in the options of a move. No time is refused here, since to the server 0
+// stands for ten minutes.
+func (d drillFlag) put(options map[string]any) error {
+	if d.Drill == nil {
+		return nil
 	}
+	if *d.Drill <= 0 {
+		return errDrill
+	}
+	options["mode"], options["drill_seconds"] = "drill", int64(math.Ceil(d.Drill.Seconds()))
+	return nil
 }
 
 // drillReport is how an exercise went.

@@ -41,7 +41,7 @@ type startMove struct {
 	Manual     bool   `help:"Wait for 'move cutover' before cutting over."`
 	Window     string `placeholder:"HH:MM-HH:MM" help:"Cut over only within this part of the day; none: at any time."`
 	TimeZone   string `placeholder:"ZONE" help:"Of the window, such as Europe/Berlin; none: the storefront's own."`
-	Rollback   int64  `name:"rollback-window" default:"86400" help:"Seconds in which a rollback stays possible."`
+	Rollback   int64  `name:"rollback-window" default:"86400" help:"Seconds in which a rollback stays possible, at least 1."`
 	Reason     string `help:"For the receipt."`
 	Unpaced    bool   `help:"Copy at full speed, whatever requests feel."`
 	Rehearse   bool   `xor:"mode" help:"Do everything but the commit, on live traffic, clean up, and forecast duration and write stall."`
@@ -50,19 +50,26 @@ type startMove struct {
 	DryRun bool      `help:"Look at what would be done and change nothing."`
 }
 
+var errRollbackWindow = fault.New(fault.Invalid, "rollback_window", "A rollback stays possible for a second at least: --rollback-window 1.")
+
 // Run starts the move, or looks at what it would do.
 func (c *startMove) Run(ctx context.Context, out io.Writer) error {
-	shop, err := c.storefront(ctx, c.Storefront)
-	if err != nil {
-		return err
-	}
 	options := map[string]any{
 		"manual_cutover": c.Manual, "window_seconds": c.Rollback, "unpaced": c.Unpaced, "cutover_window": c.Window, "time_zone": c.TimeZone,
 	}
 	if c.Rehearse {
 		options["mode"] = "rehearsal"
 	}
-	c.put(options)
+	if err := c.put(options); err != nil {
+		return err
+	}
+	if c.Rollback < 1 { // to the server 0 stands for a day
+		return errRollbackWindow
+	}
+	shop, err := c.storefront(ctx, c.Storefront)
+	if err != nil {
+		return err
+	}
 	if !c.At.IsZero() {
 		options["begin_at"] = c.At.UnixMicro()
 	}

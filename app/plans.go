@@ -29,19 +29,19 @@ const plansPath = "/api/admin/plans"
 type planned struct {
 	Moves  []string `arg:"" optional:"" help:"STOREFRONT=BACKEND, any number of them; or give a policy."`
 	Policy string   `type:"path" placeholder:"FILE" help:"A policy in YAML: the moves that it proposes now."`
-	Limit  int64    `help:"At most so many moves, the first in their order."`
+	Limit  int64    `help:"At most so many moves, the first in their order; 0: as many as a plan can have."`
 
 	Priority      string `enum:"smallest,risk,relief" default:"smallest" help:"Which moves come first: the smallest storefronts, those with the fewest requests, or what relieves the hottest backend most."`
-	Canaries      int64  `default:"1" help:"So many of the smallest storefronts go before all others."`
-	Soak          int64  `help:"Seconds for which canaries are watched before the next wave begins."`
+	Canaries      int64  `default:"1" help:"So many of the smallest storefronts go before all others; 0: none."`
+	Soak          int64  `help:"Seconds for which canaries are watched before the next wave begins; 0: not at all."`
 	WaveSize      int64  `default:"20" help:"Moves in each later wave."`
 	PerBackend    int64  `default:"2" help:"Moves that may copy from or to one backend at a time, and beside them as many that may cut over."`
-	FailureBudget int64  `help:"Moves that may fail before the plan stops."`
+	FailureBudget int64  `help:"Moves that may fail before the plan stops; 0: the first one stops it."`
 	AtOnce        bool   `help:"Cut over as soon as a move is ready, not in the quietest hour of a day."`
 	CutoverWindow string `placeholder:"02:00-05:00" help:"Cut over only within this part of the day, by the clocks of each storefront."`
-	Window        int64  `default:"86400" help:"Seconds in which a rollback stays possible."`
+	Window        int64  `default:"86400" help:"Seconds in which a rollback stays possible, at least 1."`
 	Unpaced       bool   `help:"Copy at full speed, whatever requests feel."`
-	Pace          int64  `help:"Per cent of the time that each move may work."`
+	Pace          int64  `default:"100" help:"Per cent of the time that each move may work, 1 to 100."`
 }
 
 // body is what the server is asked for.

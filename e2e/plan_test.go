@@ -123,6 +123,12 @@ func TestPlanErrors(t *testing.T) {
 		{[]string{"plan", "create", "demo=nowhere"}, 65, "/moves/0/target: there is no backend of that name"},
 		{[]string{"plan", "create", "demo"}, 65, "/moves/0/target"},
 		{[]string{"plan", "create", "demo=files-2", "--cutover-window", "2-5"}, 65, "/options/cutover_window"},
+		{[]string{"plan", "create", "demo=files-2", "--wave-size", "0"}, 65, "/options/wave_size"},
+		{[]string{"plan", "create", "demo=files-2", "--per-backend", "0"}, 65, "/options/per_backend"},
+		{[]string{"plan", "create", "demo=files-2", "--window", "0"}, 65, "/options/window_seconds"},
+		{[]string{"plan", "create", "demo=files-2", "--pace", "0"}, 65, "/options/pace_percent"},
+		{[]string{"plan", "create", "demo=files-2", "--canaries", "0", "--soak", "60"}, 65, "/options/soak_seconds"},
+		{[]string{"plan", "simulate", "demo=files-2", "--instances", "0"}, 65, "instances"},
 		{[]string{"plan", "simulate"}, 65, "either of a policy or of chosen moves"},
 		{[]string{"plan", "simulate", "--plan", "nothing"}, 66, "no such plan"},
 		{[]string{"plan", "simulate", "demo=files-2", "--synthetic", "5"}, 65, "/synthetic"},
@@ -134,7 +140,8 @@ func TestPlanErrors(t *testing.T) {
 		require.Equal(t, c.code, code, "%v: %s", c.args, out)
 		require.Contains(t, out, c.says, "%v", c.args)
 	}
-	id := strings.Fields(p.must(t, "plan", "create", "demo=files-2"))[0]
+	id := strings.Fields(p.must(t, "plan", "create", "demo=files-2", "--canaries", "0"))[0]
+	require.Contains(t, p.must(t, "plan", "show", id, "--json"), `"canaries":0`)
 	out, code := p.command(t, "plan", "resume", id)
 	require.Equal(t, 73, code)
 	require.Contains(t, out, "The plan is proposed; resume is not possible now.")

@@ -47,7 +47,7 @@ type createInput struct {
 		Moves     []Wanted    `json:"moves,omitempty" maxItems:"10000" doc:"Chosen moves; or give a policy"`
 		Policy    string      `json:"policy,omitempty" maxLength:"65536" doc:"YAML: the moves that it proposes now"`
 		Options   PlanOptions `json:"options,omitempty" audit:"detail"`
-		Limit     int64       `json:"limit,omitempty" minimum:"0" maximum:"10000" doc:"At most so many moves, the first in their order; default 10000" audit:"detail"`
+		Limit     int64       `json:"limit,omitempty" minimum:"0" maximum:"10000" doc:"At most so many moves, the first in their order; 0: as many as a plan can have, 10000" audit:"detail"`
 		Automatic bool        `json:"automatic,omitempty" doc:"Begin at once, without an approval" audit:"detail"`
 		Reason    string      `json:"reason,omitempty" maxLength:"500" audit:"detail"`
 	}
@@ -59,10 +59,10 @@ type simulateInput struct {
 		Moves     []Wanted    `json:"moves,omitempty" maxItems:"10000" doc:"Or a plan of these moves"`
 		Policy    string      `json:"policy,omitempty" maxLength:"65536" doc:"Or of those that a policy, in YAML, proposes now"`
 		Options   PlanOptions `json:"options,omitempty"`
-		Limit     int64       `json:"limit,omitempty" minimum:"0" doc:"At most so many moves, the first in their order"`
+		Limit     int64       `json:"limit,omitempty" minimum:"0" doc:"At most so many moves, the first in their order; 0: all"`
 		Synthetic int         `json:"synthetic,omitempty" minimum:"0" maximum:"200000" doc:"Or of a made-up fleet of so many storefronts, with a policy or without"`
 		Seed      uint64      `json:"seed,omitempty" doc:"The same one makes up the same fleet, for the same forecast"`
-		Instances int         `json:"instances,omitempty" minimum:"0" maximum:"1000" doc:"That run moves; default 1"`
+		Instances int         `json:"instances,omitempty" minimum:"1" maximum:"1000" doc:"That run moves; default 1"`
 	}
 }
 

@@ -27,7 +27,7 @@ func TestTurnsByPriority(t *testing.T) {
 		{Relief, 0, "acebd"},    // a 20, b 16: a; 11, 16: c; 11, 12: e; 11, 10: b, d
 	} {
 		var turns []string
-		for _, m := range inOrder(moves, PlanOptions{Priority: c.priority, Canaries: c.canaries}, carried) {
+		for _, m := range inOrder(moves, PlanOptions{Priority: c.priority, Canaries: &c.canaries}, carried) {
 			turns = append(turns, string(m.shop.ID))
 		}
 		require.Equal(t, c.turns, strings.Join(turns, ""), c.priority)
@@ -42,11 +42,13 @@ func TestTurnsByPriority(t *testing.T) {
 
 func TestWaves(t *testing.T) {
 	t.Parallel()
-	var waves []int64
-	for i := range 8 {
-		waves = append(waves, waveOf(i, PlanOptions{Canaries: 2, WaveSize: 3}))
+	for canaries, want := range [][]int64{{0, 0, 0, 1, 1, 1, 2, 2}, {0, 1, 1, 1, 2, 2, 2, 3}, {0, 0, 1, 1, 1, 2, 2, 2}} {
+		var waves []int64
+		for i := range 8 {
+			waves = append(waves, waveOf(i, PlanOptions{Canaries: new(int64(canaries)), WaveSize: 3}))
+		}
+		require.Equal(t, want, waves, "%d canaries", canaries)
 	}
-	require.Equal(t, []int64{0, 0, 1, 1, 1, 2, 2, 2}, waves)
 }
 
 func TestNoBackendHasMoreThanItMay(t *testing.T) {

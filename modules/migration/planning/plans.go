@@ -44,20 +44,20 @@ const (
 )
 
 // PlanOptions are how a plan is carried out. The zero value of each stands for what
-// its documentation calls the default.
+// its documentation calls the default; where another value is, 0 cannot be asked for.
 type PlanOptions struct {
 	Priority      Priority `json:"priority,omitempty" enum:"smallest,risk,relief" doc:"Which moves come first; default smallest"`
-	Canaries      int64    `json:"canaries,omitempty" minimum:"0" maximum:"1000" doc:"How many of the smallest storefronts go before all others, as a wave of their own; default 1"`
-	SoakSeconds   int64    `json:"soak_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"For how long canaries are watched at their targets before the next wave begins"`
-	WaveSize      int64    `json:"wave_size,omitempty" minimum:"0" maximum:"1000" doc:"Moves in each later wave, which begins when the one before is at its targets; default 20"`
-	PerBackend    int64    `json:"per_backend,omitempty" minimum:"0" maximum:"100" doc:"Moves that may copy from or to one backend at a time, and beside them as many that may cut over, those of operators counted; those that stand by for their cutover are not; default 2"`
+	Canaries      *int64   `json:"canaries,omitempty" minimum:"0" maximum:"1000" doc:"How many of the smallest storefronts go before all others, as a wave of their own; 0: none; default 1"`
+	SoakSeconds   int64    `json:"soak_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"For how long canaries are watched at their targets before the next wave begins; default 0: not at all"`
+	WaveSize      int64    `json:"wave_size,omitempty" minimum:"1" maximum:"1000" doc:"Moves in each later wave, which begins when the one before is at its targets; default 20"`
+	PerBackend    int64    `json:"per_backend,omitempty" minimum:"1" maximum:"100" doc:"Moves that may copy from or to one backend at a time, and beside them as many that may cut over, those of operators counted; those that stand by for their cutover are not; default 2"`
 	FailureBudget int64    `json:"failure_budget,omitempty" minimum:"0" maximum:"10000" doc:"How many moves may fail before the plan stops; default 0: the first one stops it"`
 	AtOnce        bool     `json:"at_once,omitempty" doc:"Cut over as soon as a move is ready; otherwise in the quietest hour of the day that follows, by the traffic of the last week"`
 	CutoverWindow string   `json:"cutover_window,omitempty" maxLength:"11" example:"02:00-05:00" doc:"Cut over only within this part of the day, by the clocks of each storefront; empty: at any time"`
 	// Of each move; its cutover is the plan's own.
-	WindowSeconds int64 `json:"window_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long a rollback stays possible; default a day"`
+	WindowSeconds int64 `json:"window_seconds,omitempty" minimum:"1" maximum:"2592000" doc:"How long a rollback stays possible; default a day"`
 	Unpaced       bool  `json:"unpaced,omitempty" doc:"Copy at full speed, whatever requests feel"`
-	PacePercent   int64 `json:"pace_percent,omitempty" minimum:"0" maximum:"100" doc:"Share of the time that each move may work; default 100"`
+	PacePercent   int64 `json:"pace_percent,omitempty" minimum:"1" maximum:"100" doc:"Share of the time that each move may work; default 100"`
 }
 
 // withDefaults fills in what was left to the planner.
@@ -65,7 +65,13 @@ func (o PlanOptions) withDefaults() (PlanOptions, error) {
 	if o.Priority == "" {
 		o.Priority = SmallestFirst
 	}
-	for field, value := range map[*int64]int64{&o.Canaries: 1, &o.WaveSize: 20, &o.PerBackend: 2} {
+	if o.Canaries == nil {
+		o.Canaries = new(int64(1))
+	}
+	if *o.Canaries == 0 && o.SoakSeconds > 0 {
+		return o, fault.InvalidField("/options/soak_seconds", "no_canaries", "there are no canaries to watch: leave it out, or have some go first")
+	}
+	for field, value := range map[*int64]int64{&o.WaveSize: 20, &o.PerBackend: 2} {
 		if *field == 0 {
 			*field = value
 		}
@@ -93,7 +99,7 @@ type Plan struct {
 	Reason      string              `json:"reason"`
 	Total       int64               `json:"total" doc:"Moves"`
 	Moves       map[MoveState]int64 `json:"moves" doc:"How many are in each state"`
-	Wave        int64               `json:"wave" doc:"The one that is under way; 0: the canaries"`
+	Wave        int64               `json:"wave" doc:"The one that is under way; 0: the canaries, where there are any"`
 	Waves       int64               `json:"waves"`
 	LeftOut     int64               `json:"left_out" doc:"Moves that the policy wanted as well, and that did not fit into the plan"`
 	RequestedBy string              `json:"requested_by"`
@@ -107,7 +113,7 @@ type Plan struct {
 // PlanMove is one move of a plan.
 type PlanMove struct {
 	Seq        int64                 `json:"seq" db:"seq" doc:"Its turn, from 1"`
-	Wave       int64                 `json:"wave" db:"wave" doc:"0: a canary"`
+	Wave       int64                 `json:"wave" db:"wave" doc:"0: a canary, where there are any"`
 	Storefront backends.StorefrontID `json:"storefront_id" db:"storefront_id"`
 	Slug       string                `json:"slug" db:"slug"`
 	Source     string                `json:"source" db:"source"`

@@ -257,7 +257,7 @@ func TestCutoversHavePlacesOfTheirOwn(t *testing.T) {
 	w.mover()
 	w.run(t)
 	s := w.scheduler(t, "one")
-	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 3), Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", AtOnce: true, Canaries: 3, PerBackend: 1}, Automatic: true})
+	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 3), Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", AtOnce: true, Canaries: new(int64(3)), PerBackend: 1}, Automatic: true})
 	w.until(t, p, waits(2, "cuts over at 2026-03-01T14:00:00Z: the window 14:00-15:00 UTC"), s)
 	moves := w.until(t, p, moveIs(3, planning.Moving), s)
 	copies.await(t)
@@ -290,7 +290,7 @@ func TestACutoverThatMissesItsWindow(t *testing.T) {
 	w.run(t)
 	s := w.scheduler(t, "one")
 	wanted := w.fleet(t, 3)
-	p := w.plan(t, planning.NewPlan{Moves: wanted[:2], Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", AtOnce: true, Canaries: 2, PerBackend: 1}, Automatic: true})
+	p := w.plan(t, planning.NewPlan{Moves: wanted[:2], Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", AtOnce: true, Canaries: new(int64(2)), PerBackend: 1}, Automatic: true})
 	w.until(t, p, waits(2, "cuts over at 2026-03-01T14:00:00Z: the window 14:00-15:00 UTC"), s)
 	w.hour.Store(2)
 	moves := w.until(t, p, waits(2, "cuts over when others have: as many as may at a time cut over from or to its backends"), s)
@@ -342,7 +342,7 @@ func TestFailuresStopAPlan(t *testing.T) {
 	w := newWorld(t, controltest.Open(t))
 	w.run(t)
 	s := w.scheduler(t, "one")
-	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 3), Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", Canaries: 3, PerBackend: 1}, Automatic: true})
+	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 3), Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", Canaries: new(int64(3)), PerBackend: 1}, Automatic: true})
 	moves := w.until(t, p, moveIs(1, planning.Moving), s)
 	_, err := w.moves.Ask(ctx, moves[0].Move, migration.WantCancel)
 	require.NoError(t, err)
@@ -405,7 +405,7 @@ func followsItsMoves(t *testing.T, w *world) {
 	ctx := context.Background()
 	w.run(t)
 	s := w.scheduler(t, "one")
-	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 3), Options: planning.PlanOptions{AtOnce: true, Canaries: 3, PerBackend: 9}, Automatic: true})
+	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 3), Options: planning.PlanOptions{AtOnce: true, Canaries: new(int64(3)), PerBackend: 9}, Automatic: true})
 	w.until(t, p, func(p *planning.Plan, _ []planning.PlanMove) bool { return p.Moves[planning.Moved] == 3 }, s)
 	w.ask(t, p, planning.Cancel)
 	moves := w.until(t, p, state(planning.Cancelled), s)
@@ -464,6 +464,7 @@ func TestWhatCannotBePlannedIsNamed(t *testing.T) {
 	for want, n := range map[string]planning.NewPlan{
 		"/moves/0/target":         {Moves: []planning.Wanted{{"shop-0", "one"}}},
 		"/policy":                 {},
+		"/options/soak_seconds":   {Moves: []planning.Wanted{{"shop-0", "two"}}, Options: planning.PlanOptions{Canaries: new(int64(0)), SoakSeconds: 9}},
 		"/options/cutover_window": {Moves: []planning.Wanted{{"shop-0", "two"}}, Options: planning.PlanOptions{CutoverWindow: "2-5"}},
 	} {
 		_, err := w.service.Create(ctx, n)

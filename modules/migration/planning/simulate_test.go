@@ -71,7 +71,7 @@ func TestForecastsOfANight(t *testing.T) {
 		in := imagined{
 			kinds: threeKinds, instances: 1, from: from, day: func(*Shop) Day { return Day{} },
 			rates:   migration.Rates{{Source: backends.SharedPostgres, Target: backends.DedicatedPostgres}: {RowsPerSecond: 100, Comparison: 0.5}},
-			options: PlanOptions{Canaries: 9, PerBackend: c.perBackend, CutoverWindow: "12:01-12:02"},
+			options: PlanOptions{Canaries: new(int64(9)), PerBackend: c.perBackend, CutoverWindow: "12:01-12:02"},
 		}
 		for n, rows := range c.rows {
 			shop := &Shop{ID: backends.StorefrontID(fmt.Sprint(n)), Backend: "a", TimeZone: "UTC", Rows: rows}
@@ -153,7 +153,7 @@ func someImagined(t *rapid.T) imagined {
 	in := imagined{
 		kinds: threeKinds, rates: migration.Rates{}, instances: rapid.IntRange(1, 2).Draw(t, "instances"), from: syntheticStart, day: syntheticDays(),
 		options: PlanOptions{
-			PerBackend: rapid.Int64Range(1, 3).Draw(t, "per_backend"), Canaries: rapid.Int64Range(1, 3).Draw(t, "canaries"), WaveSize: rapid.Int64Range(1, 9).Draw(t, "wave"),
+			PerBackend: rapid.Int64Range(1, 3).Draw(t, "per_backend"), Canaries: new(rapid.Int64Range(0, 3).Draw(t, "canaries")), WaveSize: rapid.Int64Range(1, 9).Draw(t, "wave"),
 			AtOnce: rapid.Bool().Draw(t, "at_once"), CutoverWindow: rapid.SampledFrom([]string{"", "02:00-04:00"}).Draw(t, "window"),
 		},
 	}

@@ -33,3 +33,17 @@ func TestASoakFollowsACanaryThatFailed(t *testing.T) {
 	w.hour.Add(2)
 	w.until(t, p, func(p *planning.Plan, _ []planning.PlanMove) bool { return p.Moves[planning.Moved] == 2 }, s)
 }
+
+// TestAPlanWithoutCanaries begins with its first wave, and one that says nothing of them has one.
+func TestAPlanWithoutCanaries(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, controltest.Open(t))
+	wanted := w.fleet(t, 3)
+	s := w.scheduler(t, "one")
+	p := w.plan(t, planning.NewPlan{Moves: wanted[:2]})
+	require.EqualValues(t, []int64{0, 2}, []int64{p.Wave, p.Waves})
+	w.until(t, w.ask(t, p, planning.Cancel), state(planning.Cancelled), s)
+	p = w.plan(t, planning.NewPlan{Moves: wanted, Options: planning.PlanOptions{Canaries: new(int64(0)), PerBackend: 9}, Automatic: true})
+	require.EqualValues(t, []int64{0, 0, 1}, []int64{*p.Options.Canaries, p.Wave, p.Waves})
+	w.until(t, p, func(p *planning.Plan, _ []planning.PlanMove) bool { return p.Moves[planning.Moving] == 3 }, s)
+}
