@@ -89,20 +89,16 @@ func (c *planCreate) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	return answer(c.output, out, said, func(p planState) string {
-		next := "look at it: smartseller plan show " + p.ID
-		if p.State == "proposed" {
-			next += "\n  let it begin: smartseller plan approve " + p.ID
-		}
-		return p.line() + "\n  " + next
+		return p.line() + "\n  look at it: smartseller plan show " + p.ID
 	})
 }
 
 // planState is a plan, as the server says it.
 type planState struct {
-	ID, State, Cause, Reason string
-	Total, Wave, Waves       int64
-	LeftOut                  int64 `json:"left_out"`
-	Moves                    map[string]int64
+	ID, State, Cause, Waits, Reason string
+	Total, Wave, Waves              int64
+	LeftOut                         int64 `json:"left_out"`
+	Moves                           map[string]int64
 }
 
 func (p planState) line() string {
@@ -115,8 +111,10 @@ func (p planState) line() string {
 	if p.LeftOut > 0 {
 		text += fmt.Sprintf("; %d more were wanted and left out", p.LeftOut)
 	}
-	if p.Cause != "" {
-		text += "\n  " + p.Cause
+	for _, more := range []string{p.Cause, p.Waits} {
+		if more != "" {
+			text += "\n  " + more
+		}
 	}
 	return text
 }

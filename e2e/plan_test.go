@@ -140,7 +140,9 @@ func TestPlanErrors(t *testing.T) {
 		require.Equal(t, c.code, code, "%v: %s", c.args, out)
 		require.Contains(t, out, c.says, "%v", c.args)
 	}
-	id := strings.Fields(p.must(t, "plan", "create", "demo=files-2", "--canaries", "0"))[0]
+	said := p.must(t, "plan", "create", "demo=files-2", "--canaries", "0")
+	id := strings.Fields(said)[0]
+	require.Contains(t, said, "begins when it is approved: smartseller plan approve "+id)
 	require.Contains(t, p.must(t, "plan", "show", id, "--json"), `"canaries":0`)
 	out, code := p.command(t, "plan", "resume", id)
 	require.Equal(t, 73, code)

@@ -118,7 +118,7 @@ func (s *Scheduler) cutOver(ctx context.Context, p *Plan) error {
 		}
 		switch {
 		case r.at.After(now):
-			err = s.note(ctx, p, r.Seq, r.Waits, fmt.Sprintf("cuts over at %s: %s", r.at.UTC().Format(time.RFC3339), r.why))
+			err = s.note(ctx, p, r.Seq, r.Waits, cutsOver(r.at, r.why))
 		case r.Let:
 			err = s.note(ctx, p, r.Seq, r.Waits, "")
 		case at.cutovers.take(r.Source, r.Target, p.Options.PerBackend):
@@ -226,28 +226,21 @@ type turn struct {
 	Target     string `db:"target"`
 	Reason     string `db:"reason"`
 	Zone       string `db:"time_zone"`
-	Until      int64  `db:"ends_at"`
-	Waits      string `db:"waits"`
 }
 
 // begin starts the moves whose turn it is, as many as the backends may have at once.
 func (s *Scheduler) begin(ctx context.Context, p *Plan) error {
 	now := s.clock()
-	var turns, barred []turn
+	var turns []turn
 	var at busy
 	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
-		if turns, barred, err = readTurns(tx, p, now); err == nil && len(turns) > 0 {
+		if turns, err = readTurns(tx, p, now); err == nil && len(turns) > 0 {
 			at, err = readBusy(tx, now)
 		}
 		return err
 	})
 	if err != nil {
 		return err
-	}
-	for _, t := range barred {
-		if err := s.note(ctx, p, t.Seq, t.Waits, fmt.Sprintf("the seller asked for no move until %s", time.UnixMicro(t.Until).UTC().Format(time.RFC3339))); err != nil {
-			return err
-		}
 	}
 	for _, t := range turns {
 		if !at.copies.take(t.Source, t.Target, p.Options.PerBackend) {
@@ -261,44 +254,21 @@ func (s *Scheduler) begin(ctx context.Context, p *Plan) error {
 }
 
 // readTurns finds the moves of the wave that is under way, and of earlier ones, that
-// wait; apart those whose sellers want none now, which hold up no wave.
-func readTurns(tx control.Tx, p *Plan, now time.Time) (turns, barred []turn, err error) {
-	const barring = `b.begins_at <= $2 AND b.ends_at > $2`
+// wait; not those whose sellers want none now.
+func readTurns(tx control.Tx, p *Plan, now time.Time) (turns []turn, err error) {
 	var news int64 // that comes first: a move that has just ended may have failed, and stop the plan
 	if err := tx.Get(&news, `SELECT count(*) FROM plan_moves p JOIN moves m ON m.id = p.move_id
 		WHERE p.plan_id = $1 AND p.state = 'moving' AND m.ended_at IS NOT NULL`, p.ID); err != nil || news > 0 {
-		return nil, nil, err
+		return nil, err
 	}
-	var wave *int64
-	err = tx.Get(&wave, `SELECT min(p.wave) FROM plan_moves p LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
-		WHERE p.plan_id = $1 AND (p.state = 'moving' OR p.state = 'waiting' AND NOT COALESCE(`+barring+`, false))`, p.ID, now.UnixMicro())
-	if err != nil {
-		return nil, nil, err
+	at, err := readStanding(tx, p, now)
+	if err != nil || at.soaked.After(now) {
+		return nil, err
 	}
-	if wave == nil { // all that is left is barred
-		wave = &p.Wave
-	}
-	if *wave > 0 && p.Options.SoakSeconds > 0 {
-		var canaries int64 // the last of them came to its target, or did not
-		err := tx.Get(&canaries, `SELECT COALESCE(max(CASE WHEN moved_at > 0 THEN moved_at ELSE updated_at END), 0) FROM plan_moves
-			WHERE plan_id = $1 AND wave = 0 AND state <> 'waiting'`, p.ID)
-		if err != nil || canaries+p.Options.SoakSeconds*1_000_000 > now.UnixMicro() {
-			return nil, nil, err
-		}
-	}
-	var all []turn
-	err = tx.Select(&all, `SELECT p.seq, p.storefront_id, p.source, p.target, p.reason, COALESCE(s.time_zone, 'UTC') AS time_zone, p.waits,
-		CASE WHEN `+barring+` THEN b.ends_at ELSE 0 END AS ends_at
+	err = tx.Select(&turns, `SELECT p.seq, p.storefront_id, p.source, p.target, p.reason, COALESCE(s.time_zone, 'UTC') AS time_zone
 		FROM plan_moves p LEFT JOIN storefronts s ON s.id = p.storefront_id LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
-		WHERE p.plan_id = $1 AND p.state = 'waiting' AND p.wave <= $3 ORDER BY p.seq`, p.ID, now.UnixMicro(), *wave)
-	for _, t := range all {
-		if t.Until > 0 {
-			barred = append(barred, t)
-		} else {
-			turns = append(turns, t)
-		}
-	}
-	return turns, barred, err
+		WHERE p.plan_id = $1 AND p.state = 'waiting' AND p.wave <= $3 AND NOT `+barred+` ORDER BY p.seq`, p.ID, now.UnixMicro(), at.wave)
+	return turns, err
 }
 
 // busy are the places that open moves take at each backend.
@@ -361,8 +331,8 @@ func (s *Scheduler) start(ctx context.Context, p *Plan, t turn) error {
 	switch kind := fault.Of(err).Kind; {
 	case err == nil || errors.Is(err, errNotNow):
 		return err
-	case errors.Is(err, migration.ErrMoveOpen):
-		return s.note(ctx, p, t.Seq, t.Waits, "another move of this storefront is open")
+	case errors.Is(err, migration.ErrMoveOpen): // its turn comes when that one has ended
+		return nil
 	case errors.Is(err, migration.ErrAlreadyThere):
 		return s.drop(ctx, p, t.Seq, Skipped, fault.Of(err).Detail)
 	case kind == fault.NotFound || kind == fault.Conflict || kind == fault.Invalid:

@@ -1,6 +1,13 @@
 package planning
 
-import "time"
+import (
+	"time"
+
+	"smartseller/platform/clock"
+)
 
 // CountWithin is for tests that do not wait for as long as a storefront may take.
 func (g *Gatherer) CountWithin(within time.Duration) { g.within = within }
+
+// GoBy is for tests that set the time.
+func (s *Service) GoBy(c clock.Clock) { s.clock = c }

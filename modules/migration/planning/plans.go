@@ -94,6 +94,7 @@ type Plan struct {
 	ID          string              `json:"id"`
 	State       PlanState           `json:"state"`
 	Cause       string              `json:"cause,omitempty" doc:"Why it stopped, and what to do"`
+	Waits       string              `json:"waits,omitempty" doc:"What all of its moves wait for, or its end does, and what to do; said of one plan, not in a list"`
 	Options     PlanOptions         `json:"options"`
 	Policy      string              `json:"policy,omitempty" doc:"That its moves come from"`
 	Reason      string              `json:"reason"`
@@ -107,7 +108,8 @@ type Plan struct {
 	CreatedAt   int64               `json:"created_at" doc:"Microseconds UTC"`
 	EndedAt     *int64              `json:"ended_at,omitempty" doc:"Microseconds UTC"`
 
-	forgiven int64
+	forgiven  int64 // failures before it was let go on
+	lastWaits int64 // the last wave with a move that waits
 }
 
 // PlanMove is one move of a plan.
@@ -124,7 +126,7 @@ type PlanMove struct {
 	State      MoveState             `json:"state" db:"state"`
 	Move       string                `json:"move_id,omitempty" db:"move_id"`
 	Cause      string                `json:"cause,omitempty" db:"cause"`
-	Waits      string                `json:"waits,omitempty" db:"waits" doc:"What it waits for before it begins or cuts over"`
+	Waits      string                `json:"waits,omitempty" db:"waits" doc:"What it waits for before it begins or cuts over, where that is not what the whole plan waits for"`
 	MovedAt    int64                 `json:"moved_at,omitempty" db:"moved_at" doc:"When it was at its target, microseconds UTC"`
 }
 

@@ -138,11 +138,13 @@ func chosen(moves []Wanted, fleet []*Shop, kinds map[string]backends.Kind) ([]ca
 	return out, nil
 }
 
-// Plan reads one plan.
+// Plan reads one plan, and what it waits for.
 func (s *Service) Plan(ctx context.Context, id string) (p *Plan, err error) {
 	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		p, err = readPlan(tx, id, false)
-		return err
+		if p, err = readPlan(tx, id, false); err != nil {
+			return err
+		}
+		return p.explain(tx, s.clock())
 	})
 	return p, err
 }
@@ -161,14 +163,17 @@ func (s *Service) Plans(ctx context.Context, cursor string, limit int) (out []*P
 }
 
 // PlanMoves reads up to limit moves of a plan by their turns, after one; in one state,
-// or ("") in any.
+// or ("") in any; and what each waits for.
 func (s *Service) PlanMoves(ctx context.Context, id string, state MoveState, after int64, limit int) (out []PlanMove, err error) {
 	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		if _, err := readPlan(tx, id, false); err != nil {
+		p, err := readPlan(tx, id, false)
+		if err != nil {
 			return err
 		}
-		out, err = readPlanMoves(tx, id, state, after, int64(limit))
-		return err
+		if out, err = readPlanMoves(tx, id, state, after, int64(limit)); err != nil {
+			return err
+		}
+		return explainMoves(tx, p, out, s.clock())
 	})
 	return out, err
 }

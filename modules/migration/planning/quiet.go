@@ -1,7 +1,6 @@
 package planning
 
 import (
-	"fmt"
 	"time"
 
 	"smartseller/modules/migration"
@@ -51,6 +50,6 @@ func permitted(at time.Time, w migration.Window, b Blackout) (time.Time, string)
 		if !b.holds(at) {
 			return at, why
 		}
-		at, why = b.Until, fmt.Sprintf("the seller asked for no move until %s", b.Until.UTC().Format(time.RFC3339))
+		at, why = b.Until, noMoveUntil(b.Until)
 	}
 }

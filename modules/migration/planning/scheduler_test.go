@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -95,6 +96,11 @@ func waits(seq int, text string) func(*planning.Plan, []planning.PlanMove) bool 
 	return func(_ *planning.Plan, moves []planning.PlanMove) bool { return moves[seq-1].Waits == text }
 }
 
+// instant is a time in microseconds, and so much later, as plans say it.
+func instant(micros int64, later time.Duration) string {
+	return time.UnixMicro(micros).Add(later).UTC().Format(time.RFC3339)
+}
+
 // TestAPlanIsCarriedOut by two instances, wave by wave and one move at a time.
 func TestAPlanIsCarriedOut(t *testing.T) { onBoth(t, isCarriedOut) }
 
@@ -156,11 +162,20 @@ func TestAWaveWaitsForTheCanary(t *testing.T) {
 	s := w.scheduler(t, "one")
 	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 3), Options: planning.PlanOptions{SoakSeconds: 7200, PerBackend: 9}, Automatic: true})
 	w.hour.Store(int64(time.Since(noon).Hours())) // since when canaries were moved is told by the control database
-	w.until(t, p, moveIs(1, planning.Moved), s)
+	require.Equal(t, "moves of later waves begin when the canaries are at their targets, and were watched there for 2h0m0s", p.Waits)
+	moves := w.until(t, p, moveIs(1, planning.Moved), s)
 	require.NoError(t, s.Step(context.Background()))
 	require.EqualValues(t, 2, p.Moves[planning.Waiting])
+	require.Equal(t, "canaries are watched until "+instant(moves[0].MovedAt, 2*time.Hour)+"; moves of later waves begin then", p.Waits)
+	require.Empty(t, moves[1].Waits, "the plan says it")
 	w.hour.Add(4)
-	w.until(t, p, func(p *planning.Plan, _ []planning.PlanMove) bool { return p.Moves[planning.Moved] == 3 }, s)
+	moves = w.until(t, p, func(p *planning.Plan, _ []planning.PlanMove) bool { return p.Moves[planning.Moved] == 3 }, s)
+	last := max(moves[1].MovedAt, moves[2].MovedAt)
+	require.Equal(t, "no move is left to begin or to cut over; the plan is completed when the last rollback window has closed, at "+instant(last, 24*time.Hour), p.Waits)
+	w.hour.Add(24)
+	w.until(t, p, func(p *planning.Plan, _ []planning.PlanMove) bool {
+		return strings.Contains(p.Waits, "the rollback windows ran out by "+instant(last, 24*time.Hour)+" and close now")
+	})
 }
 
 // TestACanaryThatIsRolledBackStopsThePlan before the next wave.
@@ -210,6 +225,7 @@ func TestCutoversHeedWindowAndBlackout(t *testing.T) {
 	w.hour.Store(26)
 	w.until(t, p, moveIs(2, planning.Moved), s)
 	require.EqualValues(t, 1, p.Moves[planning.Waiting])
+	require.Empty(t, p.Waits, "the one that is left waits for its seller")
 	w.hour.Store(30)
 	w.until(t, p, moveIs(1, planning.Moving), s)
 	w.until(t, p, waits(1, "cuts over at 2026-03-03T14:00:00Z: the window 14:00-15:00 UTC"), s)
@@ -303,7 +319,12 @@ func TestACutoverThatMissesItsWindow(t *testing.T) {
 	got, err := w.moves.Get(ctx, moves[0].Move)
 	require.NoError(t, err)
 	require.Equal(t, migration.WantCutover, got.Intent, "the word stands")
+	w.ask(t, p, planning.Pause)
+	w.until(t, p, waits(1, "cuts over at 2026-03-02T14:00:00Z: the window 14:00-15:00 UTC"))
+	w.until(t, p, waits(2, ""))
 	w.hour.Store(26)
+	w.until(t, p, waits(1, "cuts over all the same, since it was let before; to hold it: smartseller move pause "+moves[0].Move))
+	w.ask(t, p, planning.Resume)
 	moves = w.until(t, p, waits(1, ""), s)
 	require.Equal(t, planning.Moving, moves[0].State)
 	w.until(t, p, waits(2, "cuts over when others have: as many as may at a time cut over from or to its backends"), s)
@@ -356,8 +377,10 @@ func TestFailuresStopAPlan(t *testing.T) {
 	require.Equal(t, fault.Conflict, fault.Of(err).Kind)
 
 	w.ask(t, p, planning.Resume)
-	moves = w.until(t, p, moveIs(2, planning.Moving), s)
+	moves = w.until(t, p, waits(2, "cuts over at 2026-03-01T14:00:00Z: the window 14:00-15:00 UTC"), s)
 	w.ask(t, p, planning.Pause)
+	w.until(t, p, waits(2, ""))
+	require.Equal(t, "nothing more begins or cuts over until the plan is let go on: smartseller plan resume "+p.ID, p.Waits)
 	w.hour.Store(2)
 	require.NoError(t, s.Step(ctx))
 	got, err := w.moves.Get(ctx, moves[1].Move)

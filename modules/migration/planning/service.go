@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"smartseller/backends"
+	"smartseller/platform/clock"
 	"smartseller/platform/control"
 )
 
@@ -13,12 +14,13 @@ import (
 type Service struct {
 	db         *control.DB
 	catalog    *backends.Catalog
+	clock      clock.Clock // that windows and blackouts go by, as the scheduler's
 	simulating sync.Mutex
 }
 
 // NewService makes the service.
 func NewService(db *control.DB, directory *backends.Directory) *Service {
-	return &Service{db: db, catalog: directory.Catalog()}
+	return &Service{db: db, catalog: directory.Catalog(), clock: clock.System}
 }
 
 // Statistics reads what is known of up to limit storefronts, by id, after the one

@@ -311,11 +311,7 @@ func (s *simulation) cutOver(m *simulated) {
 	if m.wave == 0 {
 		s.canary = s.now
 	}
-	window := time.Duration(s.options.WindowSeconds) * time.Second
-	if window == 0 {
-		window = 24 * time.Hour
-	}
-	s.at(s.now.Add(window), func() { s.store(m.shop, m.shop.Backend, -1) })
+	s.at(s.now.Add(s.options.window()), func() { s.store(m.shop, m.shop.Backend, -1) })
 }
 
 func (s *simulation) finish() *Forecast {

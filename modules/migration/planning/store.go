@@ -117,6 +117,9 @@ func count(tx control.Tx, plans []*Plan) error {
 		p.Moves[MoveState(r.State)] = r.N
 		p.Total += r.N
 		p.Waves = max(p.Waves, r.Last+1)
+		if MoveState(r.State) == Waiting {
+			p.lastWaits = r.Last
+		}
 		if MoveState(r.State) == Waiting || MoveState(r.State) == Moving {
 			if !open[r.Plan] || r.First < p.Wave {
 				p.Wave = r.First

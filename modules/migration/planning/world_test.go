@@ -79,6 +79,7 @@ func newWorldOf(t *testing.T, db *control.DB, opener func(*backends.Catalog) bac
 	w.shops = storefronts.NewService(w.db, w.directory, w.stores)
 	w.gatherer = planning.NewGatherer(w.db, w.router.Traffic(), w.directory, w.stores, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	w.service = planning.NewService(w.db, w.directory)
+	w.service.GoBy(w.clock)
 	w.options = migration.RunnerOptions{
 		DB: w.db, Directory: w.directory, Stores: w.stores, Router: w.router, Keys: keys, Clock: w.clock, TenantMigrations: 1,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),

@@ -1,0 +1,195 @@
+package planning
+
+import (
+	"fmt"
+	"time"
+
+	"smartseller/platform/control"
+)
+
+// What a plan and its moves wait for is found out when somebody asks, by what the scheduler
+// decides by. Written down is only when a move that stands by cuts over: that it has been
+// found is also how such a move is told from one that still copies (see readBusy).
+
+// standing is how far the waves of a plan are.
+type standing struct {
+	wave   int64     // whose moves may begin, and those that are left of earlier ones
+	soaked time.Time // for so long canaries are watched; zero: none need be, or not yet
+}
+
+// barred is the condition that a seller wants no move at the time $2.
+const barred = `COALESCE(b.begins_at <= $2 AND b.ends_at > $2, false)`
+
+// readStanding finds the first wave with a move that is under way or may begin: those whose
+// sellers want none now hold up no wave. Where none else is left no move waits for a wave.
+func readStanding(tx control.Tx, p *Plan, now time.Time) (at standing, err error) {
+	err = tx.Get(&at.wave, `SELECT COALESCE(min(p.wave), $3) FROM plan_moves p LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
+		WHERE p.plan_id = $1 AND (p.state = 'moving' OR p.state = 'waiting' AND NOT `+barred+`)`, p.ID, now.UnixMicro(), p.lastWaits)
+	if err != nil || at.wave == 0 || p.Options.SoakSeconds == 0 {
+		return at, err
+	}
+	var canaries int64 // the last of them came to its target, or did not
+	err = tx.Get(&canaries, `SELECT COALESCE(max(CASE WHEN moved_at > 0 THEN moved_at ELSE updated_at END), 0) FROM plan_moves
+		WHERE plan_id = $1 AND wave = 0 AND state <> 'waiting'`, p.ID)
+	at.soaked = time.UnixMicro(canaries + p.Options.SoakSeconds*1_000_000)
+	return at, err
+}
+
+// explain says what all moves of a plan wait for. Why it was stopped is in its cause.
+func (p *Plan) explain(tx control.Tx, now time.Time) error {
+	switch p.State {
+	case Proposed:
+		p.Waits = "begins when it is approved: smartseller plan approve " + p.ID
+	case Paused:
+		p.Waits = "nothing more begins or cuts over until the plan is let go on: smartseller plan resume " + p.ID
+	case Running:
+		if p.Moves[Waiting]+p.Moves[Moving] == 0 {
+			return p.explainWindows(tx, now)
+		}
+		at, err := readStanding(tx, p, now)
+		if err == nil {
+			p.Waits = p.explainWaves(at, now)
+		}
+		return err
+	}
+	return nil
+}
+
+func (p *Plan) explainWaves(at standing, now time.Time) string {
+	switch {
+	case p.Moves[Waiting] == 0:
+		return ""
+	case at.soaked.After(now):
+		return fmt.Sprintf("canaries are watched until %s; moves of later waves begin then", rfc3339(at.soaked))
+	case p.lastWaits <= at.wave:
+		return ""
+	case at.wave == 0 && p.Options.SoakSeconds > 0:
+		return fmt.Sprintf("moves of later waves begin when the canaries are at their targets, and were watched there for %s", time.Duration(p.Options.SoakSeconds)*time.Second)
+	}
+	return "moves of later waves begin when all of the wave that is under way are at their targets"
+}
+
+// explainWindows says until when rollback windows are open, of which each began before its
+// plan noticed that the move had cut over.
+func (p *Plan) explainWindows(tx control.Tx, now time.Time) error {
+	var last *int64
+	err := tx.Get(&last, `SELECT max(moved_at) FROM plan_moves WHERE plan_id = $1 AND state = 'moved'`, p.ID)
+	if err != nil || last == nil {
+		return err
+	}
+	if until := time.UnixMicro(*last).Add(p.Options.window()); until.After(now) {
+		p.Waits = fmt.Sprintf("no move is left to begin or to cut over; the plan is completed when the last rollback window has closed, at %s", rfc3339(until))
+	} else {
+		p.Waits = fmt.Sprintf("no move is left to begin or to cut over; the rollback windows ran out by %s and close now: "+
+			"smartseller move explain STOREFRONT says what holds one up", rfc3339(until))
+	}
+	return nil
+}
+
+// explainMoves says of successive moves of a plan what each waits for, where that is not
+// what all wait for.
+func explainMoves(tx control.Tx, p *Plan, moves []PlanMove, now time.Time) error {
+	facts, err := readFacts(tx, p, moves, now)
+	if err != nil || len(facts) == 0 {
+		return err
+	}
+	var at standing
+	var taken busy
+	if p.State == Running {
+		if at, err = readStanding(tx, p, now); err != nil {
+			return err
+		}
+		if taken, err = readBusy(tx, now); err != nil {
+			return err
+		}
+	}
+	for i := range moves {
+		m, f := &moves[i], facts[moves[i].Seq]
+		switch {
+		case m.State == Moving:
+			if m.Waits, err = f.explainMoving(p, m, now); err != nil {
+				return err
+			}
+		case m.State != Waiting:
+			m.Waits = ""
+		case f.Barred > 0:
+			m.Waits = noMoveUntil(time.UnixMicro(f.Barred))
+		case f.Move != "":
+			m.Waits = "begins when another move of its storefront has ended: " + f.Move
+		case p.State == Running && m.Wave <= at.wave && !at.soaked.After(now) && !taken.copies.free(m.Source, m.Target, p.Options.PerBackend):
+			m.Waits = "begins when others are copied: as many as may at a time copy from or to its backends"
+		default: // its turn has not come, as the plan says, or comes within a second
+			m.Waits = ""
+		}
+	}
+	return nil
+}
+
+// facts are what is known of a move beside its plan.
+type facts struct {
+	Seq     int64  `db:"seq"`
+	Barred  int64  `db:"barred"`
+	Move    string `db:"id"` // of its storefront, that is open; "": none is
+	Paused  bool   `db:"paused"`
+	Let     bool   `db:"let"`
+	Options string `db:"options"`
+}
+
+// readFacts finds them for those of successive moves that wait or are under way.
+func readFacts(tx control.Tx, p *Plan, moves []PlanMove, now time.Time) (map[int64]facts, error) {
+	if len(moves) == 0 {
+		return nil, nil
+	}
+	var rows []facts
+	err := tx.Select(&rows, `SELECT p.seq, CASE WHEN `+barred+` THEN b.ends_at ELSE 0 END AS barred, COALESCE(m.id, '') AS id,
+			COALESCE(m.phase = 'paused' AND m.intent = '', false) AS paused, COALESCE(`+wasLet+`, false) AS let, COALESCE(m.options, '') AS options
+		FROM plan_moves p LEFT JOIN moves m ON m.storefront_id = p.storefront_id AND m.ended_at IS NULL LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
+		WHERE p.plan_id = $1 AND p.seq >= $3 AND p.seq <= $4 AND p.state IN ('waiting', 'moving')`,
+		p.ID, now.UnixMicro(), moves[0].Seq, moves[len(moves)-1].Seq)
+	out := make(map[int64]facts, len(rows))
+	for _, f := range rows {
+		out[f.Seq] = f
+	}
+	return out, err
+}
+
+// explainMoving says what a move waits for that is under way. When one cuts over that was
+// not let yet is what the scheduler wrote down, and holds only while its plan runs.
+func (f facts) explainMoving(p *Plan, m *PlanMove, now time.Time) (string, error) {
+	switch {
+	case f.Paused:
+		return "was paused by an operator; goes on with: smartseller move resume " + m.Move, nil
+	case f.Let && p.State != Cancelling:
+		window, err := windowOf(f.Options)
+		if err != nil {
+			return "", err
+		}
+		at, why := permitted(now, window, Blackout{})
+		switch {
+		case at.After(now):
+			return cutsOver(at, why), nil
+		case p.State != Running:
+			return "cuts over all the same, since it was let before; to hold it: smartseller move pause " + m.Move, nil
+		}
+		return "", nil
+	case p.State == Running:
+		return m.Waits, nil
+	}
+	return "", nil
+}
+
+func cutsOver(at time.Time, why string) string {
+	return fmt.Sprintf("cuts over at %s: %s", rfc3339(at), why)
+}
+
+func noMoveUntil(end time.Time) string { return "the seller asked for no move until " + rfc3339(end) }
+
+func rfc3339(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+
+// window is how long a rollback of each move stays possible.
+func (o PlanOptions) window() time.Duration {
+	if o.WindowSeconds > 0 {
+		return time.Duration(o.WindowSeconds) * time.Second
+	}
+	return 24 * time.Hour
+}
