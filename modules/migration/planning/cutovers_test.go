@@ -1,0 +1,176 @@
+package planning_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/modules/migration"
+	"smartseller/modules/migration/planning"
+	"smartseller/platform/control"
+	"smartseller/platform/control/controltest"
+)
+
+// TestCutoversHeedWindowAndBlackout: what waits says for what, and a seller's "not now"
+// holds up nobody else.
+func TestCutoversHeedWindowAndBlackout(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, controltest.Open(t))
+	w.run(t)
+	s := w.scheduler(t, "one")
+	wanted := w.fleet(t, 3)
+	blackout := func(slug string, from, until time.Time) {
+		require.NoError(t, w.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+			_, err := tx.Exec(`INSERT INTO blackouts (storefront_id, begins_at, ends_at, reason) SELECT id, $2, $3, 'sale' FROM storefronts WHERE slug = $1`,
+				slug, from.UnixMicro(), until.UnixMicro())
+			return err
+		}))
+	}
+	blackout("shop-0", noon.Add(-time.Hour), noon.Add(30*time.Hour)) // the canary
+	p := w.plan(t, planning.NewPlan{Moves: wanted, Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", AtOnce: true}, Automatic: true})
+	w.until(t, p, waits(1, "the seller asked for no move until 2026-03-02T18:00:00Z"), s)
+	w.until(t, p, waits(2, "cuts over at 2026-03-01T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	blackout("shop-1", noon.Add(time.Hour), noon.Add(3*time.Hour)) // while it is under way
+	w.until(t, p, waits(2, "cuts over at 2026-03-02T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	w.hour.Store(2)
+	w.until(t, p, moveIs(3, planning.Moved), s)
+	require.NoError(t, s.Step(ctx))
+	require.EqualValues(t, 1, p.Moves[planning.Moving])
+	w.hour.Store(26)
+	w.until(t, p, moveIs(2, planning.Moved), s)
+	require.EqualValues(t, 1, p.Moves[planning.Waiting])
+	require.Empty(t, p.Waits, "the one that is left waits for its seller")
+	w.hour.Store(30)
+	w.until(t, p, moveIs(1, planning.Moving), s)
+	w.until(t, p, waits(1, "cuts over at 2026-03-03T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	w.hour.Store(50)
+	w.until(t, p, moveIs(1, planning.Moved), s)
+}
+
+// gate holds up whoever comes to it until it opens.
+type gate struct{ reached, open chan struct{} }
+
+func newGate() gate { return gate{make(chan struct{}, 100), make(chan struct{})} }
+
+func (g gate) pass(ctx context.Context) error {
+	g.reached <- struct{}{}
+	select {
+	case <-g.open:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (g gate) await(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool { return len(g.reached) > 0 }, patience, glance, "nobody comes to it")
+}
+
+// TestCutoversHavePlacesOfTheirOwn: a copy that goes on all night keeps nobody from the
+// window, in which no more cut over at a time than may.
+func TestCutoversHavePlacesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, controltest.Open(t))
+	copies, cutovers := newGate(), newGate()
+	var begun atomic.Int64
+	w.options.Hook = func(ctx context.Context, point string) error {
+		switch {
+		case point == string(migration.Copying) && begun.Add(1) == 3:
+			return copies.pass(ctx)
+		case point == "K7":
+			return cutovers.pass(ctx)
+		}
+		return nil
+	}
+	w.mover()
+	w.run(t)
+	s := w.scheduler(t, "one")
+	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 3), Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", AtOnce: true, Canaries: new(int64(3)), PerBackend: 1}, Automatic: true})
+	w.until(t, p, waits(2, "cuts over at 2026-03-01T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	moves := w.until(t, p, moveIs(3, planning.Moving), s)
+	copies.await(t)
+	w.hour.Store(2)
+	w.until(t, p, waits(2, "cuts over when others have: as many as may at a time cut over from or to its backends"), s)
+	cutovers.await(t)
+	require.NoError(t, s.Step(ctx))
+	got, err := w.moves.Get(ctx, moves[1].Move)
+	require.NoError(t, err)
+	require.Equal(t, migration.NoIntent, got.Intent, "one at a time")
+	close(cutovers.open)
+	w.until(t, p, moveIs(1, planning.Moved), s)
+	w.until(t, p, moveIs(2, planning.Moved), s)
+	got, err = w.moves.Get(ctx, moves[2].Move)
+	require.NoError(t, err)
+	require.Equal(t, migration.Copying, got.Phase)
+	close(copies.open)
+	w.until(t, p, moveIs(3, planning.Moved), s)
+}
+
+// TestACutoverThatMissesItsWindow takes nobody's place until that opens again, and says so.
+func TestACutoverThatMissesItsWindow(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, controltest.Open(t))
+	var late atomic.Int64 // the mover's hour: its comparison is not over before
+	late.Store(3)
+	w.options.Clock = func() time.Time { return noon.Add(time.Duration(late.Load()) * time.Hour) }
+	w.mover()
+	w.run(t)
+	s := w.scheduler(t, "one")
+	wanted := w.fleet(t, 3)
+	p := w.plan(t, planning.NewPlan{Moves: wanted[:2], Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", AtOnce: true, Canaries: new(int64(2)), PerBackend: 1}, Automatic: true})
+	w.until(t, p, waits(2, "cuts over at 2026-03-01T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	w.hour.Store(2)
+	moves := w.until(t, p, waits(2, "cuts over when others have: as many as may at a time cut over from or to its backends"), s)
+	require.Empty(t, moves[0].Waits, "it was let")
+	w.hour.Store(3)
+	w.until(t, p, waits(1, "cuts over at 2026-03-02T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	w.until(t, p, waits(2, "cuts over at 2026-03-02T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	another := w.plan(t, planning.NewPlan{Moves: wanted[2:], Options: planning.PlanOptions{AtOnce: true, PerBackend: 1}, Automatic: true})
+	w.until(t, another, moveIs(1, planning.Moved), s)
+	got, err := w.moves.Get(ctx, moves[0].Move)
+	require.NoError(t, err)
+	require.Equal(t, migration.WantCutover, got.Intent, "the word stands")
+	w.ask(t, p, planning.Pause)
+	w.until(t, p, waits(1, "cuts over at 2026-03-02T14:00:00Z: the window 14:00-15:00 UTC"))
+	w.until(t, p, waits(2, ""))
+	w.hour.Store(26)
+	w.until(t, p, waits(1, "cuts over all the same, since it was let before; to hold it: smartseller move pause "+moves[0].Move))
+	w.ask(t, p, planning.Resume)
+	moves = w.until(t, p, waits(1, ""), s)
+	require.Equal(t, planning.Moving, moves[0].State)
+	w.until(t, p, waits(2, "cuts over when others have: as many as may at a time cut over from or to its backends"), s)
+	late.Store(26)
+	w.until(t, p, moveIs(1, planning.Moved), s)
+	w.until(t, p, moveIs(2, planning.Moved), s)
+}
+
+// TestCutoversComeInQuietHours by the traffic of last week.
+func TestCutoversComeInQuietHours(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, controltest.Open(t))
+	w.run(t)
+	s := w.scheduler(t, "one")
+	now := time.Now().Truncate(time.Hour)
+	w.hour.Store(int64(now.Sub(noon).Hours()))
+	id := w.shop(t, "shop")
+	for ago := range 24 {
+		asked := int64(100)
+		if ago == 19 { // the same hour comes in five
+			asked = 7
+		}
+		w.router.Traffic().Add(id, backends.Traffic{Requests: asked, At: now.Add(-time.Duration(ago+1) * time.Hour).Add(time.Hour / 2)})
+		require.NoError(t, w.gatherer.Report(context.Background())) // what is not reported yet is of one hour
+	}
+	p := w.plan(t, planning.NewPlan{Moves: []planning.Wanted{{Storefront: "shop", Target: "two"}}, Automatic: true})
+	w.until(t, p, waits(1, "cuts over at "+now.Add(4*time.Hour).UTC().Format(time.RFC3339)+": the quietest hour of a day"), s)
+	w.hour.Add(4)
+	w.until(t, p, moveIs(1, planning.Moved), s)
+}
