@@ -59,6 +59,8 @@ func classify(err error) error {
 		return fmt.Errorf("%w: %w", backends.ErrUnreachable, err)
 	case "53100":
 		return sqlstore.Again(fmt.Errorf("%w: %w", backends.ErrFull, err))
+	case "XX001", "XX002": // a page of a table or an index that cannot be read
+		return fmt.Errorf("%w: %w", backends.ErrDamaged, err)
 	case "3D000":
 		return fmt.Errorf("%w: %w", backends.ErrNoPlace, err)
 	}

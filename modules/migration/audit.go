@@ -37,21 +37,20 @@ type Audit struct {
 	// and column, never by value.
 	Findings int64    `json:"findings"`
 	Found    []string `json:"found,omitempty"`
-	// Damaged is the backend of the place that cannot be read; "": both can.
+	// Unread says that one of the places cannot be read, and Damaged which, by its backend;
+	// "": neither says so of itself.
+	Unread  bool   `json:"unread,omitempty"`
 	Damaged string `json:"damaged,omitempty"`
-}
-
-// newDamaged says that the last comparison could not read the new place.
-func (m *Move) newDamaged() bool {
-	return m.Stats.Audit != nil && m.Stats.Audit.Damaged == m.Target.Backend
 }
 
 // auditAdvice is what to do where the places differ.
 func (m *Move) auditAdvice() string {
-	switch {
-	case m.newDamaged():
+	switch a := m.Stats.Audit; {
+	case a.Damaged == m.Target.Backend:
 		return newDamagedAdvice
-	case m.Stats.Audit != nil && m.Stats.Audit.Damaged == m.Source.Backend:
+	case a.Unread && a.Damaged == "":
+		return fmt.Sprintf("Do not finalize before it is known which: look for damage at both places, then compare once more: smartseller move verify %s.", m.ID)
+	case a.Damaged == m.Source.Backend:
 		return fmt.Sprintf("Do not roll back: it would be refused. Finalize, and start a new move back if you must: smartseller move finalize %s.", m.ID)
 	}
 	return fmt.Sprintf(differAdvice, m.ID, m.ID)
@@ -115,9 +114,16 @@ func (d *auditor) step(ctx context.Context, asked bool) (worked bool, err error)
 	return true, nil
 }
 
-// tellDamage tells that a place cannot be read, once, and whenever somebody asks.
+// retellDamage is after how long a place that cannot be read is told once more, for it may
+// be the other one by then.
+const retellDamage = 10 * time.Minute
+
+// tellDamage tells that a place cannot be read, and tells it again now and then, and whenever
+// somebody asks.
 func (x *run) tellDamage(ctx context.Context, err error) error {
-	if x.m.placesDiffer() && x.intent.Load().(Intent) != WantVerify {
+	a := x.m.Stats.Audit
+	told := a != nil && a.Unread && time.Since(time.UnixMicro(a.EndedAt)) < retellDamage
+	if told && x.intent.Load().(Intent) != WantVerify {
 		return nil
 	}
 	return x.newAuditor().damaged(ctx, err)
@@ -128,13 +134,15 @@ func (d *auditor) damaged(ctx context.Context, err error) error {
 	if len(d.left) == 0 {
 		d.begin(time.Now(), d.x.intent.Load().(Intent) == WantVerify)
 	}
-	d.left = nil
-	if d.x.oldIsDamaged(ctx) {
-		d.a.Damaged = d.x.m.Source.Backend
-		d.found("the old place, on %s, cannot be read: %s", d.x.m.Source.Backend, err)
-	} else {
-		d.a.Damaged = d.x.m.Target.Backend
-		d.found("the new place, on %s, cannot be read, so do not finalize: %s", d.x.m.Target.Backend, err)
+	p := d.x.damaged(ctx)
+	d.left, d.a.Unread, d.a.Damaged = nil, true, p.Backend
+	switch p {
+	case d.x.m.Source:
+		d.found("the old place, on %s, cannot be read: %s", p.Backend, err)
+	case d.x.m.Target:
+		d.found("the new place, on %s, cannot be read, so do not finalize: %s", p.Backend, err)
+	default:
+		d.found("one of the places cannot be read: %s", err)
 	}
 	return d.tell(ctx)
 }

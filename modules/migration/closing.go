@@ -73,14 +73,20 @@ func (x *run) giveUpWithout(ctx context.Context, away error) error {
 // newDamagedAdvice is for what no program can decide: which of two places to give up.
 const newDamagedAdvice = "Do not finalize: the new place is damaged, and the old one has what was written until then. Restore the new place's file, or have what can be read of it written anew, then ask for the rollback again."
 
-// oldIsDamaged says whether it is the old place that is damaged, and not the new one.
-func (x *run) oldIsDamaged(ctx context.Context) bool {
-	s, release, err := x.stores.Acquire(ctx, x.m.Source)
-	if err == nil {
-		err = s.Inspect(ctx)
-		release()
+// damaged is the place that says of itself that it is damaged, the new one if both do; zero:
+// neither does, though a statement met damage.
+func (x *run) damaged(ctx context.Context) backends.Place {
+	for _, p := range []backends.Place{x.m.Target, x.m.Source} {
+		s, release, err := x.stores.Acquire(ctx, p)
+		if err == nil {
+			err = s.Inspect(ctx)
+			release()
+		}
+		if errors.Is(err, backends.ErrDamaged) {
+			return p
+		}
 	}
-	return errors.Is(err, backends.ErrDamaged)
+	return backends.Place{}
 }
 
 // closeWindow ends the time in which a rollback is possible when it is over, or when the
@@ -89,7 +95,7 @@ func (x *run) oldIsDamaged(ctx context.Context) bool {
 func (x *run) closeWindow(ctx context.Context) (closed bool, err error) {
 	want := x.intent.Load().(Intent)
 	if want == WantFinalize {
-		return x.closeNow(ctx, answerAll)
+		return x.closeAsked(ctx)
 	}
 	if want == WantRollback || x.m.placesDiffer() {
 		return false, nil
@@ -100,16 +106,35 @@ func (x *run) closeWindow(ctx context.Context) (closed bool, err error) {
 	return x.closeByItself(ctx)
 }
 
-// closeByItself closes a window that no operator closes, if the new place can be read:
-// otherwise the old one is all that is left of the storefront.
-func (x *run) closeByItself(ctx context.Context, more ...func(m *Move)) (closed bool, err error) {
-	if err := x.openTarget(ctx); err != nil {
+// closeAsked closes the window as an operator says, unless the new place is damaged: what
+// is left of the storefront would be erased.
+func (x *run) closeAsked(ctx context.Context) (closed bool, err error) {
+	err = x.inspectNew(ctx)
+	if errors.Is(err, backends.ErrDamaged) {
+		return false, errors.Join(err, x.enter(ctx, Watching, answer(WantFinalize), func(m *Move) {
+			m.Cause, m.Advice = "the move was not finalized: the new place: "+err.Error(), newDamagedAdvice
+		}))
+	}
+	if err != nil {
 		return false, err
 	}
-	if err := x.target.Inspect(ctx); err != nil {
+	return x.closeNow(ctx, answerAll)
+}
+
+// closeByItself closes a window that no operator closes, if the new place can be read.
+func (x *run) closeByItself(ctx context.Context, more ...func(m *Move)) (closed bool, err error) {
+	if err := x.inspectNew(ctx); err != nil {
 		return false, err
 	}
 	return x.closeNow(ctx, more...)
+}
+
+// inspectNew looks for damage of the place where the storefront is to stay.
+func (x *run) inspectNew(ctx context.Context) error {
+	if err := x.openTarget(ctx); err != nil {
+		return err
+	}
+	return x.target.Inspect(ctx)
 }
 
 // closeNow closes the window, unless a rollback was asked for a moment ago: whoever asked

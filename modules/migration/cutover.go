@@ -323,9 +323,7 @@ func (x *run) openNew(ctx context.Context, c crossing) error {
 	if err := x.hook(ctx, "K14"); err != nil {
 		return err
 	}
-	if err := x.openAlready(ctx, c, c.to); err != nil {
-		return err
-	}
+	x.openAlready(ctx, c, c.to)
 	err := c.to.Change(ctx, x.token, backends.Transition{
 		From: []backends.State{backends.Standby}, To: backends.Active, Epoch: c.epoch + 1, Capture: c.capture,
 	})
@@ -351,9 +349,7 @@ func (x *run) abort(ctx context.Context, c crossing) error {
 			return err
 		}
 	}
-	if err := x.openAlready(ctx, c, c.from); err != nil {
-		return err
-	}
+	x.openAlready(ctx, c, c.from)
 	err := c.from.Change(ctx, x.token, backends.Transition{
 		From: []backends.State{backends.Sealed, backends.Closed}, To: backends.Active, Capture: true,
 	})

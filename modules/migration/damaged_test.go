@@ -11,7 +11,6 @@ import (
 
 	"smartseller/platform/control"
 	"smartseller/platform/database"
-	"smartseller/platform/fault"
 )
 
 // damage overwrites all of a file's pages but the first.
@@ -58,8 +57,11 @@ func TestNewPlaceIsDamaged(t *testing.T) {
 	w := newWorld(t)
 	i, m := w.rollbackFromDamage(t, "two", "2", "the new place, on two, cannot be read, so do not finalize")
 	require.Equal(t, newDamagedAdvice, m.Advice)
-	_, err := i.service.Ask(context.Background(), m.ID, WantFinalize)
-	require.Equal(t, "new_place_damaged", fault.Of(err).Code)
+	ask(t, i, m.ID, WantFinalize)
+	require.Eventually(t, func() bool { return get(t, i, m.ID).Intent == NoIntent }, waitLong, waitStep)
+	m = get(t, i, m.ID)
+	require.Equal(t, []any{Watching, newDamagedAdvice}, []any{m.Phase, m.Advice})
+	require.Contains(t, m.Cause, "the move was not finalized: the new place: ")
 	for _, wait := range explainMove(m, nil, time.Now().UnixMicro()) {
 		require.NotContains(t, wait.Todo, "move finalize", "%s", wait.For)
 	}
@@ -105,5 +107,29 @@ func TestWindowEndsOverADamagedPlace(t *testing.T) {
 	m = get(t, i, m.ID)
 	require.Equal(t, Watching, m.Phase)
 	require.Contains(t, m.Stats.Audit.Found[0], "the new place, on two, cannot be read, so do not finalize")
+	require.FileExists(t, w.file("one", id, "1"))
+}
+
+// TestFinalizeOverDamageThatNobodyHasSeen does not erase the sound old place, also where
+// the places were found to differ before.
+func TestFinalizeOverDamageThatNobodyHasSeen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.instance(t, nil)
+	id := i.storefront(t, 2000)
+	m := start(t, i, id, Options{WindowSeconds: 3600})
+	i.waitFor(t, m.ID, Watching)
+	i.spoil(t, m.Source, "counters", "row-000007", nil)
+	require.Positive(t, i.audited(t, m.ID).Findings)
+	i.runner.Stop()
+	damage(t, w.file("two", id, "2"))
+	ask(t, i, m.ID, WantFinalize)
+	i.runner.Start()
+	require.Eventually(t, func() bool {
+		a := get(t, i, m.ID).Stats.Audit
+		return a.Unread && a.Damaged == "two"
+	}, waitLong, waitStep)
+	m = get(t, i, m.ID)
+	require.Equal(t, []any{Watching, NoIntent, newDamagedAdvice}, []any{m.Phase, m.Intent, m.Advice})
 	require.FileExists(t, w.file("one", id, "1"))
 }

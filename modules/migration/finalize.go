@@ -38,7 +38,7 @@ func (x *run) erase(ctx context.Context, p backends.Place) error {
 		err = purgeLeft(ctx, s, x.token, func(rows int64, took time.Duration) error {
 			purged += rows
 			x.works()
-			return x.pace.rest(ctx, took)
+			return errors.Join(x.passed(ctx), x.pace.rest(ctx, took))
 		})
 		release()
 		x.m.Stats.Purged += purged

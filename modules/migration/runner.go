@@ -351,8 +351,11 @@ func (r *Runner) claim(ctx context.Context, id string) (m *Move, err error) {
 		}
 		m.Gen++
 		m.Owner = r.instance
-		if m.Cut == Committed { // the places are upgraded by who has it now
+		switch {
+		case m.Cut == Committed: // the places are upgraded by who has it now
 			m.TenantMigrations = max(m.TenantMigrations, r.tenantMigrations)
+		case m.Phase == Preparing || m.Phase == Paused && m.ResumePhase == Preparing: // and made equal
+			m.TenantMigrations = r.tenantMigrations
 		}
 		m.LeaseUntil = tx.Now() + r.leaseOf(m).Microseconds()
 		if err := writeMove(tx, m); err != nil {

@@ -49,17 +49,17 @@ func (x *run) noteStall(c crossing, micros int64) {
 // openAlready is for an attempt that another instance ended, which died before it saved
 // how long writes had waited: where the place is open they do not wait any more. It opened
 // right behind the commit, up to which is counted. An attempt that was given up is left out.
-func (x *run) openAlready(ctx context.Context, c crossing, place backends.Store) error {
+func (x *run) openAlready(ctx context.Context, c crossing, place backends.Store) {
 	x.saving.Lock()
 	cut, s := x.m.Cut, x.m.Stats
 	own := s.CutAt == 0 || !x.waits.since.IsZero() || x.waits.cutAt == s.CutAt
 	x.saving.Unlock()
 	if own {
-		return nil
+		return
 	}
 	f, err := place.Fence(ctx)
 	if err != nil || f.State != backends.Active {
-		return err
+		return // not for the sake of a figure: the place is opened next
 	}
 	committed := s.CommittedAt
 	if c.back {
@@ -71,7 +71,6 @@ func (x *run) openAlready(ctx context.Context, c crossing, place backends.Store)
 	x.saving.Lock()
 	defer x.saving.Unlock()
 	x.noteStall(c, committed-s.CutAt)
-	return nil
 }
 
 // keepStall saves what was noted behind a commit, before what may have to be repeated, by

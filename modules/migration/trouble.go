@@ -21,7 +21,7 @@ type Trouble struct {
 }
 
 // What has not passed by troubleTold is written down, for whoever asks any instance; another
-// reason in its place after troubleRetold: some texts differ each time.
+// one after troubleRetold: some come and go, and some texts differ each time.
 const (
 	troubleTold   = time.Second
 	troubleRetold = time.Minute
@@ -37,8 +37,9 @@ func (x *run) troubled(ctx context.Context, err error) {
 	x.log.Log(ctx, level, "a step of a move did not work", "move", x.m.ID, "phase", x.m.Phase, "error", err)
 	since := time.Unix(0, x.troubleSince.Load())
 	told := x.m.Stats.Trouble
-	again := told == nil || told.Error != err.Error() && time.Since(x.troubleSaid) > troubleRetold
-	if !again || time.Since(since) < troubleTold {
+	known := told != nil && told.Error == err.Error()
+	var away *controlError
+	if known || time.Since(x.troubleSaid) < troubleRetold || time.Since(since) < troubleTold || errors.As(err, &away) {
 		return
 	}
 	x.troubleSaid = time.Now()
@@ -46,6 +47,14 @@ func (x *run) troubled(ctx context.Context, err error) {
 	if err := x.tell(ctx, &t); err != nil { // the control database is away, or the move is lost: drive learns it
 		x.log.DebugContext(ctx, "the trouble of a move was not written down", "move", x.m.ID, "error", err)
 	}
+}
+
+// passed takes back what was told, if something was.
+func (x *run) passed(ctx context.Context) error {
+	if x.m.Stats.Trouble == nil {
+		return nil
+	}
+	return x.tell(ctx, nil)
 }
 
 // tell writes down what the trouble is, or (nil) that it has passed.

@@ -44,13 +44,6 @@ func (x *run) watch(ctx context.Context) error {
 			}
 			return errors.Join(err, failed)
 		}
-		x.awayRest = 0
-		x.works() // whatever was away has come back
-		if x.m.Stats.Trouble != nil {
-			if err := x.tell(ctx, nil); err != nil {
-				return err
-			}
-		}
 		if over, err := x.drilled(ctx); err != nil {
 			return err
 		} else if over {
@@ -60,6 +53,7 @@ func (x *run) watch(ctx context.Context) error {
 			idle = x.watchLeast
 		}
 		if len(drained) == batchKeys {
+			x.works()
 			if closed, err := x.closeWhenBehind(ctx); closed || err != nil {
 				return err
 			}
@@ -67,6 +61,11 @@ func (x *run) watch(ctx context.Context) error {
 		}
 		worked, err := audit.step(ctx, x.intent.Load().(Intent) == WantVerify)
 		if err != nil {
+			return err
+		}
+		x.awayRest = 0
+		x.works() // whatever was away has come back
+		if err := x.passed(ctx); err != nil {
 			return err
 		}
 		if worked {
@@ -276,11 +275,14 @@ func (x *run) stayAhead(ctx context.Context, err error) error {
 	var wrong *mismatchError
 	var busy *busyError
 	advice := "The rollback was refused and the storefront serves on from the new place. Finalize this move, then start a new one back: it copies everything anew."
-	damaged := errors.Is(err, backends.ErrDamaged) && x.m.Cut == NotCut
-	refused := errors.As(err, &wrong) || damaged && x.oldIsDamaged(ctx)
+	var damaged backends.Place
+	if errors.Is(err, backends.ErrDamaged) && x.m.Cut == NotCut {
+		damaged = x.damaged(ctx)
+	}
+	refused := errors.As(err, &wrong) || damaged == x.m.Source
 	switch {
 	case refused:
-	case damaged:
+	case damaged == x.m.Target:
 		advice = newDamagedAdvice
 	default:
 		advice = "The rollback was given up and the storefront serves on from the new place. End what is in the way, then ask for the rollback again."

@@ -212,6 +212,9 @@ func (x *run) standBy(ctx context.Context, idle *time.Duration) error {
 	if err := x.stayInStep(ctx, x.source, x.target); err != nil {
 		return err
 	}
+	if err := x.passed(ctx); err != nil {
+		return err
+	}
 	if x.m.Stats.Captured != before {
 		*idle = x.watchLeast
 	}

@@ -99,6 +99,10 @@ type ready struct {
 // wasLet is the condition that a move was told to cut over, by a plan or an operator.
 const wasLet = `(m.phase = 'cutting_over' OR m.phase = 'verifying' AND m.intent = 'cutover')`
 
+// stands is the condition that a move which was not let is verified and stands by, or is
+// paused: it does not copy. Its statistics have the time from when on it is verified.
+const stands = `(m.phase = 'verifying' AND m.stats LIKE '%"verified_at":%' OR m.phase = 'paused' AND m.intent = '')`
+
 // cutOver lets moves that are ready cut over, each at its time, and as many at a backend
 // as may: each is compared once more. They have places of their own, since a copy may go
 // on for longer than a window is open.
@@ -258,7 +262,7 @@ func (s *Scheduler) begin(ctx context.Context, p *Plan) error {
 func readTurns(tx control.Tx, p *Plan, now time.Time) (turns []turn, err error) {
 	var news int64 // that comes first: a move that has just ended may have failed, and stop the plan
 	if err := tx.Get(&news, `SELECT count(*) FROM plan_moves p JOIN moves m ON m.id = p.move_id
-		WHERE p.plan_id = $1 AND p.state = 'moving' AND m.ended_at IS NOT NULL`, p.ID); err != nil || news > 0 {
+		WHERE p.plan_id = $1 AND p.state IN ('moving', 'moved') AND m.ended_at IS NOT NULL`, p.ID); err != nil || news > 0 {
 		return nil, err
 	}
 	at, err := readStanding(tx, p, now)
@@ -267,7 +271,8 @@ func readTurns(tx control.Tx, p *Plan, now time.Time) (turns []turn, err error) 
 	}
 	err = tx.Select(&turns, `SELECT p.seq, p.storefront_id, p.source, p.target, p.reason, COALESCE(s.time_zone, 'UTC') AS time_zone
 		FROM plan_moves p LEFT JOIN storefronts s ON s.id = p.storefront_id LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
-		WHERE p.plan_id = $1 AND p.state = 'waiting' AND p.wave <= $3 AND NOT `+barred+` ORDER BY p.seq`, p.ID, now.UnixMicro(), at.wave)
+		WHERE p.plan_id = $1 AND p.state = 'waiting' AND p.wave <= $3 AND NOT `+barred+`
+			AND NOT EXISTS (SELECT 1 FROM moves m WHERE m.storefront_id = p.storefront_id AND m.ended_at IS NULL) ORDER BY p.seq`, p.ID, now.UnixMicro(), at.wave)
 	return turns, err
 }
 
@@ -289,9 +294,7 @@ func readBusy(tx control.Tx, now time.Time) (busy, error) {
 		N       int64  `db:"n"`
 	}
 	err := tx.Select(&rows, `SELECT m.source_backend, m.target_backend, m.options, `+wasLet+` AS let, count(*) AS n FROM moves m
-		LEFT JOIN plan_moves p ON p.storefront_id = m.storefront_id AND p.state = 'moving' AND p.move_id = m.id
-		WHERE m.ended_at IS NULL AND m.cut <> 'committed'
-			AND (`+wasLet+` OR COALESCE(p.waits, '') = '' AND NOT (m.phase = 'planned' AND m.owner = '' AND m.lease_until > $1))
+		WHERE m.ended_at IS NULL AND m.cut <> 'committed' AND (`+wasLet+` OR NOT `+stands+` AND NOT (m.phase = 'planned' AND m.owner = '' AND m.lease_until > $1))
 		GROUP BY m.source_backend, m.target_backend, m.options, `+wasLet, tx.Now())
 	at := busy{occupied{}, occupied{}}
 	for _, r := range rows {

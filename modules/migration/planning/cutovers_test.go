@@ -40,7 +40,10 @@ func TestCutoversHeedWindowAndBlackout(t *testing.T) {
 	w.hour.Store(2)
 	w.until(t, p, moveIs(3, planning.Moved), s)
 	require.NoError(t, s.Step(ctx))
-	require.EqualValues(t, 1, p.Moves[planning.Moving])
+	moves := w.until(t, p, waits(2, "cuts over at 2026-03-02T14:00:00Z: the window 14:00-15:00 UTC"))
+	held, err := w.moves.Get(ctx, moves[1].Move)
+	require.NoError(t, err)
+	require.Equal(t, migration.NoIntent, held.Intent, "it is not let cut over against its seller's wish")
 	w.hour.Store(26)
 	w.until(t, p, moveIs(2, planning.Moved), s)
 	require.EqualValues(t, 1, p.Moves[planning.Waiting])
@@ -173,4 +176,54 @@ func TestCutoversComeInQuietHours(t *testing.T) {
 	w.until(t, p, waits(1, "cuts over at "+now.Add(4*time.Hour).UTC().Format(time.RFC3339)+": the quietest hour of a day"), s)
 	w.hour.Add(4)
 	w.until(t, p, moveIs(1, planning.Moved), s)
+}
+
+// TestMovesOfOperatorsTakeNoTurns of a plan: one that stands by, or is paused, and one of a
+// storefront that the plan would move as well.
+func TestMovesOfOperatorsTakeNoTurns(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, controltest.Open(t))
+	w.run(t)
+	s := w.scheduler(t, "one")
+	wanted := w.fleet(t, 4)
+	begin := func(slug string, o migration.Options) *migration.Move {
+		id := w.idOf(t, slug)
+		o.Unpaced = true
+		m, err := w.moves.Start(ctx, migration.Request{Storefront: id, Target: "two", Options: o})
+		require.NoError(t, err)
+		return m
+	}
+	reaches := func(m *migration.Move, as func(*migration.Move) bool) {
+		require.Eventually(t, func() bool {
+			now, err := w.moves.Get(ctx, m.ID)
+			require.NoError(t, err)
+			return as(now)
+		}, patience, glance)
+	}
+	verified := func(m *migration.Move) bool { return m.Stats.VerifiedAt > 0 }
+	standing := begin("shop-2", migration.Options{ManualCutover: true})
+	reaches(standing, verified)
+	paused := begin("shop-3", migration.Options{ManualCutover: true})
+	reaches(paused, verified)
+	_, err := w.moves.Ask(ctx, paused.ID, migration.WantPause)
+	require.NoError(t, err)
+	reaches(paused, func(m *migration.Move) bool { return m.Phase == migration.Paused })
+
+	none := int64(0)
+	p := w.plan(t, planning.NewPlan{Moves: wanted[:2], Options: planning.PlanOptions{PerBackend: 1, Canaries: &none, AtOnce: true}, Automatic: true})
+	watched := begin("shop-0", migration.Options{WindowSeconds: 3600}) // the first in turn, before the plan comes to it
+	reaches(watched, func(m *migration.Move) bool { return m.Phase == migration.Watching })
+	w.until(t, p, moveIs(2, planning.Moved), s)
+	moves := w.until(t, p, waits(1, "begins when another move of its storefront has ended: "+watched.ID))
+	require.Equal(t, planning.Waiting, moves[0].State)
+}
+
+// idOf finds a storefront by its slug.
+func (w *world) idOf(t *testing.T, slug string) (id backends.StorefrontID) {
+	t.Helper()
+	require.NoError(t, w.db.View(context.Background(), func(_ context.Context, tx control.Tx) error {
+		return tx.Get(&id, `SELECT id FROM storefronts WHERE slug = $1`, slug)
+	}))
+	return id
 }

@@ -211,6 +211,7 @@ func TestFailuresStopAPlan(t *testing.T) {
 	require.Equal(t, "1 move failed, and 0 may: nothing more begins or cuts over. See why (smartseller plan show "+p.ID+" --state failed), "+
 		"then let the plan go on (smartseller plan resume "+p.ID+") or cancel it.", p.Cause)
 	require.NoError(t, s.Step(ctx))
+	w.until(t, p, state(planning.Stopped))
 	require.EqualValues(t, 2, p.Moves[planning.Waiting])
 	_, err = w.service.Ask(ctx, p.ID, planning.Pause, "")
 	require.Equal(t, fault.Conflict, fault.Of(err).Kind)

@@ -324,7 +324,7 @@ func (s *simulation) finish() *Forecast {
 	for _, r := range used(s.rated) {
 		f.Rates = append(f.Rates, r)
 		if r.Measured == 0 {
-			f.Assumptions = append(f.Assumptions, fmt.Sprintf("no move from %s to %s has completed here yet: %.0f s and %.0f rows/s are assumed, not measured",
+			f.Assumptions = append(f.Assumptions, fmt.Sprintf("no move from %s to %s has completed here yet: %.0f s and %.0f rows/s are assumed, not measured, and that a comparison takes half of that time",
 				r.Source, r.Target, r.FixedSeconds, r.RowsPerSecond))
 		}
 	}

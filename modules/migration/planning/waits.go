@@ -8,8 +8,7 @@ import (
 )
 
 // What a plan and its moves wait for is found out when somebody asks, by what the scheduler
-// decides by. Written down is only when a move that stands by cuts over: that it has been
-// found is also how such a move is told from one that still copies (see readBusy).
+// decides by. Written down is only when a move that stands by cuts over.
 
 // standing is how far the waves of a plan are.
 type standing struct {
