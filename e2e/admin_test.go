@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -32,6 +33,13 @@ type move struct {
 func (p *program) admin(t *testing.T, method, path string, body, out any) int {
 	t.Helper()
 	return p.adminBy(t, p.contract.client(), method, path, body, out)
+}
+
+// impatient is for a server that may stand still before it answers.
+func (p *program) impatient() *http.Client {
+	c := p.contract.client()
+	c.Timeout = 3 * time.Second
+	return c
 }
 
 func (p *program) adminBy(t *testing.T, client *http.Client, method, path string, body, out any) int {

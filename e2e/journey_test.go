@@ -225,10 +225,8 @@ func (j *journey) revive() {
 // start starts a move at the first server, which is to run it and may die before it
 // answers.
 func (j *journey) start() (id string) {
-	impatient := j.first.contract.client()
-	impatient.Timeout = 3 * time.Second // the first one may stand still, and the second one does not serve meanwhile
 	j.alone(func() {
-		j.first.adminBy(j.t, impatient, "POST", "moves", map[string]any{
+		j.first.adminBy(j.t, j.first.impatient(), "POST", "moves", map[string]any{
 			"storefront_id": j.id, "target": j.away, "options": j.options(),
 		}, nil)
 		j.control(func(tx control.Tx) error {
@@ -283,7 +281,7 @@ func (j *journey) control(look func(tx control.Tx) error) {
 // asked may come too late: what matters is how the move ends.
 func (j *journey) ask(move, what string) {
 	p := j.survivor()
-	send := func(p *program, what string) {
+	send := func(what string) {
 		status := p.admin(j.t, "POST", "moves/"+move+"/"+what, nil, nil)
 		require.Contains(j.t, []int{0, http.StatusAccepted, http.StatusConflict}, status, what)
 	}
@@ -291,20 +289,21 @@ func (j *journey) ask(move, what string) {
 	case "":
 	case "pause":
 		p.waitFor(j.t, move, "verifying")
-		send(p, "pause")
+		send("pause")
 		p.waitFor(j.t, move, "paused")
 		j.alone(func() {
 			generation := j.generation(move)
-			send(j.first, "resume")
+			status := j.first.adminBy(j.t, j.first.impatient(), "POST", "moves/"+move+"/resume", nil, nil)
+			require.Contains(j.t, []int{0, http.StatusAccepted}, status)
 			j.claimed(move, generation)
 		})
 	case "cutover at once":
-		send(p, "cutover")
+		send("cutover")
 	case "cutover": // may have been asked before
 		p.waitFor(j.t, move, "verifying", "cutting_over", "watching")
-		send(p, what)
+		send(what)
 	default:
-		send(p, what)
+		send(what)
 	}
 }
 
