@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"smartseller/backends"
@@ -75,7 +76,11 @@ func explainMove(m *Move, tables []Checkpoint, now int64) []Wait {
 	}
 	var out []Wait
 	if m.Cause != "" {
-		out = append(out, Wait{For: "cause", Detail: m.Cause, Todo: m.Advice})
+		what := "cause"
+		if strings.HasPrefix(m.Cause, "gate ") { // as a gate's error begins
+			what = "gate"
+		}
+		out = append(out, Wait{For: what, Detail: m.Cause, Todo: m.Advice})
 	}
 	if m.Phase == Paused && m.Intent == NoIntent {
 		return append(out, Wait{For: "operator", Detail: "the move is paused", Todo: fmt.Sprintf("resume or cancel it: smartseller move resume %s", m.ID)})

@@ -198,6 +198,8 @@ func TestExplainNamesTheGateAndTheKey(t *testing.T) {
 	const now = 1_000_000_000
 	m := &Move{Phase: Cancelling, Owner: "me", LeaseUntil: now + 1, Cause: "verification failed: customers 42 differs in email; nothing was cut over", Advice: "look at it"}
 	require.Contains(t, explainMove(m, nil, now), Wait{For: "cause", Detail: m.Cause, Todo: m.Advice})
+	m.Cause = (&gateError{mismatchError{"gate space: too little"}, "free some"}).Error()
+	require.Contains(t, explainMove(m, nil, now), Wait{For: "gate", Detail: m.Cause, Todo: m.Advice})
 }
 
 // TestExplainSaysWhyAMoveDoesNotGoOn: an old place takes no rows, which only the server's log
