@@ -73,7 +73,7 @@ func (f *folder) close() error {
 		err = os.RemoveAll(f.dir)
 	}
 	if f.lock != nil {
-		err = errors.Join(err, f.lock.Close())
+		err = errors.Join(err, unlock(f.lock))
 		f.lock = nil
 	}
 	return err
@@ -102,6 +102,12 @@ func acquireLock(dir string) (*os.File, error) {
 		return nil, errors.Join(fmt.Errorf("another process runs the PostgreSQL server in %s: %w", dir, err), file.Close())
 	}
 	return file, nil
+}
+
+// unlock gives the lock up at once. Closing the file alone would leave the lock with
+// a child that is being forked, which has the descriptor, too, until it runs its program.
+func unlock(lock *os.File) error {
+	return errors.Join(syscall.Flock(int(lock.Fd()), syscall.LOCK_UN), lock.Close())
 }
 
 // sweep removes the throwaway folders of starters that were killed. What cannot
@@ -134,7 +140,7 @@ func orphaned(dir string) bool {
 	if err != nil {
 		return false
 	}
-	defer lock.Close()
+	defer func() { _ = unlock(lock) }()
 	return syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
 }
 

@@ -28,7 +28,6 @@ func TestSweepRemovesOrphansOnly(t *testing.T) {
 	held := folder(tempPrefix+"held", false)
 	lock, err := acquireLock(held)
 	require.NoError(t, err)
-	defer lock.Close()
 	long := time.Now().Add(-time.Hour)
 	require.NoError(t, os.Chtimes(unfinished, long, long))
 
@@ -40,7 +39,7 @@ func TestSweepRemovesOrphansOnly(t *testing.T) {
 	require.DirExists(t, foreign)
 	require.DirExists(t, held)
 
-	require.NoError(t, lock.Close())
+	require.NoError(t, unlock(lock))
 	sweep(parent)
 	require.NoDirExists(t, held)
 }
@@ -66,10 +65,13 @@ func TestLockExcludesAndIsFreedWithItsHolder(t *testing.T) {
 	require.NoError(t, err)
 	_, err = acquireLock(dir)
 	require.ErrorIs(t, err, syscall.EWOULDBLOCK)
-	require.NoError(t, first.Close())
+	forked, err := syscall.Dup(int(first.Fd())) // as a child has it until it runs its program
+	require.NoError(t, err)
+	defer func() { require.NoError(t, syscall.Close(forked)) }()
+	require.NoError(t, unlock(first))
 	again, err := acquireLock(dir)
 	require.NoError(t, err)
-	require.NoError(t, again.Close())
+	require.NoError(t, unlock(again))
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Len(t, left, 1, "nothing but the lock stays")
