@@ -3,6 +3,7 @@ package backends
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -56,6 +57,9 @@ func (s *Statement) parameters(text string) (greatest int) {
 // arguments to run it with: a list's first value stays where it was, the others
 // come behind all, the last one repeated until the list has one of a few sizes.
 func (s *Statement) ForLists(args []any) (*Statement, []any, error) {
+	if !slices.ContainsFunc(args, func(arg any) bool { _, is := arg.(List); return is }) {
+		return s, args, nil
+	}
 	var sizes strings.Builder
 	text, next := s.text, s.parameters(s.text)
 	flat, more := make([]any, len(args)), []any(nil)
@@ -83,9 +87,6 @@ func (s *Statement) ForLists(args []any) (*Statement, []any, error) {
 		}
 		text = strings.ReplaceAll(text, "IN "+mark+")", "IN "+wide+")")
 		fmt.Fprintf(&sizes, "$%d:%d", i+2, size)
-	}
-	if sizes.Len() == 0 {
-		return s, args, nil
 	}
 	return s.widened(sizes.String(), func() string { return text }), append(flat, more...), nil
 }

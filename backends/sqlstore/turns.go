@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,14 +18,31 @@ type Turns struct {
 
 	mu      sync.Mutex
 	free    int       // 0 while somebody waits
-	waiting list.List // chan struct{}: each is closed when it is given a turn
+	waiting list.List // of wait
 	held    map[*turn]struct{}
 }
 
 // turn is one that was given.
 type turn struct {
+	of    *Turns
 	verb  string
 	since time.Time
+	back  atomic.Bool
+	outer func() // gives back the one of within; nil: there is none
+}
+
+// giveBack gives a turn back, once.
+func (m *turn) giveBack() {
+	if m.back.Swap(true) {
+		return
+	}
+	if m.outer != nil {
+		m.outer()
+	}
+	m.of.mu.Lock()
+	defer m.of.mu.Unlock()
+	delete(m.of.held, m)
+	m.of.pass()
 }
 
 // NewTurns makes turns for n transactions at once. Each needs a turn of within as well,
@@ -52,33 +70,19 @@ func (t *Turns) take(ctx context.Context, a ask) (giveBack func(), err error) {
 	if t == nil {
 		return func() {}, nil
 	}
+	mine := &turn{of: t, verb: a.verb}
 	began := time.Now()
-	if err := t.enter(ctx, a); err != nil {
+	if err := t.enter(ctx, a, mine); err != nil {
 		return nil, err
 	}
-	within := a
-	within.wait -= time.Since(began)
-	outer, err := t.within.take(ctx, within)
-	if err != nil {
-		t.pass()
-		return nil, err
+	if t.within != nil {
+		a.wait -= mine.since.Sub(began)
+		if mine.outer, err = t.within.take(ctx, a); err != nil {
+			mine.giveBack()
+			return nil, err
+		}
 	}
-	return t.hold(a.verb, outer), nil
-}
-
-// hold notes who has a turn, until it is given back.
-func (t *Turns) hold(verb string, outer func()) (giveBack func()) {
-	mine := &turn{verb: verb, since: time.Now()}
-	t.mu.Lock()
-	t.held[mine] = struct{}{}
-	t.mu.Unlock()
-	return sync.OnceFunc(func() {
-		t.mu.Lock()
-		delete(t.held, mine)
-		t.mu.Unlock()
-		outer()
-		t.pass()
-	})
+	return mine.giveBack, nil
 }
 
 // Take waits for a turn in the name of who is no transaction, but is needed by some.
@@ -92,31 +96,43 @@ func (t *Turns) Take(ctx context.Context, verb string, wait time.Duration) (give
 
 // TryTake takes a turn that is free; nil: none is.
 func (t *Turns) TryTake(verb string) (giveBack func()) {
+	mine := &turn{of: t, verb: verb}
 	t.mu.Lock()
-	free := t.free > 0
-	if free {
-		t.free--
-	}
-	t.mu.Unlock()
-	if !free {
+	defer t.mu.Unlock()
+	if !t.tryEnter(mine) {
 		return nil
 	}
-	return t.hold(verb, func() {})
+	return mine.giveBack
 }
 
-func (t *Turns) enter(ctx context.Context, a ask) error {
+// tryEnter gives a turn that is free; it is called with the lock held.
+func (t *Turns) tryEnter(mine *turn) bool {
+	if t.free == 0 {
+		return false
+	}
+	t.free--
+	t.hold(mine)
+	return true
+}
+
+// hold notes who has a turn, until it is given back; it is called with the lock held.
+func (t *Turns) hold(mine *turn) {
+	mine.since = time.Now()
+	t.held[mine] = struct{}{}
+}
+
+func (t *Turns) enter(ctx context.Context, a ask, mine *turn) error {
 	t.mu.Lock()
-	if t.free > 0 {
-		t.free--
+	if t.tryEnter(mine) {
 		t.mu.Unlock()
 		return nil
 	}
 	given := make(chan struct{})
-	var mine *list.Element
+	var place *list.Element
 	if a.first {
-		mine = t.waiting.PushFront(given)
+		place = t.waiting.PushFront(wait{mine, given})
 	} else {
-		mine = t.waiting.PushBack(given)
+		place = t.waiting.PushBack(wait{mine, given})
 	}
 	t.mu.Unlock()
 
@@ -137,22 +153,29 @@ func (t *Turns) enter(ctx context.Context, a ask) error {
 		return nil
 	default:
 	}
-	t.waiting.Remove(mine)
+	t.waiting.Remove(place)
 	if err == nil {
 		err = t.refusal(a.wait)
 	}
 	return err
 }
 
-// pass gives a turn to who waits for the next one.
+// wait is one for a turn; given is closed when it has it.
+type wait struct {
+	turn  *turn
+	given chan struct{}
+}
+
+// pass gives a turn to who waits for the next one; it is called with the lock held.
 func (t *Turns) pass() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if first := t.waiting.Front(); first != nil {
-		close(t.waiting.Remove(first).(chan struct{}))
+	first := t.waiting.Front()
+	if first == nil {
+		t.free++
 		return
 	}
-	t.free++
+	next := t.waiting.Remove(first).(wait)
+	t.hold(next.turn)
+	close(next.given)
 }
 
 // noTurn says that a turn was not had in time, and what is in the way.
