@@ -67,7 +67,8 @@ type Tx interface {
 	// ExecMany runs an INSERT of one row for many, in few round trips; each of
 	// rows holds the arguments of one. It says how many rows it wrote.
 	ExecMany(s *Statement, rows [][]any) (written int64, err error)
-	// Now is the transaction's one timestamp: UTC, cut to microseconds.
+	// Now is the transaction's one timestamp, of when its function was called, which may be
+	// before a wait for a move's seal: UTC, cut to microseconds.
 	Now() time.Time
 	// Storefront is the tenant this transaction entered.
 	Storefront() StorefrontID

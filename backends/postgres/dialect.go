@@ -8,6 +8,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -116,14 +117,21 @@ type Dialect struct {
 
 var _ sqlstore.Dialect = (*Dialect)(nil)
 
-// Enter implements sqlstore.Dialect.
+// Enter implements sqlstore.Dialect. The entry goes ahead of the transaction's first
+// statement: two round trips for one of a single statement.
 func (d *Dialect) Enter(ctx context.Context, e sqlstore.Entry) (*sqlstore.Session, error) {
-	isolation, function := "REPEATABLE READ READ ONLY", "smartseller_enter_read"
+	begin, enter := "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "SELECT smartseller_enter_read($1, $2, $3)"
 	if e.Write {
-		isolation, function = "READ COMMITTED", "smartseller_enter"
+		begin, enter = "BEGIN ISOLATION LEVEL READ COMMITTED", "SELECT smartseller_enter($1, $2, $3)"
 	}
-	return begin(ctx, d.Pools.App, fmt.Sprintf("BEGIN ISOLATION LEVEL %s; %sSELECT %s(%s, %d, %d)",
-		isolation, d.Pools.setting(), function, pq.QuoteLiteral(string(e.Storefront)), e.Epoch, d.Pools.timeout(e.Timeout)))
+	steps := append(make([]database.Step, 0, 3), database.Step{Text: begin})
+	if d.Pools.pooled { // its session has no settings of ours
+		steps = append(steps, database.Step{Text: "SET LOCAL " + awake})
+	}
+	steps = append(steps, database.Step{Text: enter, Args: []string{
+		string(e.Storefront), strconv.FormatInt(e.Epoch, 10), strconv.FormatInt(d.Pools.timeout(e.Timeout), 10),
+	}})
+	return start(ctx, d.Pools.App, &database.Entry{Steps: steps})
 }
 
 const (
@@ -155,12 +163,15 @@ func (d *Dialect) Begin(ctx context.Context, storefront backends.StorefrontID, m
 }
 
 func begin(ctx context.Context, pool *sql.DB, text string) (*sqlstore.Session, error) {
-	entry := &database.Entry{Text: text}
+	return start(ctx, pool, &database.Entry{Text: text})
+}
+
+func start(ctx context.Context, pool *sql.DB, entry *database.Entry) (*sqlstore.Session, error) {
 	tx, err := pool.BeginTx(database.WithEntry(ctx, entry), nil)
 	if err != nil {
 		return nil, classify(err)
 	}
-	return &sqlstore.Session{Tx: tx, Capture: entry.Answer != 0}, nil
+	return &sqlstore.Session{Tx: tx, Capture: func() bool { return entry.Answer != 0 }}, nil
 }
 
 // Text implements sqlstore.Dialect.

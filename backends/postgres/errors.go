@@ -90,13 +90,16 @@ func refused(p *pq.Error) error {
 	return r
 }
 
-// ClassifyCommit implements sqlstore.Dialect. Only a server that answers with a
-// conflict, a violated constraint or "in failed transaction" has said that
+// ClassifyCommit implements sqlstore.Dialect. Only a server that refuses what goes before
+// COMMIT, or answers with a conflict, a violated constraint or "in failed transaction" has said that
 // nothing was committed.
 func (d *Dialect) ClassifyCommit(err error) error {
 	var p *pq.Error
 	if errors.Is(err, pq.ErrInFailedTransaction) {
 		return err
+	}
+	if errors.Is(err, database.ErrBeforeCommit) {
+		return d.Classify(err)
 	}
 	if errors.As(err, &p) && (p.Code.Class() == "40" || p.Code.Class() == "23") {
 		return classify(err)

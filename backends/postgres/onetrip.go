@@ -29,15 +29,6 @@ const (
 // for as long as it stands. A transaction does nothing but ask the database.
 const awake = "idle_in_transaction_session_timeout = 10000"
 
-// setting is what begins an application's transaction beside its entry. Through a transaction
-// pooler the next statement of a session may be another's.
-func (p *Pools) setting() string {
-	if p.pooled {
-		return "SET LOCAL " + awake + "; "
-	}
-	return ""
-}
-
 // timeout is what an entry must set, in milliseconds; 0: its session has it. Through a
 // transaction pooler sessions have no settings of ours.
 func (p *Pools) timeout(wanted time.Duration) int64 {

@@ -80,3 +80,33 @@ func TestUpgradeWaitsForNobodysTurn(t *testing.T) {
 	require.NoError(t, s.Found(ctx, 1))
 	require.NoError(t, s.Close())
 }
+
+// TestKeysOfOlderPrograms: an instance of an older program that serves beside this one notes keys
+// under ids that do not say their tables.
+func TestKeysOfOlderPrograms(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	catalog, cfg := storetest.Catalog(t), config(t, false)
+	b := openBackend(t, catalog, cfg)
+	p := backends.Place{Backend: "shared", Storefront: backends.StorefrontID(ids.New()), Epoch: 1}
+	require.NoError(t, b.Create(ctx, p))
+	s, err := b.Open(ctx, p)
+	require.NoError(t, err)
+	require.NoError(t, s.Found(ctx, 1))
+	require.NoError(t, s.Enlist(ctx, backends.Token{Move: ids.New(), Gen: 1}))
+	_, err = open(t, cfg.AdminDSN).Exec(`INSERT INTO captured_keys (storefront_id, id, table_name, row_id) VALUES ($1, $2, 'counters', 'a')`, string(p.Storefront), ids.New())
+	require.NoError(t, err)
+	add := backends.Write(catalog.Table("counters"), `INSERT INTO counters (storefront_id, id, value) VALUES ($1, $2, $3)`)
+	require.NoError(t, s.Update(ctx, 1, func(_ context.Context, tx backends.Tx) error {
+		_, err := tx.Exec(add, "b", 1)
+		return err
+	}))
+	for table, want := range map[string]int{"": 2, "counters": 2, "customers": 0} {
+		entries, err := s.Captured(ctx, table, 10)
+		require.NoError(t, err)
+		require.Len(t, entries, want, table)
+	}
+	entries, err := s.Captured(ctx, "counters", 1)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+}

@@ -55,7 +55,8 @@ func (d *dialect) Enter(ctx context.Context, e sqlstore.Entry) (*sqlstore.Sessio
 
 func (d *dialect) check(ctx context.Context, s *sqlstore.Session, e sqlstore.Entry) error {
 	fence := backends.Refused{State: backends.Absent}
-	err := s.QueryRowContext(ctx, enterText, string(e.Storefront)).Scan(&fence.Epoch, &fence.State, &s.Capture)
+	var capture bool
+	err := s.QueryRowContext(ctx, enterText, string(e.Storefront)).Scan(&fence.Epoch, &fence.State, &capture)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return d.Classify(err)
 	}
@@ -63,7 +64,7 @@ func (d *dialect) check(ctx context.Context, s *sqlstore.Session, e sqlstore.Ent
 	if !open || fence.Epoch != e.Epoch {
 		return &fence
 	}
-	s.Capture = s.Capture && e.Write
+	s.Capture = func() bool { return capture && e.Write }
 	return nil
 }
 

@@ -19,10 +19,21 @@ func (s *Store) ToVerify(ctx context.Context, limit int) ([]backends.Entry, erro
 	return s.entries(ctx, "ToVerify", backends.VerifyTable, "", limit)
 }
 
+// What stands between the table's name and what is an entry's own in its id, and what comes
+// right behind that: the entries of a table are a range of the primary key.
+// The ids that instances of an older program write, beside this one's, have no table's name
+// and begin with a digit: they are below noTable.
+const (
+	entryMark     = ":"
+	pastEntryMark = ";"
+	noTable       = "A"
+)
+
 func (s *Store) entries(ctx context.Context, verb string, t *backends.Table, table string, limit int) ([]backends.Entry, error) {
 	text, args := selectText(t)+` ORDER BY id LIMIT $2`, []any{int64(limit)}
 	if table != "" {
-		text, args = selectText(t)+` AND table_name = $3 ORDER BY id LIMIT $2`, append(args, table)
+		text = selectText(t) + ` AND id > $3 AND id < $4 UNION ALL ` + selectText(t) + ` AND id < $5 AND table_name = $6 ORDER BY id LIMIT $2`
+		args = append(args, table+entryMark, table+pastEntryMark, noTable, table)
 	}
 	var out []backends.Entry
 	err := s.snapshot(ctx, verb, func(m *mover) error {

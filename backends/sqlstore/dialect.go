@@ -48,9 +48,9 @@ const (
 // Session is one open transaction.
 type Session struct {
 	*sql.Tx
-	// Capture says that keys of written rows must be recorded; only Enter with
-	// Entry.Write sets it.
-	Capture bool
+	// Capture says whether keys of written rows must be recorded, once a statement has
+	// been run; it is asked of a session of Enter alone, and only one with Entry.Write says so.
+	Capture func() bool
 	// Release, if set, is called once, after Commit or Rollback has returned, with
 	// the classified error that ended the transaction.
 	Release func(why error)
@@ -69,7 +69,8 @@ type Session struct {
 // for the mover a handful per table (lists of keys come in four fixed sizes).
 type Dialect interface {
 	// Enter begins an application transaction and checks the fence in it, before
-	// anything else is read. Write: the fence must be Active at exactly the
+	// anything else is read: at once, or with its first statement, or with the commit of
+	// one that has none, which then fail. Write: the fence must be Active at exactly the
 	// epoch, the transaction is READ COMMITTED or stricter, ends before an
 	// Exclusive one begins, and is told whether to capture. Read: Active or
 	// Sealed at exactly the epoch, one read-only snapshot which includes the

@@ -92,6 +92,10 @@ func (s *Store) attempt(ctx context.Context, e Entry, fn func(context.Context, b
 		}
 	}()
 	err = fn(t.ctx, t)
+	var refused *backends.Refused
+	if errors.As(t.failed, &refused) { // whatever the function made of it: it was never inside
+		err = t.failed
+	}
 	if err == nil && t.failed != nil {
 		err = fmt.Errorf("a statement of the transaction had failed: %w", t.failed)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"smartseller/backends"
+	"smartseller/platform/database"
 	"smartseller/platform/ids"
 )
 
@@ -195,7 +196,7 @@ func (t *tx) query(s *backends.Statement, args []any, read func(*sql.Rows, []str
 
 // capture remembers the key of a row just written, while a move wants to know.
 func (t *tx) capture(s *backends.Statement, key []any) {
-	if !t.session.Capture || len(key) == 0 || s.Table.Class == backends.Local {
+	if len(key) == 0 || !t.session.Capture() || s.Table.Class == backends.Local {
 		return
 	}
 	k := backends.Key{Table: s.Table.Name, ID: *key[0].(*string)}
@@ -209,14 +210,14 @@ func (t *tx) capture(s *backends.Statement, key []any) {
 	t.order = append(t.order, k)
 }
 
-// recordKeys writes the captured keys, last thing before COMMIT. An entry is
+// recordKeys writes the captured keys, last thing before COMMIT, or together with it. An entry is
 // append-only with an id of its own: an entry shared with another transaction
 // could be forgotten before this one's change is visible.
 func (t *tx) recordKeys() error {
 	if len(t.order) == 0 {
 		return nil
 	}
-	err := InsertRows(t.ctx, t.session.Tx, t.store.dialect.Text, t.Storefront(), backends.CapturedTable, entryRows(t.order))
+	err := InsertRows(database.WithLast(t.ctx), t.session.Tx, t.store.dialect.Text, t.Storefront(), backends.CapturedTable, entryRows(t.order))
 	if err != nil {
 		t.failed = t.store.classify(t.ctx, err)
 	}
@@ -227,7 +228,7 @@ func (t *tx) recordKeys() error {
 func entryRows(keys []backends.Key) []backends.Row {
 	rows := make([]backends.Row, len(keys))
 	for i, k := range keys {
-		rows[i] = backends.Row{ids.New(), k.Table, k.ID}
+		rows[i] = backends.Row{k.Table + entryMark + ids.New(), k.Table, k.ID}
 	}
 	return rows
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"runtime"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ var endings = map[string]func(t *testing.T, s backends.Store){
 			_, _ = tx.Exec(addCounter, "lost", 1)
 			return errOwn
 		}), errOwn)
-		require.ErrorIs(t, view(s, func(backends.Tx) error { return errOwn }), errOwn)
+		require.ErrorIs(t, view(s, func(tx backends.Tx) error { return errors.Join(readA(tx), errOwn) }), errOwn)
 	},
 	"a failed statement": func(t *testing.T, s backends.Store) {
 		require.ErrorIs(t, tryUpdate(s, func(tx backends.Tx) error {
@@ -52,7 +53,13 @@ var endings = map[string]func(t *testing.T, s backends.Store){
 	},
 	"a panic": func(t *testing.T, s backends.Store) {
 		for _, run := range []func(backends.Store, func(backends.Tx) error) error{tryUpdate, view} {
-			require.Panics(t, func() { _ = run(s, func(backends.Tx) error { panic("boom") }) })
+			require.PanicsWithValue(t, "boom", func() {
+				_ = run(s, func(tx backends.Tx) error {
+					require.NoError(t, readA(tx))
+					panic("boom")
+				})
+			})
+			require.PanicsWithValue(t, "at once", func() { _ = run(s, func(backends.Tx) error { panic("at once") }) })
 		}
 	},
 	"a goroutine that ends": func(t *testing.T, s backends.Store) {
@@ -77,9 +84,9 @@ var endings = map[string]func(t *testing.T, s backends.Store){
 		}), context.Canceled)
 		ctx, cancel = context.WithCancel(context.Background())
 		require.ErrorIs(t, s.View(ctx, epoch, func(_ context.Context, tx backends.Tx) error {
+			require.NoError(t, readA(tx))
 			cancel()
-			var v int64
-			return tx.Get(&v, getCounter, "a")
+			return readA(tx)
 		}), context.Canceled)
 	},
 	"a context that ends before the commit": func(t *testing.T, s backends.Store) {
@@ -123,6 +130,11 @@ var endings = map[string]func(t *testing.T, s backends.Store){
 		require.ErrorIs(t, s.Barrier(context.Background(), token(), patience), backends.ErrStaleToken)
 		require.ErrorIs(t, s.Apply(context.Background(), token(), backends.Batch{Keys: []backends.Key{counterKey("a")}}), backends.ErrStaleToken)
 	},
+}
+
+func readA(tx backends.Tx) error {
+	var v int64
+	return tx.Get(&v, getCounter, "a")
 }
 
 func leavesNothingOpen(t *testing.T, h *home) {

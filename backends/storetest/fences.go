@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"database/sql"
 	"testing"
 	"time"
 
@@ -72,14 +73,23 @@ func statesLetIn(t *testing.T, h *home) {
 func epochMustMatch(t *testing.T, h *home) {
 	s := h.storefront(t)
 	for _, wrong := range []int64{epoch - 1, epoch + 1} {
-		called := false
-		fn := func(context.Context, backends.Tx) error {
-			called = true
-			return nil
+		for _, fn := range []func(backends.Tx) error{
+			nothing,
+			func(tx backends.Tx) error { // a refusal that the function makes something else of
+				var n int64
+				require.Error(t, tx.Get(&n, getCounter, "a"))
+				return sql.ErrNoRows
+			},
+			func(tx backends.Tx) error { // one that it does not heed
+				var n int64
+				_ = tx.Get(&n, getCounter, "a")
+				return nil
+			},
+		} {
+			inside := func(_ context.Context, tx backends.Tx) error { return fn(tx) }
+			requireRefused(t, s.Update(context.Background(), wrong, inside), backends.Active)
+			requireRefused(t, s.View(context.Background(), wrong, inside), backends.Active)
 		}
-		requireRefused(t, s.Update(context.Background(), wrong, fn), backends.Active)
-		requireRefused(t, s.View(context.Background(), wrong, fn), backends.Active)
-		require.False(t, called)
 	}
 }
 

@@ -166,9 +166,10 @@ func (t *transactions) get(ctx context.Context, row string) error {
 // for a capture that is off.
 func (t *transactions) fencedByHand(ctx context.Context, row string) error {
 	id := string(t.store.Place().Storefront)
-	tx, err := t.entered.BeginTx(database.WithEntry(ctx, &database.Entry{
-		Text: fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT smartseller_enter('%s', 1, 0)", id),
-	}), nil)
+	tx, err := t.entered.BeginTx(database.WithEntry(ctx, &database.Entry{Steps: []database.Step{
+		{Text: "BEGIN ISOLATION LEVEL READ COMMITTED"},
+		{Text: "SELECT smartseller_enter($1, $2, $3)", Args: []string{id, "1", "0"}},
+	}}), nil)
 	if err != nil {
 		return err
 	}

@@ -11,34 +11,6 @@ import (
 	"time"
 )
 
-// Entry is the text that begins a transaction, in one round trip: BEGIN and
-// whatever must have happened before the first statement. It has no arguments,
-// so values in it must be quoted literals.
-type Entry struct {
-	Text string
-	// Answer is the first column of the text's last row, when it returned one.
-	Answer int64
-}
-
-type entryKey struct{}
-
-// WithEntry hands an entry to the BeginTx of a pool made by OpenEntered.
-func WithEntry(ctx context.Context, e *Entry) context.Context {
-	return context.WithValue(ctx, entryKey{}, e)
-}
-
-type alone struct{}
-
-// WithAlone lets one statement of a pool made by OpenEntered run outside of a
-// transaction: one that enters by itself.
-func WithAlone(ctx context.Context) context.Context { return context.WithValue(ctx, alone{}, true) }
-
-// Errors of entered pools.
-var (
-	ErrNoEntry            = errors.New("a transaction of this pool begins with an entry, and the context has none")
-	ErrOutsideTransaction = errors.New("this pool runs statements inside entered transactions only")
-)
-
 // OpenEntered opens a pool whose transactions begin with the entry in their
 // context, and which runs nothing else but statements WithAlone. lib/pq gives a
 // connection back to the pool whatever its transaction's status; here one whose end was not
@@ -97,7 +69,11 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 			return nil, errors.Join(err, full.Close())
 		}
 	}
-	return &conn{pqConn: full, wire: w, prepared: newPrepared(c.statements)}, nil
+	made := &conn{pqConn: full, wire: w, prepared: newPrepared(c.statements)}
+	if c.statements > 0 {
+		made.named = map[string]string{}
+	}
+	return made, nil
 }
 
 // connect makes a connection of lib/pq's and tells its wire.
@@ -137,26 +113,42 @@ type conn struct {
 	pqConn
 	wire     *wire
 	open     bool
-	reading  bool // a prepared statement's rows are open
+	entry    *Entry    // not sent yet
+	unsent   bool      // a statement that it was to go ahead of was not sent
+	last     []Step    // go ahead of COMMIT
+	reading  bool      // a prepared statement's rows are open
+	used     time.Time // when it was taken from the pool last
 	prepared *prepared
+	named    map[string]string // texts of steps to names of their prepared statements; nil: not to be prepared
 }
+
+// lately is how long a connection is believed to be alive. Retries of a transaction that met
+// a dead one take longer.
+const lately = 10 * time.Millisecond
 
 func (c *conn) IsValid() bool { return !c.open && c.pqConn.IsValid() }
 
 func (c *conn) ResetSession(ctx context.Context) error {
-	if c.open {
+	before := c.used
+	c.used = time.Now()
+	if c.open || c.used.Sub(before) > lately && !c.wire.alive() {
 		return driver.ErrBadConn
 	}
 	return c.pqConn.ResetSession(ctx)
 }
 
-// BeginTx sends the entry. Whatever goes wrong, nothing is left open.
+// BeginTx sends the entry, or has it go ahead of what comes first. Whatever goes wrong,
+// nothing is left open.
 func (c *conn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
 	entry, ok := ctx.Value(entryKey{}).(*Entry)
 	if !ok {
 		return nil, ErrNoEntry
 	}
-	c.open = true
+	c.open, c.unsent = true, false
+	if len(entry.Steps) > 0 {
+		c.entry = entry
+		return c, nil
+	}
 	defer c.wire.heed(ctx)()
 	if err := c.enter(ctx, entry); err != nil {
 		_ = c.Rollback() // one that fails leaves the connection open, which closes it
@@ -198,53 +190,85 @@ func (c *conn) enter(ctx context.Context, entry *Entry) (err error) {
 }
 
 // Commit confirms the end only when the server said COMMIT: in a failed
-// transaction it says ROLLBACK, which lib/pq turns into an error.
+// transaction it says ROLLBACK, which lib/pq turns into an error. (Behind an entry alone and
+// behind last statements it cannot say so.)
 func (c *conn) Commit() error {
-	err := c.pqConn.Commit()
-	if err == nil {
-		c.open = false
+	switch {
+	case c.entry != nil:
+		return c.commitNothing()
+	case len(c.last) > 0:
+		return c.commitBehind()
 	}
-	return err
+	return c.ends(c.pqConn.Commit())
 }
 
 // Rollback ends the transaction. After a failed Commit the server may have ended
 // it already; the connection is then closed rather than trusted.
 func (c *conn) Rollback() error {
-	err := c.pqConn.Rollback()
+	waited := c.entry != nil
+	c.entry, c.last = nil, nil
+	switch {
+	case waited && c.unsent:
+		return nil // and closed, since it counts as open
+	case waited: // nothing was sent
+		return c.ends(nil)
+	}
+	return c.ends(c.pqConn.Rollback())
+}
+
+// ends notes that the end was confirmed, if it was.
+func (c *conn) ends(err error) error {
 	if err == nil {
 		c.open = false
 	}
 	return err
 }
 
-func (c *conn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
+func (c *conn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (rows driver.Rows, err error) {
 	switch {
 	case !c.open && ctx.Value(alone{}) == nil:
 		return nil, ErrOutsideTransaction
 	case c.reading:
 		return nil, errReading
+	case c.entry != nil && len(args) == 0:
+		return nil, errFirst
 	}
 	defer c.wire.heed(ctx)()
 	defer c.wire.awaitLong(ctx)()
 	if c.prepared.suits(text, args) {
 		return c.query(ctx, text, args)
 	}
-	return c.pqConn.QueryContext(ctx, text, args)
+	err = c.entered(func() (err error) {
+		rows, err = c.pqConn.QueryContext(ctx, text, args)
+		return err
+	})
+	return rows, err
 }
 
-func (c *conn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
+func (c *conn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (result driver.Result, err error) {
 	switch {
 	case !c.open:
 		return nil, ErrOutsideTransaction
 	case c.reading:
 		return nil, errReading
+	case c.entry != nil && len(args) == 0:
+		return nil, errFirst
+	}
+	suits := c.prepared.suits(text, args)
+	if step, ok := asLast(ctx, text, args); ok && suits && c.entry == nil {
+		c.last = append(c.last, step)
+		return driver.ResultNoRows, nil
 	}
 	defer c.wire.heed(ctx)()
-	if c.prepared.suits(text, args) {
+	if suits {
 		return c.exec(ctx, text, args)
 	}
 	defer c.wire.awaitLong(ctx)()
-	return c.pqConn.ExecContext(ctx, text, args)
+	err = c.entered(func() (err error) {
+		result, err = c.pqConn.ExecContext(ctx, text, args)
+		return err
+	})
+	return result, err
 }
 
 // PrepareContext serves COPY, whose rows are given as CopyLines.
@@ -254,6 +278,8 @@ func (c *conn) PrepareContext(ctx context.Context, text string) (driver.Stmt, er
 		return nil, ErrOutsideTransaction
 	case c.reading:
 		return nil, errReading
+	case c.entry != nil:
+		return nil, errFirst
 	}
 	statement, err := c.pqConn.PrepareContext(ctx, text)
 	if err != nil {

@@ -89,7 +89,11 @@ func (c *conn) query(ctx context.Context, text string, args []driver.NamedValue)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
+	var rows driver.Rows
+	err = c.entered(func() (err error) {
+		rows, err = s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
+		return err
+	})
 	if err != nil {
 		return nil, c.unlessStale(s, err)
 	}
@@ -102,7 +106,11 @@ func (c *conn) exec(ctx context.Context, text string, args []driver.NamedValue) 
 	if err != nil {
 		return nil, err
 	}
-	result, err := s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
+	var result driver.Result
+	err = c.entered(func() (err error) {
+		result, err = s.Stmt.(driver.StmtExecContext).ExecContext(ctx, args)
+		return err
+	})
 	return result, c.unlessStale(s, err)
 }
 

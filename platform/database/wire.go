@@ -43,11 +43,15 @@ func newConnector(dsn string, patience time.Duration) (*pq.Connector, error) {
 	}
 	q.Del(answerTimeout)
 	u.RawQuery = q.Encode()
-	c, err := pq.NewConnector(u.String())
+	secure, plain, err := securities(u.String())
+	if err != nil {
+		return nil, err
+	}
+	c, err := pq.NewConnector(plain)
 	if err != nil {
 		return nil, errors.New("the DSN is not understood")
 	}
-	c.Dialer(patientDialer{newDialer(), patience})
+	c.Dialer(secureDialer{patientDialer{newDialer(), patience}, secure})
 	return c, nil
 }
 
@@ -76,7 +80,7 @@ func (d patientDialer) DialContext(ctx context.Context, network, address string)
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{Conn: c, patience: d.patience}
+	w := &wire{Conn: c, socket: c, patience: d.patience}
 	if into, ok := ctx.Value(wireKey{}).(**wire); ok {
 		*into = w
 	}
@@ -128,6 +132,11 @@ type wire struct {
 	governed atomic.Pointer[time.Time] // set by somebody else: a driver, while it connects or when a context ends
 	long     atomic.Bool               // a long answer is awaited
 	closed   func()                    // nil: nobody is told
+	socket   net.Conn                  // what Conn goes through
+
+	ahead  *ahead // goes ahead of what is written next, or has; nil: nothing
+	unread []byte // of the server's, while its answer to that is awaited
+	passed []byte // of those, what is for the driver
 }
 
 func (w *wire) Close() error {
@@ -165,6 +174,20 @@ func (w *wire) SetDeadline(t time.Time) error {
 }
 
 func (w *wire) Read(b []byte) (int, error) {
+	for w.awaitsAhead() && len(w.passed) == 0 {
+		if err := w.readAhead(); err != nil && len(w.passed) == 0 {
+			return 0, err
+		}
+	}
+	if len(w.passed) > 0 {
+		n := copy(b, w.passed)
+		w.passed = append(w.passed[:0], w.passed[n:]...)
+		return n, nil
+	}
+	return w.readConn(b)
+}
+
+func (w *wire) readConn(b []byte) (int, error) {
 	if err := w.bound(w.SetReadDeadline, w.answerIn()); err != nil {
 		return 0, err
 	}
@@ -175,7 +198,12 @@ func (w *wire) Write(b []byte) (int, error) {
 	if err := w.bound(w.SetWriteDeadline, w.patience); err != nil {
 		return 0, err
 	}
-	return w.Conn.Write(b)
+	if w.ahead == nil || w.ahead.sent {
+		return w.Conn.Write(b)
+	}
+	all := w.withAhead(b)
+	n, err := w.Conn.Write(all)
+	return max(0, n-(len(all)-len(b))), err
 }
 
 // bound sets a deadline, unless somebody else has set one, or does so meanwhile: a
