@@ -267,8 +267,8 @@ type Reader interface {
 }
 
 // Store is one opened place. The View, Get and Update of a store enter at an epoch
-// and are refused (*Refused) unless the fence is active there; the Router calls
-// them. All others are the mover's: they enter by no epoch, bind the storefront
+// and are refused (*Refused) unless the fence is active there, with their first statement at the
+// latest, or at their end; the Router calls them. All others are the mover's: they enter by no epoch, bind the storefront
 // themselves, and what changes anything is guarded by a Token. Safe for
 // concurrent use.
 type Store interface {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -249,7 +250,14 @@ func TestForgottenSteps(t *testing.T) {
 	tx, _ := e.begin()
 	_, err := tx.Exec(addNote, "a")
 	require.True(t, Stale(err), "%v", err)
-	_ = tx.Rollback()
+	for _, text := range []string{`INSERT INTO notes VALUES ('never')`, addNote} { // it did not even begin: they would run by themselves
+		_, err := tx.Exec(text, []any{"nor this"}[:strings.Count(text, "$")]...)
+		require.True(t, Stale(err), "%v", err)
+	}
+	_, err = tx.ExecContext(WithLast(context.Background()), addNote, "nor that")
+	require.True(t, Stale(err), "%v", err)
+	require.ErrorIs(t, tx.Commit(), ErrBeforeCommit)
+	require.Empty(t, e.notes())
 	tx, _ = e.begin()
 	_, err = tx.Exec(addNote, "b")
 	require.NoError(t, err)

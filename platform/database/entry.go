@@ -67,6 +67,9 @@ func (c *conn) entered(send func() error) error {
 	case a == nil:
 	case a.sent:
 		c.entry, entry.Answer = nil, a.answer
+		if a.failed {
+			c.refused = err
+		}
 	default: // lib/pq may believe that it awaits an answer
 		c.unsent = true
 	}
@@ -77,6 +80,7 @@ func (c *conn) entered(send func() error) error {
 func (c *conn) behind(steps []Step, simple bool, send func() error) (*ahead, error) {
 	a, err := newAhead(steps, c.named, simple)
 	if err != nil {
+		clear(c.named)
 		return nil, err
 	}
 	c.wire.ahead = a
@@ -138,7 +142,7 @@ func (c *conn) commitBehind() error {
 	if err == nil {
 		return c.ends(nil)
 	}
-	if refused := a == nil || a.failed; Stale(err) || refused && said(err) {
+	if a == nil || !a.sent || Stale(err) || a.failed && said(err) {
 		err = fmt.Errorf("%w: %w", ErrBeforeCommit, c.unlessStale(commit, err))
 		_ = c.Rollback() // one that fails leaves the connection open, which closes it
 	}

@@ -115,6 +115,7 @@ type conn struct {
 	open     bool
 	entry    *Entry    // not sent yet
 	unsent   bool      // a statement that it was to go ahead of was not sent
+	refused  error     // why there was no entry: nothing of this transaction may run
 	last     []Step    // go ahead of COMMIT
 	reading  bool      // a prepared statement's rows are open
 	used     time.Time // when it was taken from the pool last
@@ -144,7 +145,7 @@ func (c *conn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, erro
 	if !ok {
 		return nil, ErrNoEntry
 	}
-	c.open, c.unsent = true, false
+	c.open, c.unsent, c.refused = true, false, nil
 	if len(entry.Steps) > 0 {
 		c.entry = entry
 		return c, nil
@@ -194,6 +195,9 @@ func (c *conn) enter(ctx context.Context, entry *Entry) (err error) {
 // behind last statements it cannot say so.)
 func (c *conn) Commit() error {
 	switch {
+	case c.refused != nil:
+		_ = c.Rollback() // one that fails leaves the connection open, which closes it
+		return fmt.Errorf("%w: %w", ErrBeforeCommit, c.refused)
 	case c.entry != nil:
 		return c.commitNothing()
 	case len(c.last) > 0:
@@ -224,14 +228,26 @@ func (c *conn) ends(err error) error {
 	return err
 }
 
-func (c *conn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (rows driver.Rows, err error) {
+// may says whether a statement may run now; behind: an entry can go ahead of it.
+func (c *conn) may(behind bool) error {
 	switch {
-	case !c.open && ctx.Value(alone{}) == nil:
-		return nil, ErrOutsideTransaction
+	case !c.open:
+		return ErrOutsideTransaction
+	case c.refused != nil:
+		return c.refused
 	case c.reading:
-		return nil, errReading
-	case c.entry != nil && len(args) == 0:
-		return nil, errFirst
+		return errReading
+	case c.entry != nil && !behind:
+		return errFirst
+	}
+	return nil
+}
+
+func (c *conn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (rows driver.Rows, err error) {
+	if c.open || ctx.Value(alone{}) == nil {
+		if err := c.may(len(args) > 0); err != nil {
+			return nil, err
+		}
 	}
 	defer c.wire.heed(ctx)()
 	defer c.wire.awaitLong(ctx)()
@@ -246,13 +262,8 @@ func (c *conn) QueryContext(ctx context.Context, text string, args []driver.Name
 }
 
 func (c *conn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (result driver.Result, err error) {
-	switch {
-	case !c.open:
-		return nil, ErrOutsideTransaction
-	case c.reading:
-		return nil, errReading
-	case c.entry != nil && len(args) == 0:
-		return nil, errFirst
+	if err := c.may(len(args) > 0); err != nil {
+		return nil, err
 	}
 	suits := c.prepared.suits(text, args)
 	if step, ok := asLast(ctx, text, args); ok && suits && c.entry == nil {
@@ -273,13 +284,8 @@ func (c *conn) ExecContext(ctx context.Context, text string, args []driver.Named
 
 // PrepareContext serves COPY, whose rows are given as CopyLines.
 func (c *conn) PrepareContext(ctx context.Context, text string) (driver.Stmt, error) {
-	switch {
-	case !c.open:
-		return nil, ErrOutsideTransaction
-	case c.reading:
-		return nil, errReading
-	case c.entry != nil:
-		return nil, errFirst
+	if err := c.may(false); err != nil {
+		return nil, err
 	}
 	statement, err := c.pqConn.PrepareContext(ctx, text)
 	if err != nil {

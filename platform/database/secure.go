@@ -22,25 +22,38 @@ type security struct {
 	direct   bool        // begins without asking (sslnegotiation=direct)
 }
 
-// securities are those of a DSN's hosts, by address. The DSN that comes back asks lib/pq for
-// none. It is pgconn that understands sslmode and the parameters beside it; what it does not
-// know is refused, for to pass over it would be less than was asked for.
-func securities(dsn string) (byAddress map[string]security, plain string, err error) {
+// withoutTLS is a DSN that asks lib/pq for none; wanted: it had asked for some. What pgconn,
+// which reads such a DSN for us, does not know of is refused: to pass over it would be less
+// than was asked for.
+func withoutTLS(dsn string) (plain string, wanted bool, err error) {
 	u, err := url.Parse(dsn)
 	if err != nil {
-		return nil, "", errors.New("the DSN is not understood")
+		return "", false, errors.New("the DSN is not understood")
 	}
 	q := u.Query()
 	for _, name := range []string{"ssl_min_protocol_version", "ssl_max_protocol_version", "sslinline", "channel_binding", "hostaddr"} {
 		if q.Has(name) {
-			return nil, "", fmt.Errorf("the DSN's parameter %s is not supported", name)
+			return "", false, fmt.Errorf("the DSN's parameter %s is not supported", name)
 		}
 	}
+	wanted = q.Get("sslmode") != "disable"
+	for _, name := range []string{"sslcert", "sslkey", "sslpassword", "sslsni"} {
+		q.Del(name)
+	}
+	q.Set("sslmode", "disable")
+	q.Set("sslnegotiation", "postgres")
+	q.Set("sslrootcert", "unused") // and not what the environment says, which lib/pq would refuse
+	u.RawQuery = q.Encode()
+	return u.String(), wanted, nil
+}
+
+// securities are those of a DSN's hosts, by address, with the certificates as they are now.
+func securities(dsn string) (map[string]security, error) {
 	cfg, err := pgconn.ParseConfig(dsn)
 	if err != nil {
-		return nil, "", errors.New("the DSN, or a certificate that it names, is not understood")
+		return nil, errors.New("the DSN, or a certificate that it names, is not understood")
 	}
-	byAddress = map[string]security{}
+	byAddress := map[string]security{}
 	for _, way := range append([]*pgconn.FallbackConfig{{Host: cfg.Host, Port: cfg.Port, TLSConfig: cfg.TLSConfig}}, cfg.Fallbacks...) {
 		_, address := pgconn.NetworkAddress(way.Host, way.Port)
 		s := byAddress[address]
@@ -51,14 +64,7 @@ func securities(dsn string) (byAddress map[string]security, plain string, err er
 		s.optional = s.optional || way.TLSConfig == nil
 		byAddress[address] = s
 	}
-	for _, name := range []string{"sslcert", "sslkey", "sslpassword", "sslsni"} {
-		q.Del(name)
-	}
-	q.Set("sslmode", "disable")
-	q.Set("sslnegotiation", "postgres")
-	q.Set("sslrootcert", "unused") // and not what the environment says, which lib/pq would refuse
-	u.RawQuery = q.Encode()
-	return byAddress, u.String(), nil
+	return byAddress, nil
 }
 
 // sslRequest asks a server for TLS.
@@ -107,15 +113,19 @@ func (s security) handshake(ctx context.Context, c net.Conn) (net.Conn, error) {
 	return encrypted, nil
 }
 
-// secureDialer makes wires over secured connections.
+// secureDialer makes wires over connections that are secured as a DSN asks for it.
 type secureDialer struct {
 	patientDialer
-	byAddress map[string]security
+	dsn string
 }
 
 // DialContext implements pq.DialerContext.
 func (d secureDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	how, known := d.byAddress[address]
+	byAddress, err := securities(d.dsn)
+	if err != nil {
+		return nil, err
+	}
+	how, known := byAddress[address]
 	if !known {
 		return nil, fmt.Errorf("how to secure a connection to %s is not known: the DSN must say each host with its port", address)
 	}

@@ -43,15 +43,23 @@ func newConnector(dsn string, patience time.Duration) (*pq.Connector, error) {
 	}
 	q.Del(answerTimeout)
 	u.RawQuery = q.Encode()
-	secure, plain, err := securities(u.String())
+	plain, secured, err := withoutTLS(u.String())
 	if err != nil {
 		return nil, err
+	}
+	if secured {
+		if _, err := securities(u.String()); err != nil {
+			return nil, err
+		}
 	}
 	c, err := pq.NewConnector(plain)
 	if err != nil {
 		return nil, errors.New("the DSN is not understood")
 	}
-	c.Dialer(secureDialer{patientDialer{newDialer(), patience}, secure})
+	dialer := patientDialer{newDialer(), patience}
+	if c.Dialer(dialer); secured {
+		c.Dialer(secureDialer{dialer, u.String()})
+	}
 	return c, nil
 }
 
