@@ -29,16 +29,22 @@ func (p *program) age(t *testing.T, storefront string) {
 	require.NoError(t, err)
 	names, err := fs.Glob(all, "*.sql")
 	require.NoError(t, err)
-	newest := names[len(names)-1]
-	version, err := goose.NumericComponent(newest)
-	require.NoError(t, err)
-	text, err := fs.ReadFile(all, newest)
+	var text, before string // of the newest one, and of all
+	for _, name := range names {
+		content, err := fs.ReadFile(all, name)
+		require.NoError(t, err)
+		text, before = string(content), before+string(content)
+	}
+	version, err := goose.NumericComponent(names[len(names)-1])
 	require.NoError(t, err)
 	db, err := sql.Open("sqlite3", "file:"+filepath.Join(p.folder, "data", "files-1", storefront, "1.db")+"?_txlock=immediate&_busy_timeout=10000")
 	require.NoError(t, err)
 	undo := fmt.Sprintf("BEGIN IMMEDIATE; DELETE FROM goose_db_version WHERE version_id = %d;", version)
-	for _, m := range regexp.MustCompile(`CREATE TABLE (\w+)`).FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile(`CREATE TABLE (\w+)`).FindAllStringSubmatch(text, -1) {
 		undo += "DROP TABLE " + m[1] + ";"
+	}
+	for _, m := range regexp.MustCompile(`DROP INDEX (\w+)`).FindAllStringSubmatch(text, -1) {
+		undo += regexp.MustCompile(`CREATE (UNIQUE )?INDEX ` + m[1] + ` [^;]*;`).FindString(before)
 	}
 	_, err = db.Exec(undo + "COMMIT")
 	require.NoError(t, err)
