@@ -56,7 +56,7 @@ var mutants = map[string]mutant{
 		{catchUpFile, `	if err := x.bring(ctx, from, to, keys, nil); err != nil {`, "	if mutated(\"entries deleted before apply\") {\n\t\tif err := x.forget(ctx, from, entries); err != nil {\n\t\t\treturn nil, err\n\t\t}\n\t\treturn keys, x.bring(ctx, from, to, keys, nil)\n\t}\n{old}"},
 	}},
 	"entries unique on the row key": {trap: "a second change of a captured row", verified: true, patches: []patch{
-		{"backends/sqlstore/tx.go", `	err := InsertRows(t.ctx, t.session.Tx, t.store.dialect.Text, t.Storefront(), backends.CapturedTable, entryRows(t.order))`, "	if mutated(\"entries unique on the row key\") {\n\t\treturn t.recordOnce()\n\t}\n{old}"},
+		{"backends/sqlstore/tx.go", `	err := InsertRows(database.WithLast(t.ctx), t.session.Tx, t.store.dialect.Text, t.Storefront(), backends.CapturedTable, entryRows(t.order))`, "	if mutated(\"entries unique on the row key\") {\n\t\treturn t.recordOnce()\n\t}\n{old}"},
 	}},
 	"fencing token read without a lock": {trap: "a mover that wakes behind its takeover", patches: []patch{
 		{"backends/postgres/dialect.go", `	return " FOR SHARE"`, "	if mutated(\"fencing token read without a lock\") {\n\t\treturn \"\"\n\t}\n{old}"},
