@@ -123,8 +123,8 @@ type conn struct {
 	named    map[string]string // texts of steps to names of their prepared statements; nil: not to be prepared
 }
 
-// lately is how long a connection is believed to be alive. Retries of a transaction that met
-// a dead one take longer.
+// lately is how long a connection is believed to be alive. The retries of a transaction that met
+// dead ones take longer in all.
 const lately = 10 * time.Millisecond
 
 func (c *conn) IsValid() bool { return !c.open && c.pqConn.IsValid() }
