@@ -16,9 +16,10 @@ const (
 	sealTries = 20
 	cutTries  = 20
 	cutPause  = 500 * time.Millisecond // between tries: those who waited get their turn
-	// sealedMost is how long writes may wait between the seal and the commit point. The
-	// old place must be open again within a second.
-	sealedMost = 700 * time.Millisecond
+	// sealedMost is how long writes may wait between the seal and the commit point. A place must
+	// be open again within a second of the seal, also when the coordinator dies at the end of
+	// that: then its lease runs out first.
+	sealedMost = 400 * time.Millisecond
 
 	undisturbed = 5 * time.Second // to open a place in, whoever stops the instance meanwhile
 )
@@ -348,6 +349,9 @@ func (x *run) abort(ctx context.Context, c crossing) error {
 		}); err != nil {
 			return err
 		}
+	}
+	if err := x.hook(ctx, "aborted"); err != nil {
+		return err
 	}
 	x.openAlready(ctx, c, c.from)
 	err := c.from.Change(ctx, x.token, backends.Transition{

@@ -218,3 +218,20 @@ func TestRollbackThatCannotBeAborted(t *testing.T) {
 	require.True(t, refused.Load())
 	require.NoError(t, s.verdict(i.router))
 }
+
+// TestAnAbortIsTakenOverAtOnce: the coordinator dies when a cutover was given up and the
+// storefront is sealed still. Its lease is as short as before.
+func TestAnAbortIsTakenOverAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first, died := w.dyingAt(t, "aborted")
+	s := newScene(t, first, "one")
+	m := startTo(t, first, s.storefront, "two", Options{Mode: Rehearsal})
+	happens(t, died, "a mover that dies")
+	left := time.Duration(get(t, first, m.ID).LeaseUntil-time.Now().UnixMicro()) * time.Microsecond
+	require.LessOrEqual(t, left, leaseCutting, "of a second, which it is otherwise")
+	second := w.instance(t, nil)
+	s.put(second, hotCell)
+	second.waitFor(t, m.ID, Rehearsed)
+	require.NoError(t, s.verdict(second.router))
+}

@@ -116,8 +116,8 @@ type RunnerOptions struct {
 	// Hook is called at the crash points of the protocol, K1 to K18 but K9, which lies
 	// inside a transaction, and at the beginning of every phase's step, by the phase's
 	// name, when the target's indexes were given up ("deferred") and before a table's are
-	// made again ("loaded"), and half-way through erasing a place ("erasing"); nil: the
-	// failpoints that the process was built with.
+	// made again ("loaded"), when a cutover was given up and the old place is not open yet
+	// ("aborted"), and half-way through erasing a place ("erasing"); nil: the failpoints that the process was built with.
 	Hook func(ctx context.Context, point string) error
 }
 
@@ -174,8 +174,6 @@ func (r *Runner) loop(ctx context.Context) {
 	var runs sync.WaitGroup
 	defer runs.Wait()
 	runs.Go(func() { r.sweep(ctx) })
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
 	renewed, still := time.Now(), false
 	for {
 		asked, err := readAsked(ctx, r.db, r.instance)
@@ -183,8 +181,12 @@ func (r *Runner) loop(ctx context.Context) {
 			err = r.makeWay(ctx)
 		}
 		var found []claimable
+		rest := lookEvery
 		if err == nil {
 			found, err = r.free(ctx)
+		}
+		if err == nil {
+			rest, err = readShortestLease(ctx, r.db, lookEvery)
 		}
 		if err == nil && time.Since(renewed) >= r.lease/renewals {
 			renewed = time.Now()
@@ -205,7 +207,7 @@ func (r *Runner) loop(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(rest):
 		case <-r.woken:
 		}
 	}
@@ -372,8 +374,9 @@ func (r *Runner) tooOldFor(m *Move) bool {
 	return m.Phase == Watching && r.tenantMigrations > 0 && m.TenantMigrations > r.tenantMigrations
 }
 
+// leaseOf is short from when a storefront may be sealed until it is known to be open again.
 func (r *Runner) leaseOf(m *Move) time.Duration {
-	if m.Cut == Cutting || m.Cut == Committed && (m.Phase == CuttingOver || m.Phase == RollingBack) {
+	if m.Cut != NotCut && (m.Phase == CuttingOver || m.Phase == RollingBack) {
 		return leaseCutting
 	}
 	return r.lease
