@@ -71,7 +71,7 @@ func (x *run) giveUpWithout(ctx context.Context, away error) error {
 }
 
 // newDamagedAdvice is for what no program can decide: which of two places to give up.
-const newDamagedAdvice = "Do not finalize: the new place is damaged, and the old one has what was written until then. Restore the new place's file, or have what can be read of it written anew, then ask for the rollback again."
+const newDamagedAdvice = "Do not finalize: the new place is damaged, and the old one has what was written until then. Restore the new place, or have what can be read of it written anew, then ask for the rollback again."
 
 // damaged is the place that says of itself that it is damaged, the new one if both do; zero:
 // neither does, though a statement met damage.
@@ -79,7 +79,7 @@ func (x *run) damaged(ctx context.Context) backends.Place {
 	for _, p := range []backends.Place{x.m.Target, x.m.Source} {
 		s, release, err := x.stores.Acquire(ctx, p)
 		if err == nil {
-			err = s.Inspect(ctx)
+			err = x.sound(ctx, s)
 			release()
 		}
 		if errors.Is(err, backends.ErrDamaged) {
@@ -134,7 +134,23 @@ func (x *run) inspectNew(ctx context.Context) error {
 	if err := x.openTarget(ctx); err != nil {
 		return err
 	}
-	return x.target.Inspect(ctx)
+	return x.sound(ctx, x.target)
+}
+
+// sound looks for damage of a place: its engine does, where it can, and every row is read.
+func (x *run) sound(ctx context.Context, s backends.Store) error {
+	if err := s.Inspect(ctx); err != nil {
+		return err
+	}
+	for _, t := range x.directory.Catalog().Moving() {
+		if err := s.Read(ctx, func(r backends.Reader) error {
+			_, err := r.Sums(t)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // closeNow closes the window, unless a rollback was asked for a moment ago: whoever asked

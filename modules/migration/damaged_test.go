@@ -3,7 +3,9 @@ package migration
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -128,6 +130,49 @@ func TestFinalizeOverDamageThatNobodyHasSeen(t *testing.T) {
 	require.Eventually(t, func() bool {
 		a := get(t, i, m.ID).Stats.Audit
 		return a.Unread && a.Damaged == "two"
+	}, waitLong, waitStep)
+	m = get(t, i, m.ID)
+	require.Equal(t, []any{Watching, NoIntent, newDamagedAdvice}, []any{m.Phase, m.Intent, m.Advice})
+	require.FileExists(t, w.file("one", id, "1"))
+}
+
+// TestFinalizeOverADamagedServer: a page of the new place's table cannot be read, which nobody
+// has met. The sound old place is not erased.
+func TestFinalizeOverADamagedServer(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	server := startServer(t)
+	w := newWorld(t)
+	w.own.admin, w.own.app = server.AdminDSN(), server.DSN("postgres", "app")
+	i := w.instance(t, nil)
+	id := i.storefront(t, 2000)
+	m := startTo(t, i, id, "own", Options{WindowSeconds: 3600})
+	i.waitFor(t, m.ID, Watching)
+	i.runner.Stop()
+
+	db, err := sql.Open("postgres", server.AdminDSN())
+	require.NoError(t, err)
+	var table string // as the server's process knows it
+	require.NoError(t, db.QueryRowContext(ctx, `SELECT replace(current_setting('data_directory'), 'self', pg_backend_pid()::text) || '/' || pg_relation_filepath('counters')`).Scan(&table))
+	table, err = filepath.EvalSymlinks(table)
+	require.NoError(t, err)
+	_, err = db.ExecContext(ctx, `CHECKPOINT`) // or its log would mend it
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	require.NoError(t, server.Kill())
+	file, err := os.OpenFile(table, os.O_RDWR, 0)
+	require.NoError(t, err)
+	const page = 8192
+	_, err = file.WriteAt(bytes.Repeat([]byte{0x5a}, page), page) // the second one
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+	require.NoError(t, server.Restart(ctx))
+
+	ask(t, i, m.ID, WantFinalize)
+	i.runner.Start()
+	require.Eventually(t, func() bool {
+		a := get(t, i, m.ID).Stats.Audit
+		return a != nil && a.Unread && a.Damaged == "own"
 	}, waitLong, waitStep)
 	m = get(t, i, m.ID)
 	require.Equal(t, []any{Watching, NoIntent, newDamagedAdvice}, []any{m.Phase, m.Intent, m.Advice})
