@@ -59,7 +59,12 @@ func (x *run) keepUp(ctx context.Context, from, to backends.Store) error {
 			least, reached = left, time.Now()
 		}
 		if time.Since(reached) > catchUpLimit {
-			return &mismatchError{fmt.Sprintf("the storefront writes faster than its changes can be brought over (%d wait): move it at a quieter time", left)}
+			return &outpacedError{mismatchError{fmt.Sprintf("the storefront writes faster than its changes can be brought over (%d wait): move it at a quieter time", left)}}
 		}
 	}
 }
+
+// outpacedError says that changes come faster than they are brought over. Both places are sound.
+type outpacedError struct{ mismatchError }
+
+func (e *outpacedError) Unwrap() error { return &e.mismatchError }

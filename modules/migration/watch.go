@@ -107,6 +107,9 @@ func (x *run) weigh(ctx context.Context) (err error) {
 	if x.m.Stats.TargetBytes == 0 {
 		x.m.Stats.TargetBytes, err = x.target.Size(ctx)
 	}
+	if errors.Is(err, backends.ErrDamaged) {
+		return nil // the window's end and its comparisons are what damage is told by
+	}
 	return err
 }
 
@@ -274,24 +277,35 @@ func (x *run) awaitTurnBack(ctx context.Context) (leave func(), err error) {
 func (x *run) stayAhead(ctx context.Context, err error) error {
 	var wrong *mismatchError
 	var busy *busyError
-	advice := "The rollback was refused and the storefront serves on from the new place. Finalize this move, then start a new one back: it copies everything anew."
 	var damaged backends.Place
 	if errors.Is(err, backends.ErrDamaged) && x.m.Cut == NotCut {
 		damaged = x.damaged(ctx)
 	}
-	refused := errors.As(err, &wrong) || damaged == x.m.Source
-	switch {
-	case refused:
-	case damaged == x.m.Target:
-		advice = newDamagedAdvice
-	default:
-		advice = "The rollback was given up and the storefront serves on from the new place. End what is in the way, then ask for the rollback again."
-	}
-	passes := !refused && !errors.As(err, &busy) && (x.m.Cut != NotCut || !x.impatient() || halts(err))
+	final := errors.As(err, &wrong) || errors.As(err, &busy) || damaged == x.m.Source
+	passes := !final && (x.m.Cut != NotCut || !x.impatient() || halts(err))
 	if passes || x.m.Cut == Committed || endsRun(ctx, err) {
 		return err
 	}
-	return x.turnDown(ctx, err, advice)
+	return x.turnDown(ctx, err, x.stayAdvice(err, damaged))
+}
+
+// stayAdvice is what to do about a rollback that did not come about.
+func (x *run) stayAdvice(err error, damaged backends.Place) string {
+	var wrong *mismatchError
+	var outpaced *outpacedError
+	const serves = "The storefront serves on from the new place, and nothing was lost. "
+	switch {
+	case damaged == x.m.Target:
+		return newDamagedAdvice
+	case damaged == x.m.Source:
+		return serves + "The old place is damaged: finalize this move, then start a new one back, which copies everything anew."
+	case errors.As(err, &outpaced):
+		return serves + "Its changes come faster than the old place takes them: ask for the rollback again at a quieter time. That is no reason to finalize."
+	case errors.As(err, &wrong):
+		return serves + "A rollback would lose what differs. Compare both places: smartseller move verify " + x.m.ID +
+			". If the new one is right, finalize this move; a new one back copies everything anew."
+	}
+	return serves + "End what is in the way, then ask for the rollback again."
 }
 
 // turnDown ends a rollback, or the wish for one: the storefront serves on from the new place.

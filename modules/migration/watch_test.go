@@ -2,6 +2,8 @@ package migration
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -154,5 +156,27 @@ func TestAWrongClockClosesNoWindow(t *testing.T) {
 		over, err = asked(ctx)
 		require.NoError(t, err)
 		require.True(t, over)
+	}
+}
+
+// TestStayAdvice: what is to be done depends on which place is sound.
+func TestStayAdvice(t *testing.T) {
+	t.Parallel()
+	x := &run{m: &Move{ID: "m1", Source: backends.Place{Backend: "old"}, Target: backends.Place{Backend: "new"}}}
+	for name, c := range map[string]struct {
+		err      error
+		damaged  backends.Place
+		says     string
+		finalize bool
+	}{
+		"writes come too fast":     {&outpacedError{mismatchError{"too fast"}}, backends.Place{}, "at a quieter time", false},
+		"the places differ":        {&gateError{mismatchError{"differ"}, ""}, backends.Place{}, "move verify m1", true},
+		"a writer does not end":    {&busyError{errors.New("busy")}, backends.Place{}, "End what is in the way", false},
+		"the old place is damaged": {backends.ErrDamaged, x.m.Source, "which copies everything anew", true},
+		"the new place is damaged": {backends.ErrDamaged, x.m.Target, "Do not finalize", false},
+	} {
+		advice := x.stayAdvice(c.err, c.damaged)
+		require.Contains(t, advice, c.says, name)
+		require.Equal(t, c.finalize, strings.Contains(advice, "finalize this move"), name)
 	}
 }
