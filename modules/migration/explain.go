@@ -245,7 +245,11 @@ func (x *run) noteVerified(ctx context.Context) error {
 	x.giveSlotBack()
 	x.works()
 	return x.save(ctx, "verified", x.m.Stats.Gates, func(tx control.Tx, m *Move) error {
-		m.Stats.VerifiedAt, m.Stats.Trouble = tx.Now(), nil
+		s := &m.Stats
+		s.VerifiedAt, s.Trouble = tx.Now(), nil
+		if s.ReadyMicros == 0 {
+			s.ReadyMicros = max(1, tx.Now()-s.PhaseStartedAt[Preparing]-s.PausedMicros)
+		}
 		return nil
 	})
 }

@@ -229,6 +229,7 @@ type Receipt struct {
 	Phases      map[Phase]int64   `json:"phase_started_at"`
 	RequestedBy string            `json:"requested_by"`
 	Reason      string            `json:"reason"`
+	Note        string            `json:"note,omitempty"` // why the rollback window closed before its time
 }
 
 // end writes the receipt with the last transition. Its signature is an HMAC over
@@ -244,7 +245,7 @@ func (x *run) end(ctx context.Context, outcome Phase) error {
 		Move: x.m.ID, Storefront: string(x.m.Storefront), Outcome: outcome, Source: x.m.Source.Backend, Target: x.m.Target.Backend,
 		Epoch: at.Epoch, Rows: x.m.Stats.Rows, Digests: x.m.Stats.Digests, Gates: x.m.Stats.Gates, Captured: x.m.Stats.Captured,
 		Purged: x.m.Stats.Purged, Audit: x.m.Stats.Audit, StallMicros: max(x.m.Stats.StallMicros, x.m.Stats.BackStallMicros), StartedAt: x.m.CreatedAt, Phases: x.m.Stats.PhaseStartedAt,
-		RequestedBy: x.m.RequestedBy, Reason: x.m.Reason,
+		RequestedBy: x.m.RequestedBy, Reason: x.m.Reason, Note: x.m.Advice,
 	})
 	if err != nil {
 		return err
@@ -255,11 +256,7 @@ func (x *run) end(ctx context.Context, outcome Phase) error {
 	if err != nil {
 		return err
 	}
-	if err := x.enter(ctx, outcome, func(m *Move) {
+	return x.enter(ctx, outcome, func(m *Move) {
 		m.Receipt, m.Stats.Drill, m.LeftBehind = string(signed), drill, cmp.Or(x.leftBehind, m.LeftBehind)
-	}); err != nil {
-		return err
-	}
-	x.metrics.ended.WithLabelValues(string(outcome)).Inc()
-	return nil
+	})
 }

@@ -16,14 +16,18 @@ type Estimate struct {
 	Move  string           `json:"move,omitempty" doc:"The rehearsal, drill or move of the same storefront and way that it is from"`
 	Basis string           `json:"basis,omitempty" doc:"What it comes from, or what was assumed"`
 	Rows  map[string]int64 `json:"rows,omitempty"`
-	Ready int64            `json:"ready_micros" doc:"From its beginning until it was verified"`
+	Ready int64            `json:"ready_micros" doc:"From its beginning until it was verified, without pauses"`
 	Stall int64            `json:"stall_micros" doc:"For which writes waited"`
 	Bytes int64            `json:"bytes,omitempty" doc:"That the storefront takes up at the target"`
 }
 
 func (m *Move) measured() Estimate {
 	s := m.Stats
-	return Estimate{Rows: s.Rows, Ready: max(0, s.VerifiedAt-s.PhaseStartedAt[Preparing]), Stall: s.StallMicros, Bytes: s.TargetBytes}
+	ready := s.ReadyMicros
+	if ready == 0 { // of a program that noted less
+		ready = max(0, s.VerifiedAt-s.PhaseStartedAt[Preparing])
+	}
+	return Estimate{Rows: s.Rows, Ready: ready, Stall: s.StallMicros, Bytes: s.TargetBytes}
 }
 
 // foretell says how a move will go, by what was measured before: of the same storefront on

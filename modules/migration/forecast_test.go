@@ -50,3 +50,17 @@ func TestForecast(t *testing.T) {
 	require.Equal(t, m.Stats.StallMicros, f.Stall)
 	require.Greater(t, f.Ready, m.measured().Ready)
 }
+
+// TestPausesAreNoWork: a phase that goes on behind a pause is as old as it was, and what was
+// done is counted without it.
+func TestPausesAreNoWork(t *testing.T) {
+	t.Parallel()
+	m := &Move{Phase: Copying, ResumePhase: Copying, Stats: Stats{PhaseStartedAt: map[Phase]int64{Preparing: 10, Copying: 20}}}
+	m.begins(Paused, 30)
+	m.begins(Copying, 1030)
+	require.EqualValues(t, 20, m.Stats.PhaseStartedAt[Copying])
+	require.EqualValues(t, 1000, m.Stats.PausedMicros)
+	m.begins(CatchingUp, 1040)
+	require.EqualValues(t, 1040, m.Stats.PhaseStartedAt[CatchingUp])
+	require.EqualValues(t, 1000, m.Stats.PausedMicros)
+}

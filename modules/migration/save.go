@@ -87,30 +87,55 @@ func halts(err error) bool {
 // enter moves on to a phase.
 func (x *run) enter(ctx context.Context, p Phase, more ...func(m *Move)) error {
 	data := map[string]any{"phase": p, "from": x.m.Phase}
-	return x.save(ctx, "phase", data, func(tx control.Tx, m *Move) error {
+	ends := slices.Contains(endedPhases, p)
+	err := x.save(ctx, "phase", data, func(tx control.Tx, m *Move) error {
 		if p == Cancelling && m.Cut == Committed {
 			return errLost // the answer of a commit was lost, and it did happen: whoever claims the move next sees that
 		}
 		if p == Finalizing && m.Intent == WantRollback {
 			return errAskedBack
 		}
-		m.Phase, m.Stats.Trouble = p, nil
-		if !p.heavy() || p == Paused {
-			m.Stats.Halted = "" // nothing works that could halt
-		}
-		if m.Stats.PhaseStartedAt == nil {
-			m.Stats.PhaseStartedAt = map[Phase]int64{}
-		}
-		m.Stats.PhaseStartedAt[p] = tx.Now()
+		m.begins(p, tx.Now())
 		for _, fn := range more {
 			fn(m)
 		}
-		if slices.Contains(endedPhases, p) {
-			now := tx.Now()
+		if now := tx.Now(); ends {
 			m.EndedAt = &now
 		}
 		return nil
 	})
+	if err == nil && ends {
+		x.tellEnd(ctx)
+	}
+	return err
+}
+
+// begins notes that a phase begins. One that was paused goes on: its time is counted without
+// the pause.
+func (m *Move) begins(p Phase, now int64) {
+	s := &m.Stats
+	if s.PhaseStartedAt == nil {
+		s.PhaseStartedAt = map[Phase]int64{}
+	}
+	resumed := m.Phase == Paused && p == m.ResumePhase && s.PhaseStartedAt[p] > 0
+	if m.Phase == Paused && s.PhaseStartedAt[Paused] > 0 {
+		s.PausedMicros += max(0, now-s.PhaseStartedAt[Paused])
+	}
+	if !resumed {
+		s.PhaseStartedAt[p] = now
+	}
+	m.Phase, s.Trouble = p, nil
+	if !p.heavy() || p == Paused {
+		s.Halted = "" // nothing works that could halt
+	}
+}
+
+// tellEnd counts a move that has ended; that one has failed is told, too.
+func (x *run) tellEnd(ctx context.Context) {
+	x.metrics.ended.WithLabelValues(string(x.m.Phase)).Inc()
+	if x.m.Phase == Failed {
+		x.log.ErrorContext(ctx, "a move has failed", "move", x.m.ID, "storefront", x.m.Storefront, "cause", x.m.Cause, "to do", x.m.Advice)
+	}
 }
 
 // answer clears the intent that a transition fulfils; one that was asked since stays.

@@ -98,6 +98,11 @@ func (s *Service) see(ctx context.Context, m *migration.Move, kinds map[string]b
 		out.Copied += t.Copied
 		out.Total += t.Total
 	}
+	all := int64(0) // also of tables whose turn has not come
+	for _, n := range m.Stats.Rows {
+		all += n
+	}
+	out.Total = max(out.Total, all)
 	out.ETA = eta(m, out.Copied, out.Total, now)
 	return out, nil
 }
@@ -105,6 +110,9 @@ func (s *Service) see(ctx context.Context, m *migration.Move, kinds map[string]b
 // eta takes comparing to last as long as copying did, and copying to go on as it went.
 func eta(m *migration.Move, copied, total, now int64) int64 {
 	began, copying := m.Stats.PhaseStartedAt[migration.Copying], int64(0)
+	if began > 0 {
+		began += m.Stats.PausedMicros
+	}
 	switch m.Phase {
 	case migration.Copying:
 		if copied > 0 && total >= copied {
