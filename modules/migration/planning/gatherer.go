@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"smartseller/backends"
@@ -15,8 +16,8 @@ import (
 const (
 	reportEvery = 10 * time.Second // how old statistics may be
 	reportBatch = 100              // storefronts in one transaction
-	countLease  = time.Minute
-	countWithin = 20 * time.Second // one storefront
+	countLease  = 3 * time.Minute
+	countWithin = 2 * time.Minute // one table: the largest storefronts are those that policies speak of
 	retryCount  = 10 * time.Minute
 	sampleRows  = 200 // of a table, for the mean size of its rows
 	// Rows are counted once, and again when so much was written since that what
@@ -34,11 +35,11 @@ type Gatherer struct {
 	directory *backends.Directory
 	stores    *backends.Stores
 	lease     *control.Lease // of who counts
-	within    time.Duration  // one storefront is counted, or has its turn later
+	within    time.Duration  // one table is counted, or its storefront has its turn later
 	log       *slog.Logger
 
 	cancel context.CancelFunc
-	done   chan struct{}
+	loops  sync.WaitGroup
 }
 
 // NewGatherer makes a gatherer; Start starts it.
@@ -51,21 +52,22 @@ func NewGatherer(db *control.DB, meter *backends.TrafficMeter, directory *backen
 // Start begins to gather.
 func (g *Gatherer) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	g.cancel, g.done = cancel, make(chan struct{})
-	go g.loop(ctx)
+	g.cancel = cancel
+	g.loops.Go(func() { g.loop(ctx, g.Report, g.meter.Full()) })
+	g.loops.Go(func() { g.loop(ctx, g.countOn, nil) }) // which may take its time
 }
 
 // Stop reports what is still in memory and returns when nothing runs any more.
 func (g *Gatherer) Stop(ctx context.Context) {
 	g.cancel()
-	<-g.done
+	g.loops.Wait()
 	if err := g.Report(ctx); err != nil {
 		g.log.WarnContext(ctx, "the last statistics are lost", "error", err)
 	}
 }
 
-func (g *Gatherer) loop(ctx context.Context) {
-	defer close(g.done)
+// loop does something every few seconds, and when it is told to.
+func (g *Gatherer) loop(ctx context.Context, do func(context.Context) error, told <-chan struct{}) {
 	tick := time.NewTicker(reportEvery)
 	defer tick.Stop()
 	for {
@@ -73,9 +75,9 @@ func (g *Gatherer) loop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		case <-g.meter.Full():
+		case <-told:
 		}
-		if err := errors.Join(g.Report(ctx), g.countOn(ctx)); err != nil && ctx.Err() == nil {
+		if err := do(ctx); err != nil && ctx.Err() == nil {
 			g.log.WarnContext(ctx, "statistics are late", "error", err)
 		}
 	}
@@ -159,9 +161,7 @@ const waitingForCount = `SELECT p.storefront_id FROM placements p LEFT JOIN stor
 // countOne counts one storefront, now. What was written and not yet reported counts
 // twice; it is little, and the next count puts it right.
 func (g *Gatherer) countOne(ctx context.Context, storefront backends.StorefrontID) error {
-	measuring, cancel := context.WithTimeout(ctx, g.within)
-	defer cancel()
-	tables, failed := g.measure(measuring, storefront)
+	tables, failed := g.measure(ctx, storefront)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -192,28 +192,39 @@ func (g *Gatherer) measure(ctx context.Context, storefront backends.StorefrontID
 	if err != nil {
 		return nil, err
 	}
-	store, release, err := g.stores.Acquire(ctx, at.Place)
+	opening, cancel := context.WithTimeout(ctx, g.within)
+	defer cancel()
+	store, release, err := g.stores.Acquire(opening, at.Place)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	err = store.Read(ctx, func(r backends.Reader) error {
-		out = nil
-		for _, t := range g.directory.Catalog().Moving() {
-			row := tableRow{Storefront: string(storefront), Name: t.Name}
-			if row.Rows, err = r.Count(t); err != nil {
-				return err
-			}
-			sample, _, err := r.Scan(t, "", "", sampleRows)
-			if err != nil {
-				return fmt.Errorf("%s: %w", t.Name, err)
-			}
-			row.RowBytes = meanBytes(sample)
-			out = append(out, row)
+	for _, t := range g.directory.Catalog().Moving() {
+		if held, err := g.lease.Hold(ctx); err != nil || !held {
+			return nil, errors.Join(errors.New("another instance counts by now"), err)
 		}
-		return nil
+		row, err := g.measureTable(ctx, store, t)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", t.Name, err)
+		}
+		out = append(out, row)
+	}
+	return out, nil
+}
+
+func (g *Gatherer) measureTable(ctx context.Context, store backends.Store, t *backends.Table) (row tableRow, err error) {
+	ctx, cancel := context.WithTimeout(ctx, g.within)
+	defer cancel()
+	row = tableRow{Storefront: string(store.Place().Storefront), Name: t.Name}
+	err = store.Read(ctx, func(r backends.Reader) (err error) {
+		if row.Rows, err = r.Count(t); err != nil {
+			return err
+		}
+		sample, _, err := r.Scan(t, "", "", sampleRows)
+		row.RowBytes = meanBytes(sample)
+		return err
 	})
-	return out, err
+	return row, err
 }
 
 // meanBytes is the mean size of the values of rows, numbers as eight bytes each.
