@@ -1,11 +1,15 @@
 package migration
 
 import (
+	"context"
 	"database/sql"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
 )
 
 // TestWriterIdlesAtTheSeal: a writer that is idle in its transaction for five seconds, half
@@ -26,6 +30,44 @@ func TestWriterIdlesAtTheSeal(t *testing.T) {
 	require.Less(t, s.longest, 5*time.Second, "others waited for the writer")
 	t.Log("longest request:", s.longest)
 }
+
+// TestWriterIdlesForTooLong: a writer that stays idle at the seal for longer than ten seconds
+// is ended by its server, and nothing of it is kept unless it is told so.
+func TestWriterIdlesForTooLong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).ownDatabase(t)
+	i := w.instance(t, nil)
+	s := scene{startLoad(i.storefrontOn(t, "own", 50), i.router), t}
+	m := s.ready(i, "two")
+	idles, goOn, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	idling := sync.OnceFunc(func() { close(idles) })
+	go func() {
+		ended <- i.router.Update(context.Background(), s.storefront, func(_ context.Context, tx backends.Tx) error {
+			_, err := tx.Exec(addCounter, "lingering", 1)
+			idling()
+			<-goOn
+			return err
+		})
+	}()
+	happens(t, idles, "a writer that idles")
+	began := time.Now()
+	ask(t, i, m.ID, WantCutover)
+	i.waitFor(t, m.ID, Watching)
+	require.Greater(t, time.Since(began), 8*time.Second, "it is waited for")
+	close(goOn)
+	refused := <-ended
+	var written int
+	err := i.router.View(context.Background(), s.storefront, func(_ context.Context, tx backends.Tx) error {
+		return tx.Get(&written, countLingering)
+	})
+	require.NoError(t, err)
+	require.Equal(t, refused == nil, written == 1, "%v", refused)
+	s.check(t, i.router)
+	require.Less(t, s.longest, 5*time.Second, "others waited for the writer")
+	t.Log("longest request:", s.longest, "; the idle writer's:", refused)
+}
+
+var countLingering = backends.Read(`SELECT count(*) FROM counters WHERE storefront_id = $1 AND id = 'lingering'`)
 
 // TestSerializationFailures: every fifth statement that changes a cell at the database
 // meets a conflict with somebody else, the mover's as well, from and to it.
