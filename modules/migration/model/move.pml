@@ -375,7 +375,16 @@ cross:
 	fi;
 	/* attempt: the copy is whole, which tells it from one that a late owner makes */
 #ifndef OPENS_LOADING		/* any place of the move may be opened, also one that was erased and made again */
-	TX { guarded(to); atomic { current(to); place[to].state = Standby } };
+	TX {
+		guarded(to);
+		atomic {
+			current(to);
+			place[to].state = Standby;
+#ifndef REVERSE_LATE		/* capture at the new place is switched on after it was opened */
+			place[to].capture = (to == TARGET)
+#endif
+		}
+	};
 #endif
 	save(if :: cut == NotCut -> cut = Cutting; tries++ :: else -> goto lost fi);
 	atomic { hook(K8) };
@@ -412,6 +421,9 @@ cross:
 #ifndef CLOSE_LATE
 		must(I8_old_place_answers, place[from].state == Closed);
 #endif
+#ifndef REVERSE_LATE
+		must(I8_no_reverse_capture, place[to].capture == (to == TARGET));
+#endif
 		landing = to;
 		if
 		:: cut = Committed; placement = to; epoch++; goto finish
@@ -442,9 +454,8 @@ finish:
 #endif
 				nothingLost(to);
 				place[to].state = Active; place[to].epoch = (to == TARGET -> 2 : 3); oneWritable();
-#ifndef REVERSE_LATE		/* capture at the new place is switched on after it was opened */
-				place[to].capture = (to == TARGET);
-				must(I8_no_reverse_capture, place[to].capture == (to == TARGET))
+#ifndef REVERSE_LATE
+				place[to].capture = (to == TARGET)
 #endif
 #ifndef OPENS_LOADING
 			:: else -> goto lost
