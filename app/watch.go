@@ -181,6 +181,8 @@ func (w *watcher) end(ctx context.Context, out io.Writer) error {
 	switch {
 	case m.Phase == "failed":
 		return fault.New(fault.Conflict, "move_failed", "%s", strings.TrimSpace("The move has failed: "+m.Cause+". "+m.Advice))
+	case m.Options.Mode == "drill" && m.Stats.Drill == nil:
+		return fault.New(fault.Conflict, "drill_ended", "The drill has ended as %s and came to no verdict.", m.Phase)
 	case m.Stats.Drill != nil && !m.Stats.Drill.Passed:
 		return fault.New(fault.Conflict, "drill_failed", "The drill has failed: %s.", m.Stats.Drill.Verdict)
 	case w.Until != "":

@@ -39,17 +39,20 @@ func (s *Service) DryRun(ctx context.Context, r Request) (*Preview, error) {
 	}); err != nil {
 		return nil, err
 	}
+	p, err := s.preview(ctx, m, target)
+	if errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrNoPlace) {
+		return nil, backends.ErrDown.Because(err)
+	}
+	return p, err
+}
+
+func (s *Service) preview(ctx context.Context, m *Move, target backends.Backend) (*Preview, error) {
 	source, release, err := s.stores.Acquire(ctx, m.Source)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	return s.preview(ctx, m, source, target)
-}
-
-func (s *Service) preview(ctx context.Context, m *Move, source backends.Store, target backends.Backend) (*Preview, error) {
 	p := &Preview{Storefront: m.Storefront, Source: m.Source.Backend, Target: m.Target.Backend, Rows: map[string]int64{}}
-	var err error
 	if p.Bytes, err = source.Size(ctx); err != nil {
 		return nil, err
 	}

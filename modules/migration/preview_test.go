@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"database/sql"
+	"os"
 	"slices"
 	"testing"
 
@@ -72,4 +73,16 @@ func TestDryRunOfAnOlderSchema(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, slices.ContainsFunc(p.Findings, backends.Finding.Hinders), "%+v", p.Findings)
 	require.True(t, slices.ContainsFunc(p.Findings, func(f backends.Finding) bool { return f.Warning && f.Check == "schema of the source" }), "%+v", p.Findings)
+}
+
+// TestDryRunOfAStorefrontThatIsAway says so, and calls nothing a defect of ours.
+func TestDryRunOfAStorefrontThatIsAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.instance(t, nil)
+	id := i.storefront(t, 3)
+	i.stores.Drop(backends.Place{Backend: "one", Storefront: id, Epoch: 1})
+	require.NoError(t, os.Remove(w.file("one", id, "1")))
+	_, err := i.service.DryRun(context.Background(), Request{Storefront: id, Target: "two"})
+	require.ErrorIs(t, err, backends.ErrDown)
 }
