@@ -11,6 +11,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"smartseller/e2e/load"
 )
 
@@ -66,7 +68,13 @@ func TestCrashes(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c.run(t, table.add)
+			late := measureLateness(t)
+			c.run(t, func(seen passage) {
+				table.add(seen)
+				if c.pair { // alone, nobody opens the storefront before the server is started again
+					require.Less(t, seen.stall, time.Second+5*late(), "%s, sealed for too long", seen.died())
+				}
+			})
 		})
 	}
 }
@@ -183,29 +191,34 @@ type passages struct {
 	rows []string
 }
 
-func (p *passages) add(seen passage) {
-	var died []string
-	for _, d := range seen.deaths {
+// died names the deaths, and what was asked before them.
+func (seen passage) died() string {
+	var words []string
+	if seen.mode != "" {
+		words = append(words, seen.mode+":")
+	}
+	for i, d := range seen.deaths {
 		word := d.point
 		if d.stopped {
 			word = "stopped " + word
 		}
-		if i := len(died); d.asked != "" && (i == 0 || seen.deaths[i-1].asked != d.asked) {
+		if d.asked != "" && (i == 0 || seen.deaths[i-1].asked != d.asked) {
 			word = d.asked + ": " + word
 		}
-		died = append(died, word)
+		words = append(words, word)
 	}
+	return strings.Join(words, " ")
+}
+
+func (p *passages) add(seen passage) {
 	who := "itself"
 	if seen.pair {
 		who = "another"
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if seen.mode != "" {
-		died = append([]string{seen.mode + ":"}, died...)
-	}
-	p.rows = append(p.rows, fmt.Sprintf("%s -> %s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s", seen.from, seen.to, strings.Join(died, " "), who, seen.ended,
-		seen.load.Writes, seen.load.Verified, seen.load.Failures, seen.load.Unanswered, seen.load.Longest().Round(time.Millisecond), seen.took.Round(100*time.Millisecond)))
+	p.rows = append(p.rows, fmt.Sprintf("%s -> %s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s", seen.from, seen.to, seen.died(), who, seen.ended,
+		seen.load.Writes, seen.load.Verified, seen.load.Failures, seen.load.Unanswered, seen.load.Longest().Round(time.Millisecond), seen.stall.Round(time.Millisecond), seen.took.Round(100*time.Millisecond)))
 }
 
 func (p *passages) String() string {
@@ -215,7 +228,7 @@ func (p *passages) String() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "\n%d trips", len(p.rows))
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nmove\tdied at\tgone on by\tended\twrites\tverified\tfailures\tunanswered\tlongest wait\ttook")
+	fmt.Fprintln(w, "\nmove\tdied at\tgone on by\tended\twrites\tverified\tfailures\tunanswered\tlongest wait\tsealed\ttook")
 	for _, row := range p.rows {
 		fmt.Fprintln(w, row)
 	}
