@@ -374,18 +374,18 @@ cross:
 	:: true
 	fi;
 	/* attempt: the copy is whole, which tells it from one that a late owner makes */
-#ifndef OPENS_LOADING		/* any place of the move may be opened, also one that was erased and made again */
 	TX {
 		guarded(to);
 		atomic {
 			current(to);
+#ifndef OPENS_LOADING		/* any place of the move may be opened, also one that was erased and made again */
 			place[to].state = Standby;
+#endif
 #ifndef REVERSE_LATE		/* capture at the new place is switched on after it was opened */
 			place[to].capture = (to == TARGET)
 #endif
 		}
 	};
-#endif
 	save(if :: cut == NotCut -> cut = Cutting; tries++ :: else -> goto lost fi);
 	atomic { hook(K8) };
 	if			/* seal: the exclusive lock ends all writers; in vain, or whatever else may go wrong: abort */
