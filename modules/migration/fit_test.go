@@ -99,9 +99,13 @@ func TestNewerPlaceIsLeftToANewerProgram(t *testing.T) {
 // storefront's next move.
 func TestFinalizeAnUnfitOldPlace(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ change, left string }{
-		"that cannot be upgraded": {forgetNewest, ""},
-		"that lacks a table":      {"DROP TABLE counters", "one"},
+	const behind = `DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version);
+		CREATE INDEX captured_keys_table ON captured_keys (storefront_id, table_name, id);
+		ALTER TABLE counters RENAME COLUMN value TO before`
+	for name, c := range map[string]struct{ change, changeNew, left string }{
+		"that cannot be upgraded":                         {forgetNewest, "", ""},
+		"that cannot be upgraded, nor can the new one be": {forgetNewest, behind, ""},
+		"that lacks a table":                              {"DROP TABLE counters", "", "one"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -113,6 +117,9 @@ func TestFinalizeAnUnfitOldPlace(t *testing.T) {
 			i.waitFor(t, m.ID, Watching)
 			i.runner.Stop()
 			w.execute(t, id, c.change)
+			if c.changeNew != "" { // which waits for the old one
+				w.executeAt(t, m.Target, c.changeNew)
+			}
 			ask(t, i, m.ID, WantFinalize)
 			i.runner.Start()
 			m = i.waitFor(t, m.ID, Completed)
