@@ -376,7 +376,7 @@ func (r *Runner) tooOldFor(m *Move) bool {
 
 // leaseOf is short from when a storefront may be sealed until it is known to be open again.
 func (r *Runner) leaseOf(m *Move) time.Duration {
-	if m.Cut != NotCut && (m.Phase == CuttingOver || m.Phase == RollingBack) {
+	if m.Cut != NotCut && (m.Phase == CuttingOver || m.Phase == RollingBack || m.Phase == Cancelling) {
 		return leaseCutting
 	}
 	return r.lease

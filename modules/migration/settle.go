@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"smartseller/backends"
+	"smartseller/platform/control"
 )
 
 // settle ends a crossing that an owner that died had begun, as far as the storefront
@@ -40,7 +41,7 @@ func (x *run) settle(ctx context.Context) error {
 }
 
 // unseal opens the old place of a cutover that was under way when the move was told, or
-// had, to end.
+// had, to end, and notes that it is open.
 func (x *run) unseal(ctx context.Context) error {
 	if x.m.Cut == NotCut {
 		return nil
@@ -49,11 +50,19 @@ func (x *run) unseal(ctx context.Context) error {
 		return err
 	}
 	f, err := x.source.Fence(ctx)
-	shut := f.State == backends.Sealed || f.State == backends.Closed
-	if err != nil || x.m.Cut == Aborted && (f.Move != x.m.ID || !shut) { // open again, and perhaps given up
+	if err != nil {
 		return err
 	}
-	return x.abort(ctx, x.forward())
+	shut := f.State == backends.Sealed || f.State == backends.Closed
+	if x.m.Cut != Aborted || f.Move == x.m.ID && shut { // otherwise open again, and perhaps given up
+		if err := x.abort(ctx, x.forward()); err != nil {
+			return err
+		}
+	}
+	return x.save(ctx, unsaid, nil, func(_ control.Tx, m *Move) error {
+		m.Cut = NotCut
+		return nil
+	})
 }
 
 func (x *run) openOne(ctx context.Context, target bool) error {

@@ -185,9 +185,10 @@ func readFree(ctx context.Context, db *control.DB, known int64, behind, limit in
 // readShortestLease is in how long the first lease runs out of a move whose storefront may be
 // sealed, at most so long: then it is to be taken over at once.
 func readShortestLease(ctx context.Context, db *control.DB, most time.Duration) (in time.Duration, err error) {
+	in = most
 	err = db.View(ctx, func(_ context.Context, tx control.Tx) error {
 		var until int64
-		err := tx.Get(&until, `SELECT COALESCE(min(lease_until), 0) FROM moves WHERE ended_at IS NULL AND cut <> '' AND phase IN ('cutting_over', 'rolling_back') AND lease_until >= $1`, tx.Now())
+		err := tx.Get(&until, `SELECT COALESCE(min(lease_until), 0) FROM moves WHERE ended_at IS NULL AND cut <> '' AND phase IN ('cutting_over', 'rolling_back', 'cancelling') AND lease_until >= $1`, tx.Now())
 		if in = most; until > 0 {
 			in = min(most, time.Duration(until-tx.Now()+1)*time.Microsecond)
 		}

@@ -158,3 +158,28 @@ func TestWhatPassesEndsNoMove(t *testing.T) {
 		require.True(t, x.hopeless(err), err)
 	}
 }
+
+// TestLeases: they are short from the first step of a cutover until the storefront is known to
+// be open again.
+func TestLeases(t *testing.T) {
+	t.Parallel()
+	r := &Runner{lease: leaseNormal}
+	for _, c := range []struct {
+		phase Phase
+		cut   Cut
+		want  time.Duration
+	}{
+		{CuttingOver, NotCut, leaseNormal},
+		{CuttingOver, Cutting, leaseCutting},
+		{CuttingOver, Aborted, leaseCutting},
+		{CuttingOver, Committed, leaseCutting},
+		{RollingBack, Aborted, leaseCutting},
+		{Cancelling, Cutting, leaseCutting},
+		{Cancelling, Aborted, leaseCutting},
+		{Cancelling, NotCut, leaseNormal},
+		{Watching, Committed, leaseNormal},
+		{Finalizing, Committed, leaseNormal},
+	} {
+		require.Equal(t, c.want, r.leaseOf(&Move{Phase: c.phase, Cut: c.cut}), "%s %s", c.phase, c.cut)
+	}
+}
