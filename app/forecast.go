@@ -27,9 +27,8 @@ func (f *moveForecast) String() string {
 
 // took is what the move measured, as a forecast of it is told.
 func (m moveState) took() string {
-	began := m.Stats.Began["preparing"]
-	if m.Stats.VerifiedAt == 0 || began == 0 || m.Stats.StallMicros == 0 {
+	if m.Stats.Ready == 0 || m.Stats.StallMicros == 0 {
 		return ""
 	}
-	return (&moveForecast{Ready: m.Stats.VerifiedAt - began, Stall: m.Stats.StallMicros, Bytes: m.Stats.Bytes}).String()
+	return (&moveForecast{Ready: m.Stats.Ready, Stall: m.Stats.StallMicros, Bytes: m.Stats.Bytes}).String()
 }

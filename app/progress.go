@@ -34,9 +34,8 @@ type moveState struct {
 		Trouble     *struct{ Error string }
 		Drill       *drillReport
 		Forecast    *moveForecast
-		VerifiedAt  int64            `json:"verified_at"`
-		Began       map[string]int64 `json:"phase_started_at"`
-		Bytes       int64            `json:"target_bytes"`
+		Ready       int64 `json:"ready_micros"`
+		Bytes       int64 `json:"target_bytes"`
 	}
 	Cause, Advice string
 	Reason        string

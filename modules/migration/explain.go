@@ -248,7 +248,9 @@ func (x *run) noteVerified(ctx context.Context) error {
 		s := &m.Stats
 		s.VerifiedAt, s.Trouble = tx.Now(), nil
 		if s.ReadyMicros == 0 {
-			s.ReadyMicros = max(1, tx.Now()-s.PhaseStartedAt[Preparing]-s.PausedMicros)
+			for _, p := range []Phase{Preparing, Copying, CatchingUp, Verifying} {
+				s.ReadyMicros += s.Worked(p, m.Phase, tx.Now())
+			}
 		}
 		return nil
 	})

@@ -51,16 +51,24 @@ func TestForecast(t *testing.T) {
 	require.Greater(t, f.Ready, m.measured().Ready)
 }
 
-// TestPausesAreNoWork: a phase that goes on behind a pause is as old as it was, and what was
+// TestPausesAreNoWork: a phase that goes on behind a pause has begun when it did, and what was
 // done is counted without it.
 func TestPausesAreNoWork(t *testing.T) {
 	t.Parallel()
-	m := &Move{Phase: Copying, ResumePhase: Copying, Stats: Stats{PhaseStartedAt: map[Phase]int64{Preparing: 10, Copying: 20}}}
-	m.begins(Paused, 30)
-	m.begins(Copying, 1030)
-	require.EqualValues(t, 20, m.Stats.PhaseStartedAt[Copying])
-	require.EqualValues(t, 1000, m.Stats.PausedMicros)
-	m.begins(CatchingUp, 1040)
-	require.EqualValues(t, 1040, m.Stats.PhaseStartedAt[CatchingUp])
-	require.EqualValues(t, 1000, m.Stats.PausedMicros)
+	m := &Move{Phase: Planned}
+	m.begins(Paused, 5)
+	m.ResumePhase = Planned
+	m.begins(Planned, 1005)
+	m.begins(Preparing, 1010)
+	m.begins(Copying, 1020)
+	m.begins(Paused, 1030)
+	m.ResumePhase = Copying
+	m.begins(Copying, 2030)
+	m.begins(CatchingUp, 2040)
+	require.EqualValues(t, 1020, m.Stats.PhaseStartedAt[Copying])
+	require.EqualValues(t, 10, m.Stats.Worked(Preparing, m.Phase, 2050))
+	require.EqualValues(t, 20, m.Stats.Worked(Copying, m.Phase, 2050))
+	require.EqualValues(t, 10, m.Stats.Worked(CatchingUp, m.Phase, 2050))
+	old := Stats{PhaseStartedAt: map[Phase]int64{Copying: 7}} // of a program that noted less
+	require.EqualValues(t, 3, old.Worked(Copying, Copying, 10))
 }

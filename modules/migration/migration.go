@@ -117,11 +117,13 @@ type Stats struct {
 	CutoverTries int64    `json:"cutover_tries"`
 	// VerifiedAt is when the move was verified and began to wait for its cutover; 0: not yet.
 	VerifiedAt int64 `json:"verified_at,omitempty"`
-	// ReadyMicros is how long it worked until it was verified for the first time, PausedMicros
-	// for how long it was paused.
-	ReadyMicros  int64 `json:"ready_micros,omitempty"`
-	PausedMicros int64 `json:"paused_micros,omitempty"`
-	CommittedAt  int64 `json:"committed_at,omitempty"`
+	// ReadyMicros is how long it worked until it was verified for the first time.
+	ReadyMicros int64 `json:"ready_micros,omitempty"`
+	// WorkedMicros is how long each phase lasted that has ended, or was paused, without the
+	// pauses; SinceMicros since when the one under way lasts.
+	WorkedMicros map[Phase]int64 `json:"worked_micros,omitempty"`
+	SinceMicros  int64           `json:"since_micros,omitempty"`
+	CommittedAt  int64           `json:"committed_at,omitempty"`
 	// BackAt is when a rollback was committed.
 	BackAt int64 `json:"back_at,omitempty"`
 	// CutAt is when the last attempt to commit began, before writes had to wait.

@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"smartseller/backends"
@@ -110,24 +111,38 @@ func (x *run) enter(ctx context.Context, p Phase, more ...func(m *Move)) error {
 	return err
 }
 
-// begins notes that a phase begins. One that was paused goes on: its time is counted without
-// the pause.
+// begins notes that a phase begins, or goes on behind a pause.
 func (m *Move) begins(p Phase, now int64) {
 	s := &m.Stats
-	if s.PhaseStartedAt == nil {
-		s.PhaseStartedAt = map[Phase]int64{}
+	for _, times := range []*map[Phase]int64{&s.PhaseStartedAt, &s.WorkedMicros} {
+		if *times = maps.Clone(*times); *times == nil { // a clone, since the transaction may run again
+			*times = map[Phase]int64{}
+		}
 	}
-	resumed := m.Phase == Paused && p == m.ResumePhase && s.PhaseStartedAt[p] > 0
-	if m.Phase == Paused && s.PhaseStartedAt[Paused] > 0 {
-		s.PausedMicros += max(0, now-s.PhaseStartedAt[Paused])
-	}
-	if !resumed {
+	s.WorkedMicros[m.Phase] = s.Worked(m.Phase, m.Phase, now)
+	s.SinceMicros = now
+	if resumed := m.Phase == Paused && p == m.ResumePhase && s.PhaseStartedAt[p] > 0; !resumed {
 		s.PhaseStartedAt[p] = now
 	}
 	m.Phase, s.Trouble = p, nil
 	if !p.heavy() || p == Paused {
 		s.Halted = "" // nothing works that could halt
 	}
+}
+
+// Worked is how long a phase has lasted at a time, without pauses, of a move that is in one.
+func (s *Stats) Worked(of, in Phase, now int64) int64 {
+	worked := s.WorkedMicros[of]
+	if of == in {
+		since := s.SinceMicros
+		if since == 0 { // of a program that noted less
+			since = s.PhaseStartedAt[in]
+		}
+		if since > 0 {
+			worked += max(0, now-since)
+		}
+	}
+	return worked
 }
 
 // tellEnd counts a move that has ended; that one has failed is told, too.

@@ -17,12 +17,20 @@ func TestStates(t *testing.T) {
 	require.Equal(t, NotMoved, states[migration.Rehearsed])
 }
 
-// TestETALeavesPausesOut: half was copied in ten seconds, with a minute's pause amidst them.
+// TestETALeavesPausesOut: half is copied in ten seconds, with pauses before and amidst them;
+// comparing is taken to last as long as copying does.
 func TestETALeavesPausesOut(t *testing.T) {
 	t.Parallel()
-	const second = 1_000_000
+	const second, now = 1_000_000, 9_000_000_000
 	m := &migration.Move{Phase: migration.Copying, Stats: migration.Stats{
-		PausedMicros: 60 * second, PhaseStartedAt: map[migration.Phase]int64{migration.Copying: 1000 * second},
+		WorkedMicros:   map[migration.Phase]int64{migration.Paused: 3600 * second, migration.Copying: 6 * second},
+		SinceMicros:    now - 4*second,
+		PhaseStartedAt: map[migration.Phase]int64{migration.Copying: second},
 	}}
-	require.EqualValues(t, (1060+2*20)*second, eta(m, 50, 100, 1070*second))
+	require.EqualValues(t, now+30*second, eta(m, 50, 100, now))
+	require.Zero(t, eta(m, 0, 100, now))
+	m.Phase, m.Stats.WorkedMicros[migration.Copying], m.Stats.WorkedMicros[migration.CatchingUp] = migration.Verifying, 20*second, second
+	require.EqualValues(t, now+15*second, eta(m, 100, 100, now))
+	m.Phase = migration.Paused
+	require.Zero(t, eta(m, 100, 100, now))
 }

@@ -107,24 +107,25 @@ func (s *Service) see(ctx context.Context, m *migration.Move, kinds map[string]b
 	return out, nil
 }
 
-// eta takes comparing to last as long as copying did, and copying to go on as it went.
+// eta takes comparing to last as long as copying did, and copying to go on as it went, both
+// without pauses; 0: nothing is known yet, or it waits for somebody.
 func eta(m *migration.Move, copied, total, now int64) int64 {
-	began, copying := m.Stats.PhaseStartedAt[migration.Copying], int64(0)
-	if began > 0 {
-		began += m.Stats.PausedMicros
+	worked := func(p migration.Phase) int64 { return m.Stats.Worked(p, m.Phase, now) }
+	copying := worked(migration.Copying)
+	if copying <= 0 || m.Stats.VerifiedAt > 0 {
+		return 0
 	}
 	switch m.Phase {
 	case migration.Copying:
-		if copied > 0 && total >= copied {
-			copying = int64(float64(now-began) * float64(total) / float64(copied))
+		if copied <= 0 || total < copied {
+			return 0
 		}
+		whole := int64(float64(copying) * float64(total) / float64(copied))
+		return now + 2*whole - copying
 	case migration.CatchingUp, migration.Verifying:
-		copying = m.Stats.PhaseStartedAt[migration.CatchingUp] - began
+		return now + max(0, copying-worked(migration.CatchingUp)-worked(migration.Verifying))
 	}
-	if began == 0 || copying <= 0 || m.Stats.VerifiedAt > 0 {
-		return 0
-	}
-	return max(now, began+2*copying)
+	return 0
 }
 
 func (v *Move) addReceipt(m *migration.Move) error {
