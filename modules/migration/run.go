@@ -205,6 +205,9 @@ func (x *run) drive(ctx context.Context) error {
 		if err := x.learn(ctx); err != nil { // a transition may have been saved without an answer
 			return err
 		}
+		if x.m.EndedAt != nil {
+			x.tellEnd(ctx)
+		}
 		x.troubleSince.Add(time.Since(halted).Nanoseconds()) // the control database was away
 	}
 	return nil
