@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"smartseller/backends"
 )
 
@@ -24,10 +26,14 @@ func (x *run) countSealed(ctx context.Context, c crossing) error {
 	tables, all := x.countable()
 	want, have := map[string]int64{}, map[string]int64{}
 	if len(tables) > 0 {
+		both, ctx := errgroup.WithContext(ctx)
 		for s, into := range map[backends.Store]map[string]int64{c.from: want, c.to: have} {
-			if err := s.Read(ctx, func(r backends.Reader) error { return countTables(r, tables, into) }); err != nil {
-				return err
-			}
+			both.Go(func() error {
+				return s.Read(ctx, func(r backends.Reader) error { return countTables(r, tables, into) })
+			})
+		}
+		if err := both.Wait(); err != nil {
+			return err
 		}
 	}
 	for table, n := range want {
