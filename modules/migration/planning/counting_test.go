@@ -3,6 +3,7 @@ package planning_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -75,4 +76,53 @@ func TestOneThatCannotBeCountedInTime(t *testing.T) {
 	}))
 	require.NoError(t, g.Count(ctx))
 	require.NotZero(t, w.statistics(t, "first").CountedAt)
+}
+
+// prying is a backend that calls a function behind each reading of its rows.
+type prying struct {
+	backends.Backend
+	behind *func()
+}
+
+func (b prying) Open(ctx context.Context, p backends.Place) (backends.Store, error) {
+	s, err := b.Backend.Open(ctx, p)
+	return &pryingStore{s, b.behind}, err
+}
+
+type pryingStore struct {
+	backends.Store
+	behind *func()
+}
+
+func (s *pryingStore) Read(ctx context.Context, fn func(backends.Reader) error) error {
+	defer (*s.behind)()
+	return s.Store.Read(ctx, fn)
+}
+
+// TestWhatIsReportedWhileItIsCounted comes on top of what was counted.
+func TestWhatIsReportedWhileItIsCounted(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	behind := func() {}
+	w := newWorldOf(t, controltest.Open(t), func(catalog *backends.Catalog) backends.Opener {
+		return func(cfg backends.Config) (backends.Backend, error) {
+			b, err := sqlite.Opener(catalog)(cfg)
+			return prying{b, &behind}, err
+		}
+	})
+	id := w.shop(t, "toys")
+	w.write(t, id, addCounter, "a")
+	require.NoError(t, w.gatherer.Report(ctx))
+	rows := int64(1)
+	behind = func() {
+		w.write(t, id, addCounter, fmt.Sprint("while ", rows))
+		rows++
+		require.NoError(t, w.gatherer.Report(ctx))
+	}
+	require.NoError(t, w.gatherer.Count(ctx))
+	behind = func() {}
+	require.Greater(t, rows, int64(1))
+	s := w.statistics(t, "toys")
+	require.NotZero(t, s.CountedAt)
+	require.Equal(t, rows, s.Rows("counters"))
 }

@@ -158,10 +158,18 @@ const waitingForCount = `SELECT p.storefront_id FROM placements p LEFT JOIN stor
 	(SELECT COALESCE(sum(t.row_count), 0) FROM storefront_tables t WHERE t.storefront_id = p.storefront_id))
 	ORDER BY COALESCE(a.counted_at, 0), p.storefront_id LIMIT $4`
 
+// tally is what was counted of a storefront, and what was known before of the same: what is
+// reported meanwhile comes on top.
+type tally struct {
+	tables        []tableRow
+	known         []int64 // rows of each table, before it was counted
+	changedBefore int64
+}
+
 // countOne counts one storefront, now. What was written and not yet reported counts
 // twice; it is little, and the next count puts it right.
 func (g *Gatherer) countOne(ctx context.Context, storefront backends.StorefrontID) error {
-	tables, failed := g.measure(ctx, storefront)
+	c, failed := g.measure(ctx, storefront)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -174,42 +182,58 @@ func (g *Gatherer) countOne(ctx context.Context, storefront backends.StorefrontI
 				ON CONFLICT (storefront_id) DO UPDATE SET tried_at = excluded.tried_at`, string(storefront), tx.Now())
 			return err
 		}
-		for _, t := range tables {
+		for i, t := range c.tables {
 			if _, err := tx.Exec(`INSERT INTO storefront_tables (storefront_id, table_name, row_count, row_bytes) VALUES ($1, $2, $3, $4)
-				ON CONFLICT (storefront_id, table_name) DO UPDATE SET row_count = excluded.row_count, row_bytes = excluded.row_bytes`,
-				string(storefront), t.Name, t.Rows, t.RowBytes); err != nil {
+				ON CONFLICT (storefront_id, table_name) DO UPDATE SET row_count = storefront_tables.row_count + excluded.row_count - $5, row_bytes = excluded.row_bytes`,
+				string(storefront), t.Name, t.Rows, t.RowBytes, c.known[i]); err != nil {
 				return err
 			}
 		}
 		_, err := tx.Exec(`INSERT INTO storefront_activity (storefront_id, active_at, changed, counted_at, tried_at) VALUES ($1, 0, 0, $2, 0)
-			ON CONFLICT (storefront_id) DO UPDATE SET changed = 0, counted_at = excluded.counted_at, tried_at = 0`, string(storefront), tx.Now())
+			ON CONFLICT (storefront_id) DO UPDATE SET changed = storefront_activity.changed - $3, counted_at = excluded.counted_at, tried_at = 0`, string(storefront), tx.Now(), c.changedBefore)
 		return err
 	})
 }
 
-func (g *Gatherer) measure(ctx context.Context, storefront backends.StorefrontID) (out []tableRow, err error) {
+// measure counts at the place where the storefront is, and was until the end.
+func (g *Gatherer) measure(ctx context.Context, storefront backends.StorefrontID) (c tally, err error) {
 	at, err := g.directory.Placement(ctx, storefront)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
 	opening, cancel := context.WithTimeout(ctx, g.within)
 	defer cancel()
 	store, release, err := g.stores.Acquire(opening, at.Place)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
 	defer release()
+	if c.changedBefore, err = g.known(ctx, `SELECT COALESCE(max(changed), 0) FROM storefront_activity WHERE storefront_id = $1`, string(storefront)); err != nil {
+		return c, err
+	}
 	for _, t := range g.directory.Catalog().Moving() {
 		if held, err := g.lease.Hold(ctx); err != nil || !held {
-			return nil, errors.Join(errors.New("another instance counts by now"), err)
+			return c, errors.Join(errors.New("another instance counts by now"), err)
+		}
+		known, err := g.known(ctx, `SELECT COALESCE(max(row_count), 0) FROM storefront_tables WHERE storefront_id = $1 AND table_name = $2`, string(storefront), t.Name)
+		if err != nil {
+			return c, err
 		}
 		row, err := g.measureTable(ctx, store, t)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", t.Name, err)
+			return c, fmt.Errorf("%s: %w", t.Name, err)
 		}
-		out = append(out, row)
+		c.tables, c.known = append(c.tables, row), append(c.known, known)
 	}
-	return out, nil
+	if now, err := g.directory.Placement(ctx, storefront); err != nil || now.Place != at.Place {
+		return c, errors.Join(errors.New("it moved while it was counted"), err)
+	}
+	return c, nil
+}
+
+func (g *Gatherer) known(ctx context.Context, text string, args ...any) (n int64, err error) {
+	err = g.db.View(ctx, func(_ context.Context, tx control.Tx) error { return tx.Get(&n, text, args...) })
+	return n, err
 }
 
 func (g *Gatherer) measureTable(ctx context.Context, store backends.Store, t *backends.Table) (row tableRow, err error) {
