@@ -55,8 +55,6 @@ func classify(err error) error {
 		return sqlstore.ErrContended.Because(err)
 	case "53300": // others have all of the server's connections
 		return sqlstore.Again(sqlstore.ErrContended.Because(err))
-	case "25P03", "25P04": // the transaction stood idle, or went on, for longer than its server allows
-		return sqlstore.Again(fmt.Errorf("%w: %w", backends.ErrUnreachable, err))
 	case "25006": // the server takes no writes at the moment: a standby, or its disk is full
 		return fmt.Errorf("%w: %w", backends.ErrUnreachable, err)
 	case "53100":
@@ -93,8 +91,8 @@ func refused(p *pq.Error) error {
 }
 
 // ClassifyCommit implements sqlstore.Dialect. Only a server that refuses what goes before
-// COMMIT, or answers with a conflict, a violated constraint, "in failed transaction" or that the
-// transaction was idle for too long has said that nothing was committed.
+// COMMIT, or answers with a conflict, a violated constraint or "in failed transaction" has said that
+// nothing was committed.
 func (d *Dialect) ClassifyCommit(err error) error {
 	var p *pq.Error
 	if errors.Is(err, pq.ErrInFailedTransaction) {
@@ -103,8 +101,7 @@ func (d *Dialect) ClassifyCommit(err error) error {
 	if errors.Is(err, database.ErrBeforeCommit) {
 		return d.Classify(err)
 	}
-	const idle = "25P03" // for too long: it was ended before COMMIT came
-	if errors.As(err, &p) && (p.Code.Class() == "40" || p.Code.Class() == "23" || p.Code == idle) {
+	if errors.As(err, &p) && (p.Code.Class() == "40" || p.Code.Class() == "23") {
 		return classify(err)
 	}
 	return fmt.Errorf("%w: %w", backends.ErrCommitUnknown, err)

@@ -18,7 +18,7 @@ func TestWhatPassesIsTold(t *testing.T) {
 	for code, want := range map[pqerror.Code]error{
 		"53300": backends.ErrContended, // too_many_connections
 		"55P03": backends.ErrContended, "57014": backends.ErrContended,
-		"57P01": backends.ErrUnreachable, "08006": backends.ErrUnreachable, "28P01": backends.ErrUnreachable, "25006": backends.ErrUnreachable, "25P03": backends.ErrUnreachable,
+		"57P01": backends.ErrUnreachable, "08006": backends.ErrUnreachable, "28P01": backends.ErrUnreachable, "25006": backends.ErrUnreachable,
 		"53100": backends.ErrFull, "3D000": backends.ErrNoPlace, "23505": backends.ErrUnique,
 	} {
 		require.ErrorIs(t, classify(&pq.Error{Code: code}), want, code)
