@@ -23,6 +23,7 @@ type move struct {
 	EndedAt                        *int64 `json:"ended_at"`
 	Stats                          struct {
 		StallMicros int64 `json:"stall_micros"`
+		BackStall   int64 `json:"back_stall_micros"`
 		VerifiedAt  int64 `json:"verified_at"`
 		Gates       map[string]string
 	}

@@ -114,7 +114,7 @@ func subset() (courses []course) {
 			one("K10", "cutover", true, false), one("K3", "", true, true), one("K12", "cutover", false, true),
 		}},
 		course{from: "dedicated", to: "shared", pair: true, trips: []trip{
-			one("K12", "cutover", true, false), one("K9", "cutover", true, true), one("K13", "cutover", false, false),
+			one("K12", "cutover", true, false), one("K9", "cutover", true, true), one("K11", "rollback", false, false), one("K13", "cutover", false, false),
 		}})
 }
 

@@ -168,7 +168,8 @@ func (j *journey) make(r trip, seen *passage) {
 		j.home, j.away = j.away, j.home
 	}
 	j.check(left, gone)
-	seen.stall = time.Duration(j.survivor().move(j.t, move).Stats.StallMicros) * time.Microsecond
+	waited := j.survivor().move(j.t, move).Stats
+	seen.stall = time.Duration(max(waited.StallMicros, waited.BackStall)) * time.Microsecond
 	seen.ended, seen.load, seen.took = ended, j.load.Since(began), time.Since(began)
 	j.load.Start(context.Background())
 }

@@ -31,15 +31,16 @@ func TestRehearsalsOutliveTheirServer(t *testing.T) {
 			late := measureLateness(t)
 			c.run(t, func(seen passage) {
 				table.add(seen)
-				t.Logf("%s at %s: writes waited %s; this machine was late by up to %s", seen.ended, seen.died(), seen.stall, late())
-				require.Less(t, seen.stall, time.Second+5*late(), "%s, sealed for too long", seen.died())
+				lateness := late()
+				t.Logf("%s at %s: writes waited %s; this machine was late by up to %s", seen.ended, seen.died(), seen.stall, lateness)
+				require.Less(t, seen.stall, time.Second+5*lateness, "%s, sealed for too long", seen.died())
 			})
 		})
 	}
 }
 
-// measureLateness says by how much this machine is late at most, so that a bound in time can
-// be told from processors that others keep busy.
+// measureLateness says by how much this machine was late at most since it was asked last, so
+// that a bound in time can be told from processors that others keep busy.
 func measureLateness(t *testing.T) (late func() time.Duration) {
 	const every = 10 * time.Millisecond
 	var most atomic.Int64
@@ -55,5 +56,5 @@ func measureLateness(t *testing.T) (late func() time.Duration) {
 		}
 	}()
 	t.Cleanup(func() { close(ended) })
-	return func() time.Duration { return time.Duration(most.Load()) }
+	return func() time.Duration { return time.Duration(most.Swap(0)) }
 }
