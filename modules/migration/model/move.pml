@@ -421,9 +421,7 @@ cross:
 #ifndef CLOSE_LATE
 		must(I8_old_place_answers, place[from].state == Closed);
 #endif
-#ifndef REVERSE_LATE
 		must(I8_no_reverse_capture, place[to].capture == (to == TARGET));
-#endif
 		landing = to;
 		if
 		:: cut = Committed; placement = to; epoch++; goto finish
