@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lib/pq"
@@ -22,7 +23,7 @@ import (
 // winner's version when it looks again. A *MigrationError names what failed.
 func Migrate(ctx context.Context, db *sql.DB, dialect goose.Dialect, migrations fs.FS) error {
 	if dialect == goose.DialectPostgres {
-		return locked(ctx, db, func() error { return MigrateAlone(ctx, db, dialect, migrations) })
+		return locked(ctx, db, lockIdle, lockBeat, func() error { return MigrateAlone(ctx, db, dialect, migrations) })
 	}
 	const tries = 20
 	for try := 1; ; try++ {
@@ -80,15 +81,23 @@ func (e *MigrationError) Error() string {
 
 func (e *MigrationError) Unwrap() error { return e.cause }
 
+// lockIdle is after how long the server ends the lock of a process that stands still, which
+// otherwise says every lockBeat that it does not.
+const (
+	lockIdle = 10 * time.Second
+	lockBeat = 2 * time.Second
+)
+
 // locked runs fn while no other process migrates the same database. The lock is a
-// transaction's: it ends with the process that holds it, however that ends.
-func locked(ctx context.Context, db *sql.DB, fn func() error) error {
+// transaction's: it ends with the process that holds it, however that ends, and soon after
+// that stands still.
+func locked(ctx context.Context, db *sql.DB, idle, beat time.Duration, fn func() error) error {
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	_, err = tx.ExecContext(ctx, `SET LOCAL idle_in_transaction_session_timeout = 0`)
+	_, err = tx.ExecContext(ctx, fmt.Sprintf(`SET LOCAL idle_in_transaction_session_timeout = %d`, idle.Milliseconds()))
 	if err == nil {
 		_, err = tx.ExecContext(ctx, `SET LOCAL lock_timeout = 0`)
 	}
@@ -98,6 +107,20 @@ func locked(ctx context.Context, db *sql.DB, fn func() error) error {
 	if err != nil {
 		return fmt.Errorf("lock out others who migrate: %w", err)
 	}
+	done := make(chan struct{})
+	var beating sync.WaitGroup
+	beating.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(beat):
+				_, _ = tx.ExecContext(ctx, `SELECT 1`) // who has lost the lock meets what the next one did, as an error
+			}
+		}
+	})
+	defer beating.Wait()
+	defer close(done)
 	return fn()
 }
 
