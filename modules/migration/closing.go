@@ -79,7 +79,7 @@ func (x *run) damaged(ctx context.Context) backends.Place {
 	for _, p := range []backends.Place{x.m.Target, x.m.Source} {
 		s, release, err := x.stores.Acquire(ctx, p)
 		if err == nil {
-			err = x.inspect(ctx, s, func(time.Duration) error { return nil })
+			err = x.inspect(ctx, s)
 			release()
 		}
 		if errors.Is(err, backends.ErrDamaged) {
@@ -109,7 +109,7 @@ func (x *run) closeWindow(ctx context.Context) (closed bool, err error) {
 // closeAsked closes the window as an operator says, unless the new place is damaged: what
 // is left of the storefront would be erased.
 func (x *run) closeAsked(ctx context.Context) (closed bool, err error) {
-	sound, err := x.inspectNew(ctx, x.pace.look)
+	sound, err := x.inspectNew(ctx)
 	if errors.Is(err, backends.ErrDamaged) {
 		return false, errors.Join(err, x.enter(ctx, Watching, answer(WantFinalize), func(m *Move) {
 			m.Cause, m.Advice = "the move was not finalized: the new place: "+err.Error(), newDamagedAdvice
@@ -123,38 +123,32 @@ func (x *run) closeAsked(ctx context.Context) (closed bool, err error) {
 
 // closeByItself closes a window that no operator closes, if the new place can be read.
 func (x *run) closeByItself(ctx context.Context, more ...func(m *Move)) (closed bool, err error) {
-	sound, err := x.inspectNew(ctx, func() float64 { return auditShare })
+	sound, err := x.inspectNew(ctx)
 	if err != nil || !sound {
 		return false, err
 	}
 	return x.closeNow(ctx, more...)
 }
 
-// inspectNew looks for damage of the place where the storefront is to stay, for a share of the
-// time. It is sound: false when something else was asked meanwhile, which goes first.
-func (x *run) inspectNew(ctx context.Context, share func() float64) (sound bool, err error) {
+// inspectNew looks for damage of the place where the storefront is to stay, as one of so many at
+// a time: all that was moved in a night has its windows end together. sound: false without an
+// error is that it is not its turn yet.
+func (x *run) inspectNew(ctx context.Context) (sound bool, err error) {
 	if err := x.openTarget(ctx); err != nil {
 		return false, err
 	}
-	asked := x.intent.Load()
-	err = x.inspect(ctx, x.target, func(took time.Duration) error {
-		if x.intent.Load() != asked {
-			return errHeard
-		}
-		rest := max(leastShare, share())
-		return pause(ctx, time.Duration(float64(took)*(1-rest)/rest))
-	})
-	if errors.Is(err, errHeard) {
+	leave, free := x.takeSlot(x.backs)
+	if !free {
 		return false, nil
 	}
+	defer leave()
+	err = x.inspect(ctx, x.target)
 	return err == nil, err
 }
 
-var errHeard = errors.New("something else was asked")
-
-// inspect looks for damage of a place: its engine does, where it can, and every row is read, as
-// far as this program knows the tables. between comes behind each page.
-func (x *run) inspect(ctx context.Context, s backends.Store, between func(took time.Duration) error) error {
+// inspect looks for damage of a place: its engine does, where it can, and every row is read by
+// the server itself, as far as this program knows the tables.
+func (x *run) inspect(ctx context.Context, s backends.Store) error {
 	if err := s.Inspect(ctx); err != nil {
 		return err
 	}
@@ -163,26 +157,15 @@ func (x *run) inspect(ctx context.Context, s backends.Store, between func(took t
 		return err
 	}
 	for _, t := range x.directory.Catalog().Moving() {
-		page := &backends.Page{Table: t}
-		for after, more := "", true; more; {
-			page.Reset()
-			started := time.Now()
-			if more, err = s.Page(ctx, page, after, "", inspectedRows); err != nil {
-				return err
-			}
-			if page.Len() > 0 {
-				after = page.Key(page.Len() - 1).ID
-			}
-			if err := between(time.Since(started)); err != nil {
-				return err
-			}
+		if err := s.Read(ctx, func(r backends.Reader) error {
+			_, err := r.Sums(t)
+			return err
+		}); err != nil {
+			return err
 		}
 	}
 	return nil
 }
-
-// inspectedRows are read at a time, or as many bytes as a page may have.
-const inspectedRows = 2000
 
 // closeNow closes the window, unless a rollback was asked for a moment ago: whoever asked
 // was told that it would come.
@@ -210,7 +193,11 @@ func (x *run) closeWhenBehind(ctx context.Context) (closed bool, err error) {
 	if x.lagSeen = time.Now(); err != nil || lag <= x.longestLag {
 		return false, err
 	}
-	if x.m.placesDiffer() || x.intent.Load().(Intent) == WantRollback {
+	want := x.intent.Load().(Intent)
+	if want == WantFinalize {
+		return false, nil // which closes it, and answers
+	}
+	if x.m.placesDiffer() || want == WantRollback {
 		if times := lag / x.longestLag; times > x.lagTold {
 			x.lagTold = times
 			x.log.ErrorContext(ctx, "changes pile up at the new place, since the old one takes none, and the window stays open because the places differ or a rollback was asked for: finalize the move, or bring the old place back",

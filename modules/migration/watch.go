@@ -33,8 +33,10 @@ func (x *run) watch(ctx context.Context) error {
 		if x.intent.Load().(Intent) == WantRollback {
 			return x.turnBack(ctx)
 		}
-		if closed, err := x.closeWindow(ctx); closed || err != nil {
-			return err
+		if x.intent.Load().(Intent) != WantVerify { // what that finds may keep the window open
+			if closed, err := x.closeWindow(ctx); closed || err != nil {
+				return err
+			}
 		}
 		drained, err := x.drain(ctx, x.target, x.source)
 		if err != nil { // and the old place may take no rows for days
