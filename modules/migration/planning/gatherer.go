@@ -182,6 +182,9 @@ func (g *Gatherer) countOne(ctx context.Context, storefront backends.StorefrontI
 				ON CONFLICT (storefront_id) DO UPDATE SET tried_at = excluded.tried_at`, string(storefront), tx.Now())
 			return err
 		}
+		if held, err := g.lease.Held(tx); err != nil || !held {
+			return errors.Join(errors.New("another instance counts by now"), err)
+		}
 		for i, t := range c.tables {
 			if _, err := tx.Exec(`INSERT INTO storefront_tables (storefront_id, table_name, row_count, row_bytes) VALUES ($1, $2, $3, $4)
 				ON CONFLICT (storefront_id, table_name) DO UPDATE SET row_count = storefront_tables.row_count + excluded.row_count - $5, row_bytes = excluded.row_bytes`,
