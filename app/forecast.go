@@ -1,6 +1,9 @@
 package app
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // moveForecast is how a move is expected to go, or went.
 type moveForecast struct {
@@ -27,8 +30,9 @@ func (f *moveForecast) String() string {
 
 // took is what the move measured, as a forecast of it is told.
 func (m moveState) took() string {
-	if m.Stats.Ready == 0 || m.Stats.StallMicros == 0 {
+	began := m.Stats.Began["preparing"]
+	if m.Stats.VerifiedAt == 0 || began == 0 || m.Stats.StallMicros == 0 {
 		return ""
 	}
-	return (&moveForecast{Ready: m.Stats.Ready, Stall: m.Stats.StallMicros, Bytes: m.Stats.Bytes}).String()
+	return (&moveForecast{Ready: cmp.Or(m.Stats.Ready, m.Stats.VerifiedAt-began), Stall: m.Stats.StallMicros, Bytes: m.Stats.Bytes}).String()
 }

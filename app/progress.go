@@ -34,8 +34,10 @@ type moveState struct {
 		Trouble     *struct{ Error string }
 		Drill       *drillReport
 		Forecast    *moveForecast
-		Ready       int64 `json:"ready_micros"`
-		Bytes       int64 `json:"target_bytes"`
+		VerifiedAt  int64            `json:"verified_at"`
+		Ready       int64            `json:"ready_micros"` // 0: of a program that noted less
+		Began       map[string]int64 `json:"phase_started_at"`
+		Bytes       int64            `json:"target_bytes"`
 	}
 	Cause, Advice string
 	Reason        string

@@ -247,7 +247,7 @@ func (x *run) noteVerified(ctx context.Context) error {
 	return x.save(ctx, "verified", x.m.Stats.Gates, func(tx control.Tx, m *Move) error {
 		s := &m.Stats
 		s.VerifiedAt, s.Trouble = tx.Now(), nil
-		if s.ReadyMicros == 0 {
+		if s.ReadyMicros == 0 && s.WorkedMicros[Preparing] > 0 { // not of a program that noted less
 			for _, p := range []Phase{Preparing, Copying, CatchingUp, Verifying} {
 				s.ReadyMicros += s.Worked(p, m.Phase, tx.Now())
 			}
