@@ -18,7 +18,7 @@ type moveBody struct {
 	Source     string          `json:"source" doc:"Backend that it leaves"`
 	Target     string          `json:"target" doc:"Backend that it goes to"`
 	Phase      string          `json:"phase"`
-	Cut        string          `json:"cut" doc:"The last attempt to commit: cutting, aborted, committed, or empty"`
+	Cut        string          `json:"cut" doc:"The last attempt to commit: cutting, aborted, committed; empty: there was none, or it was given up"`
 	Asked      string          `json:"asked,omitempty" doc:"What an operator asked and is not done yet"`
 	Options    Options         `json:"options"`
 	Stats      Stats           `json:"stats"`

@@ -232,6 +232,6 @@ func TestAnAbortIsTakenOverAtOnce(t *testing.T) {
 	require.LessOrEqual(t, left, leaseCutting, "of a second, which it is otherwise")
 	second := w.instance(t, nil)
 	s.put(second, hotCell)
-	second.waitFor(t, m.ID, Rehearsed)
+	require.Equal(t, NotCut, second.waitFor(t, m.ID, Rehearsed).Cut, "it was noted that the storefront is open")
 	require.NoError(t, s.verdict(second.router))
 }

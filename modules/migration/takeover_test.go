@@ -183,3 +183,30 @@ func TestLeases(t *testing.T) {
 		require.Equal(t, c.want, r.leaseOf(&Move{Phase: c.phase, Cut: c.cut}), "%s %s", c.phase, c.cut)
 	}
 }
+
+// TestLeasesAreWatchedFor: whoever looks for free moves looks again when the lease runs out of
+// one whose storefront may be sealed.
+func TestLeasesAreWatchedFor(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWorld(t).instance(t, nil)
+	m := start(t, i, i.storefront(t, 3), Options{WindowSeconds: 3600})
+	i.waitFor(t, m.ID, Watching)
+	i.runner.Stop()
+	t.Cleanup(i.runner.Start) // so that stopping twice is no panic
+	x := claimed(t, i, m.ID)
+	for _, c := range []struct {
+		phase   Phase
+		cut     Cut
+		watched bool
+	}{{CuttingOver, Cutting, true}, {Cancelling, Aborted, true}, {RollingBack, Committed, true}, {CuttingOver, NotCut, false}, {Watching, Committed, false}} {
+		require.NoError(t, x.save(ctx, "test", nil, func(_ control.Tx, m *Move) error {
+			m.Phase, m.Cut = c.phase, c.cut
+			return nil
+		}))
+		in, err := readShortestLease(ctx, i.db, time.Hour)
+		require.NoError(t, err)
+		require.Equal(t, c.watched, in <= leaseCutting, "%s %s: %s", c.phase, c.cut, in)
+	}
+	x.handBack(ctx)
+}

@@ -382,7 +382,9 @@ cross:
 			place[to].state = Standby;
 #endif
 #ifndef REVERSE_LATE		/* capture at the new place is switched on after it was opened */
+#ifndef REVERSE_OFF		/* capture at the new place is not on yet at the commit */
 			place[to].capture = (to == TARGET)
+#endif
 #endif
 		}
 	};
@@ -421,7 +423,9 @@ cross:
 #ifndef CLOSE_LATE
 		must(I8_old_place_answers, place[from].state == Closed);
 #endif
+#ifndef REVERSE_LATE		/* which is to show what it loses */
 		must(I8_no_reverse_capture, place[to].capture == (to == TARGET));
+#endif
 		landing = to;
 		if
 		:: cut = Committed; placement = to; epoch++; goto finish
