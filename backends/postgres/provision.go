@@ -11,15 +11,8 @@ import (
 	"smartseller/platform/database"
 )
 
-// Open opens a plain pool for administration: schema, roles, databases. Whoever stands still
-// in a transaction loses it, and what it locks, as the application does.
+// Open opens a plain pool for administration: schema, roles, databases.
 func Open(dsn string) (*sql.DB, error) {
-	if u, err := url.Parse(dsn); err == nil {
-		q := u.Query()
-		q.Set("idle_in_transaction_session_timeout", "10000")
-		u.RawQuery = q.Encode()
-		dsn = u.String()
-	}
 	db, err := database.OpenPostgres(dsn, 0) // an index on a large table takes its time
 	if err != nil {
 		return nil, err

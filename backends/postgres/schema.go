@@ -38,7 +38,7 @@ func Migrate(ctx context.Context, ownerDSN, role string, catalog *backends.Catal
 }
 
 // openImpatient opens a pool whose statements wait for locks no longer than
-// schemaLockWait.
+// schemaLockWait. A process that stands still in a transaction loses it, and what it locks.
 func openImpatient(dsn string) (*sql.DB, error) {
 	u, err := url.Parse(dsn)
 	if err != nil {
@@ -46,6 +46,7 @@ func openImpatient(dsn string) (*sql.DB, error) {
 	}
 	q := u.Query()
 	q.Set("lock_timeout", fmt.Sprint(schemaLockWait.Milliseconds()))
+	q.Set("idle_in_transaction_session_timeout", "10000")
 	u.RawQuery = q.Encode()
 	return Open(u.String())
 }
