@@ -27,7 +27,12 @@ const (
 // awake ends the transaction of a process that stands still, or is cut off: its row locks
 // and the lock that it shares would keep other instances' writers, and every seal, waiting
 // for as long as it stands. A transaction does nothing but ask the database.
-const awake = "idle_in_transaction_session_timeout = 10000"
+const awake = idleTimeout + " = " + idleMost
+
+const (
+	idleTimeout = "idle_in_transaction_session_timeout"
+	idleMost    = "10000" // milliseconds
+)
 
 // timeout is what an entry must set, in milliseconds; 0: its session has it. Through a
 // transaction pooler sessions have no settings of ours.

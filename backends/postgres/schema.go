@@ -46,7 +46,7 @@ func openImpatient(dsn string) (*sql.DB, error) {
 	}
 	q := u.Query()
 	q.Set("lock_timeout", fmt.Sprint(schemaLockWait.Milliseconds()))
-	q.Set("idle_in_transaction_session_timeout", "10000")
+	q.Set(idleTimeout, idleMost)
 	u.RawQuery = q.Encode()
 	return Open(u.String())
 }

@@ -3,30 +3,8 @@ package migration
 import (
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 )
-
-// ended is how many moves have ended so, by the instance's own count.
-func (i *instance) ended(t *testing.T, outcome Phase) float64 {
-	t.Helper()
-	all := prometheus.NewRegistry()
-	require.NoError(t, all.Register(i.runner.Metrics()))
-	families, err := all.Gather()
-	require.NoError(t, err)
-	for _, f := range families {
-		if f.GetName() != "smartseller_moves_ended_total" {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			if m.GetLabel()[0].GetValue() == string(outcome) {
-				return m.GetCounter().GetValue()
-			}
-		}
-	}
-	require.FailNow(t, "nothing counts such ends", outcome)
-	return 0
-}
 
 // TestEveryEndIsCounted, whatever it is.
 func TestEveryEndIsCounted(t *testing.T) {
@@ -55,6 +33,6 @@ func TestEveryEndIsCounted(t *testing.T) {
 			end(m)
 		}
 		i.waitFor(t, m.ID, outcome)
-		require.Eventually(t, func() bool { return i.ended(t, outcome) == 1 }, waitLong, waitStep, outcome)
+		require.Eventually(t, func() bool { return counted(t, i, "smartseller_moves_ended_total", string(outcome)) == 1 }, waitLong, waitStep, outcome)
 	}
 }

@@ -15,7 +15,7 @@ import (
 // long as it works.
 func TestALockOfOneThatStandsStill(t *testing.T) {
 	t.Parallel()
-	const idle = 500 * time.Millisecond
+	const idle = 2 * time.Second // many times what a busy machine is late
 	for name, c := range map[string]struct {
 		beat time.Duration
 		kept bool
