@@ -51,7 +51,7 @@ func (p *program) adminBy(t *testing.T, client *http.Client, method, path string
 		require.NoError(t, err)
 		in = bytes.NewReader(text)
 	}
-	request, err := http.NewRequest(method, "http://"+p.address+"/api/admin/"+path, in)
+	request, err := http.NewRequest(method, p.url()+"/api/admin/"+path, in)
 	require.NoError(t, err)
 	token, err := os.ReadFile(filepath.Join(p.folder, "data", "admin.token"))
 	require.NoError(t, err)

@@ -24,7 +24,7 @@ type adminAnswer struct {
 
 func (p *program) askAdmin(t *testing.T, method, path, token, body string) (int, adminAnswer) {
 	t.Helper()
-	request, err := http.NewRequest(method, "http://"+p.address+"/api/admin/"+path, strings.NewReader(body))
+	request, err := http.NewRequest(method, p.url()+"/api/admin/"+path, strings.NewReader(body))
 	require.NoError(t, err)
 	request.Header.Set("Content-Type", "application/json")
 	if token != "" {

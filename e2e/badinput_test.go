@@ -23,7 +23,7 @@ type operation struct {
 // operations are all that the program serves, in order.
 func (p *program) operations(t *testing.T) (all []operation) {
 	t.Helper()
-	response, err := http.Get("http://" + p.address + "/openapi.json")
+	response, err := http.Get(p.url() + "/openapi.json")
 	require.NoError(t, err)
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
@@ -88,7 +88,7 @@ func (p *program) tokens(t *testing.T) tokens {
 // refused sends what must be refused and returns the problem.
 func (p *program) refused(t *testing.T, who tokens, method, path, kind, body string) (found problem, header http.Header) {
 	t.Helper()
-	request, err := http.NewRequest(method, "http://"+p.address+path, strings.NewReader(body))
+	request, err := http.NewRequest(method, p.url()+path, strings.NewReader(body))
 	require.NoError(t, err)
 	if kind != "" {
 		request.Header.Set("Content-Type", kind)

@@ -41,7 +41,7 @@ func (p *program) askInto(t *testing.T, out any, method, path, token string, bod
 		require.NoError(t, err)
 		in = bytes.NewReader(text)
 	}
-	request, err := http.NewRequest(method, "http://"+p.address+"/api/storefront/"+path, in)
+	request, err := http.NewRequest(method, p.url()+"/api/storefront/"+path, in)
 	require.NoError(t, err)
 	request.Header.Set("Content-Type", "application/json")
 	if token != "" {
@@ -79,7 +79,7 @@ func TestCustomersNeverNoticeAMove(t *testing.T) {
 				return
 			default:
 			}
-			request, _ := http.NewRequest("GET", "http://"+p.address+"/api/storefront/demo/profile", nil)
+			request, _ := http.NewRequest("GET", p.url()+"/api/storefront/demo/profile", nil)
 			request.Header.Set("Authorization", "Bearer "+s.Session.Access)
 			response, err := http.DefaultClient.Do(request)
 			code := 0

@@ -70,7 +70,7 @@ func TestDeployAmongMoves(t *testing.T) {
 		require.Contains(t, newer.waitFor(t, id, "failed").Cause, "newer program")
 	}
 	require.Eventually(t, func() bool {
-		response, err := http.Get("http://" + newer.address + "/api/storefront/neighbour/products")
+		response, err := http.Get(newer.url() + "/api/storefront/neighbour/products")
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
 		return response.StatusCode == http.StatusOK

@@ -20,7 +20,7 @@ func (p *program) storyOf(t *testing.T, move, last string, number int) (story []
 	defer cancel()
 	token, err := os.ReadFile(filepath.Join(p.folder, "data", "admin.token"))
 	require.NoError(t, err)
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.address+"/api/admin/moves/"+move+"/events", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url()+"/api/admin/moves/"+move+"/events", nil)
 	require.NoError(t, err)
 	request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 	if last != "" {

@@ -67,7 +67,7 @@ func TestFirstStartSaysWhatToTry(t *testing.T) {
 	t.Parallel()
 	p := prepare(t)
 	p.serve(t)
-	require.Contains(t, p.said(t), "http://"+p.address+"/docs")
+	require.Contains(t, p.said(t), p.url()+"/docs")
 	move := requireComplete(t, p)
 	p.waitFor(t, strings.Fields(string(p.paste(t, move)))[0], "watching")
 	p.kill()
@@ -75,7 +75,7 @@ func TestFirstStartSaysWhatToTry(t *testing.T) {
 	later := p.said(t)
 	require.NotContains(t, later, "password")
 	require.NotContains(t, later, "curl")
-	require.Contains(t, later, "http://"+p.address+"/docs")
+	require.Contains(t, later, p.url()+"/docs")
 	require.Contains(t, printedMove.FindStringSubmatch(later)[1], "move start demo files-1", "it is on files-2 now")
 }
 
@@ -136,7 +136,7 @@ func startAtOnce(t *testing.T, control []string) {
 	logins := 0
 	for _, p := range all {
 		logins += len(printedLogin.FindAllString(p.said(t), -1))
-		require.Contains(t, first.must(t, "storefront", "list", "--url", "http://"+p.address), "files-1 (epoch 1)")
+		require.Contains(t, first.must(t, "storefront", "list", "--url", p.url()), "files-1 (epoch 1)")
 	}
 	require.Equal(t, 1, logins, "what is said once")
 }

@@ -216,7 +216,7 @@ func (p *program) importsAPI(t *testing.T, out any, method, path, kind string, b
 	t.Helper()
 	token, err := os.ReadFile(filepath.Join(p.folder, "data", "admin.token"))
 	require.NoError(t, err)
-	request, err := http.NewRequest(method, "http://"+p.address+"/api/admin/storefronts/"+path, body)
+	request, err := http.NewRequest(method, p.url()+"/api/admin/storefronts/"+path, body)
 	require.NoError(t, err)
 	request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 	request.Header.Set("Content-Type", kind)

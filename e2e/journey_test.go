@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -83,7 +84,8 @@ type journey struct {
 	home, away    string   // backends
 	others        map[string]map[string]string
 	load          *load.Load
-	mode          string // of the trip under way
+	inService     atomic.Pointer[[]*program] // whom the load asks, as a balancer would
+	mode          string                     // of the trip under way
 }
 
 // run makes the trips of the course, and checks after each that nothing was lost.
@@ -124,9 +126,9 @@ func (j *journey) begin() {
 			j.others[id] = a.digests(a.at(id).Place)
 		}
 	})
+	j.serving(j.servers()...)
 	j.load = j.survivor().crowd(j.t, "shop", func(o *load.Options) {
-		o.Workers, o.Customers, o.Rate, o.Restarts = 3, 1, 30, !j.pair
-		o.Shared = j.pair // see check
+		o.Workers, o.Customers, o.Rate, o.Restarts, o.Server = 3, 2, 30, true, j.server
 	})
 	j.load.Start(context.Background())
 }
@@ -148,7 +150,7 @@ func (j *journey) make(r trip, seen *passage) {
 		at := a.at(j.id)
 		source = at.Place
 	})
-	reached(j.t, j.load, 5)
+	j.written()
 	move := ""
 	for i, d := range r.deaths {
 		if i > 0 && r.deaths[i-1].asked == d.asked {
@@ -188,6 +190,10 @@ func (j *journey) die(d death, move string, early bool) string {
 	if move != "" {
 		generation = j.generation(move)
 	}
+	if d.stopped {
+		j.revive()
+		j.turnTo(j.second)
+	}
 	if d.point != anyMoment {
 		j.first.arm(j.t, map[bool]string{true: "stop "}[d.stopped]+d.point)
 	}
@@ -205,6 +211,7 @@ func (j *journey) die(d death, move string, early bool) string {
 		return move
 	}
 	j.first.diesAt(j.t, d.point)
+	j.serving(j.survivor())
 	return move
 }
 
@@ -220,6 +227,7 @@ func (j *journey) revive() {
 	if j.first.dead() {
 		j.first.launch(j.t)
 		j.first.answers(j.t)
+		j.serving(j.servers()...)
 	}
 }
 
@@ -244,16 +252,6 @@ func (j *journey) options() map[string]any {
 		return map[string]any{"mode": j.mode, "unpaced": true}
 	}
 	return map[string]any{"manual_cutover": true, "unpaced": true}
-}
-
-// alone does something while the second server, if there is one, stands still: whom a
-// move that is free goes to is certain then.
-func (j *journey) alone(do func()) {
-	if j.pair {
-		j.signal(j.second, syscall.SIGSTOP)
-		defer j.signal(j.second, syscall.SIGCONT)
-	}
-	do()
 }
 
 // claimed waits until somebody has claimed the move who did not have it.
@@ -315,8 +313,15 @@ func (j *journey) stand(move string, generation int64, early bool) {
 	require.Eventually(j.t, func() bool { return stopped(j.first) }, patience, glance, "the point was not reached: %s", &j.first.log)
 	j.claimed(move, generation)
 	if early {
-		j.signal(j.first, syscall.SIGCONT)
+		j.wake()
 	}
+}
+
+// wake lets the first server go on, which is asked again at once: it believes of the
+// placement what it believed when it was stopped.
+func (j *journey) wake() {
+	j.signal(j.first, syscall.SIGCONT)
+	j.serving(j.servers()...)
 }
 
 // stopped says that a process stands still.
@@ -349,43 +354,22 @@ func (j *journey) end(move string, r trip) string {
 
 // inStep wants both places to be equal while the window is open.
 func (j *journey) inStep() {
-	reached(j.t, j.load, 5)
+	j.written()
 	j.load.Stop()
 	j.first.inspect(j.t, func(a *audit) { a.requireInStep(j.id) })
 	j.load.Start(context.Background())
-}
-
-// requireAnswers wants every request to have got one, unless there was no server. That
-// one has died is noticed a little later than its clients notice it.
-func (j *journey) requireAnswers() {
-	const later = time.Second
-	for _, r := range j.load.Records() {
-		if r.Status != 0 {
-			continue
-		}
-		require.True(j.t, slices.ContainsFunc(j.survivor().outages, func(o outage) bool {
-			return r.Start.Before(o.to) && r.Start.Add(r.Took).After(o.from.Add(-later))
-		}), "%s at %s got no answer, with the server up: %v", r.Kind, r.Start, j.survivor().outages)
-	}
 }
 
 // check holds everything against what it must be, once the move has ended: nothing
 // acknowledged is missing, the place where the storefront is is free, the other one gone.
 func (j *journey) check(left, gone backends.Place) {
 	if stopped(j.first) {
-		j.signal(j.first, syscall.SIGCONT)
+		j.wake()
 	}
-	reached(j.t, j.load, 5)
+	j.written() // also by the other instance, which must know as well where the storefront is
 	j.load.Stop()
 	require.NoError(j.t, j.load.Verify(context.Background()))
 	j.requireAnswers()
-	if j.pair { // the other instance must know as well where the storefront is
-		l := j.first.crowd(j.t, "shop", func(o *load.Options) { o.Workers, o.Customers, o.Rate, o.Shared = 1, 1, 30, true })
-		l.Start(context.Background())
-		reached(j.t, l, 3)
-		l.Stop()
-		require.NoError(j.t, l.Verify(context.Background()))
-	}
 	j.first.inspect(j.t, func(a *audit) {
 		at := a.at(j.id)
 		require.Equal(j.t, left, at.Place)

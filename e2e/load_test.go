@@ -18,7 +18,7 @@ import (
 // crowd makes a load on a storefront whose every answer is held against the contract.
 func (p *program) crowd(t *testing.T, storefront string, change ...func(*load.Options)) *load.Load {
 	t.Helper()
-	o := load.Options{URL: "http://" + p.address, Storefront: storefront, Workers: 4, Customers: 3, Rate: 60, Client: p.contract.client()}
+	o := load.Options{URL: p.url(), Storefront: storefront, Workers: 4, Customers: 3, Rate: 60, Client: p.contract.client()}
 	for _, fn := range change {
 		fn(&o)
 	}
@@ -89,6 +89,47 @@ func TestLoadNoticesLies(t *testing.T) {
 			require.Positive(t, l.Report().Failures)
 		})
 	}
+}
+
+// careless lets everybody overwrite what they have not seen.
+type careless struct {
+	next  http.RoundTripper
+	swept atomic.Int64 // writes of what had changed
+}
+
+func (c *careless) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodPut || !strings.HasSuffix(r.URL.Path, "/profile") {
+		return c.next.RoundTrip(r)
+	}
+	look, err := http.NewRequestWithContext(r.Context(), http.MethodGet, r.URL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	look.Header.Set("Authorization", r.Header.Get("Authorization"))
+	now, err := c.next.RoundTrip(look)
+	if err != nil {
+		return nil, err
+	}
+	if err := now.Body.Close(); err != nil {
+		return nil, err
+	}
+	if version := now.Header.Get("ETag"); version != r.Header.Get("If-Match") {
+		r.Header.Set("If-Match", version)
+		c.swept.Add(1)
+	}
+	return c.next.RoundTrip(r)
+}
+
+// TestLoadNoticesLostUpdates, which nobody meets who is alone with their account.
+func TestLoadNoticesLostUpdates(t *testing.T) {
+	t.Parallel()
+	p := install(t)
+	server := &careless{next: http.DefaultTransport}
+	l := p.crowd(t, "demo", func(o *load.Options) { o.Client = &http.Client{Transport: server} })
+	l.Start(context.Background())
+	require.Eventually(t, func() bool { return server.swept.Load() > 0 }, patience, glance, "rivals do not meet")
+	l.Stop()
+	require.ErrorContains(t, l.Verify(context.Background()), "no order of its")
 }
 
 // TestLoadVerifiesAnHonestServer, killed once while it is busy.

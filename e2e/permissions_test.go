@@ -58,7 +58,7 @@ func TestPermissions(t *testing.T) {
 			if (who == "admin" || who == "customer") && allowed[who] {
 				continue // it would happen; other tests do that
 			}
-			request, err := http.NewRequest(o.method, "http://"+p.address+o.at("demo"), nil)
+			request, err := http.NewRequest(o.method, p.url()+o.at("demo"), nil)
 			require.NoError(t, err)
 			if token != "" {
 				request.Header.Set("Authorization", "Bearer "+token)

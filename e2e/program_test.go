@@ -133,6 +133,8 @@ func inherited(more ...string) []string {
 	return append(kept, more...)
 }
 
+func (p *program) url() string { return "http://" + p.address }
+
 // controlDSN says where the control database is.
 func (p *program) controlDSN() string {
 	for _, s := range p.environment {
@@ -194,7 +196,7 @@ func (p *program) answers(t *testing.T) {
 	t.Helper()
 	defer func() { p.outages = append(p.outages, outage{p.downSince, time.Now()}) }()
 	require.Eventually(t, func() bool {
-		response, err := http.Get("http://" + p.address + "/openapi.json")
+		response, err := http.Get(p.url() + "/openapi.json")
 		if err != nil {
 			return p.dead()
 		}
@@ -250,7 +252,7 @@ func (p *program) command(t *testing.T, args ...string) (string, int) {
 	defer cancel()
 	c := exec.CommandContext(ctx, p.binary, args...)
 	c.Dir = p.folder
-	c.Env = inherited("SMARTSELLER_URL=http://" + p.address)
+	c.Env = inherited("SMARTSELLER_URL=" + p.url())
 	out, err := c.CombinedOutput()
 	if err != nil {
 		require.IsType(t, &exec.ExitError{}, err, "%s", out)
@@ -342,7 +344,7 @@ func TestExitCodesAndErrors(t *testing.T) {
 func TestAnonymousIsRefused(t *testing.T) {
 	t.Parallel()
 	p := install(t)
-	response, err := http.Get("http://" + p.address + "/openapi.json")
+	response, err := http.Get(p.url() + "/openapi.json")
 	require.NoError(t, err)
 	defer response.Body.Close()
 	var document struct {

@@ -15,7 +15,7 @@ import (
 // asked is the status and text of a request with a token.
 func (p *program) asked(t *testing.T, method, path, token, body string) (int, string) {
 	t.Helper()
-	request, err := http.NewRequest(method, "http://"+p.address+path, strings.NewReader(body))
+	request, err := http.NewRequest(method, p.url()+path, strings.NewReader(body))
 	require.NoError(t, err)
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Authorization", "Bearer "+token)
@@ -44,7 +44,7 @@ func TestSellerReachesNothingElse(t *testing.T) {
 	p := install(t)
 	token := p.seller(t, "sally@example.com", "demo")
 	admin := p.tokens(t).admin
-	response, err := http.Get("http://" + p.address + "/openapi.json")
+	response, err := http.Get(p.url() + "/openapi.json")
 	require.NoError(t, err)
 	defer response.Body.Close()
 	var document struct {

@@ -42,7 +42,7 @@ func (p *program) open(t *testing.T, ctx context.Context, path string) *http.Res
 	t.Helper()
 	token, err := os.ReadFile(filepath.Join(p.folder, "data", "admin.token"))
 	require.NoError(t, err)
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.address+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url()+path, nil)
 	require.NoError(t, err)
 	request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 	response, err := http.DefaultClient.Do(request)
@@ -56,7 +56,7 @@ func (p *program) signal(t *testing.T) {
 	require.NoError(t, p.process.Process.Signal(syscall.SIGTERM))
 	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	require.Eventually(t, func() bool {
-		response, err := fresh.Get("http://" + p.address + "/readyz")
+		response, err := fresh.Get(p.url() + "/readyz")
 		require.NoError(t, err, "it must say so before it goes")
 		defer response.Body.Close()
 		text, err := io.ReadAll(response.Body)

@@ -19,7 +19,9 @@ type customer struct {
 	load  *Load
 	email string
 	id    string
-	doubt bool // the outcome of some request is unknown
+
+	doubt   bool      // the outcome of some request is unknown
+	doubted time.Time // the last time that one was lost on its way back
 
 	session *session
 	came    time.Time  // when it was granted
@@ -174,7 +176,8 @@ func (c *customer) isDead(ctx context.Context, s *session) error {
 	return nil
 }
 
-func (c *customer) readProfile(ctx context.Context) error {
+// getProfile reads the profile, which must be one's own, and its version.
+func (c *customer) getProfile(ctx context.Context) (value, version string, err error) {
 	var read struct {
 		ID, Email string
 		profile
@@ -184,11 +187,27 @@ func (c *customer) readProfile(ctx context.Context) error {
 		read: func() string { return canonical(read.profile) },
 	}, &read)
 	if err != nil {
+		return "", "", err
+	}
+	return canonical(read.profile), header.Get("ETag"), c.expect(read.ID == c.id && read.Email == c.email, "the profile is that of %s", read.ID)
+}
+
+// putProfile replaces the profile where it has a version still.
+func (c *customer) putProfile(ctx context.Context, version string, next profile, want ...int) (status int, nextVersion string, err error) {
+	status, header, err := c.load.send(ctx, c, request{
+		kind: WriteProfile, method: http.MethodPut, path: "/profile", token: c.session.Access, match: version, body: next,
+		want: want, object: "profile", value: canonical(next),
+	}, nil)
+	return status, header.Get("ETag"), err
+}
+
+func (c *customer) readProfile(ctx context.Context) error {
+	value, version, err := c.getProfile(ctx)
+	if err != nil {
 		return err
 	}
-	c.etag = header.Get("ETag")
-	return errors.Join(c.compare(&c.profile, "profile", canonical(read.profile)),
-		c.expect(read.ID == c.id && read.Email == c.email, "the profile is that of %s", read.ID))
+	c.etag = version
+	return c.compare(&c.profile, "profile", value)
 }
 
 // writeProfile replaces the profile and reads it back.
@@ -201,37 +220,22 @@ func (c *customer) writeProfile(ctx context.Context) error {
 	c.writes++
 	next := profile{FirstName: fmt.Sprintf("Name %d", c.writes), LastName: "Ångström 李", Phone: "+4930123456", Locale: "de-AT", Marketing: c.writes%2 == 0}
 	value := canonical(next)
-	_, header, err := c.load.send(ctx, c, request{
-		kind: WriteProfile, method: http.MethodPut, path: "/profile", token: c.session.Access, match: c.etag, body: next,
-		want: []int{http.StatusOK}, object: "profile", value: value,
-	}, nil)
+	_, version, err := c.putProfile(ctx, c.etag, next, http.StatusOK)
 	if err != nil {
 		c.profile.doubt(value)
 		return err
 	}
 	c.profile.acknowledge(value)
-	c.etag = header.Get("ETag")
+	c.etag = version
 	return c.readProfile(ctx)
 }
 
 // verify compares everything at the end: what is there, that the password and the
 // last refresh token work, and that what was ended stays so.
 func (c *customer) verify(ctx context.Context) {
-	deadline := time.Now()
-	if c.load.o.Restarts { // a server that was killed comes back
-		deadline = deadline.Add(10 * time.Second)
-	}
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	for !c.settled(ctx) {
-		if time.Now().After(deadline) || ctx.Err() != nil {
-			c.load.journal.checked(c.email + ": the server does not answer")
-			return
-		}
-		select {
-		case <-ctx.Done():
-		case <-again.C:
-		}
+	if !c.load.patiently(ctx, func() bool { return c.settled(ctx) }) {
+		c.load.journal.checked(c.email + ": the server does not answer")
+		return
 	}
 	for _, look := range []func(context.Context) error{c.readProfile, c.listAddresses, c.listOrders, c.readOrders, c.refresh, c.readProfile, c.login} {
 		if err := look(ctx); err != nil {

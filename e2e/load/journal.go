@@ -43,6 +43,7 @@ func (k Kind) Reads() bool { return reading[k] }
 // Record is one request and its answer.
 type Record struct {
 	Kind     Kind
+	Server   string // that was asked, by its URL
 	Customer string // the e-mail address
 	Object   string // what was read or written, such as "profile"
 	Value    string // what it was written to, or read as; "" when it does not exist
@@ -96,10 +97,11 @@ type Timing struct {
 // Report sums up a stretch of time.
 type Report struct {
 	Requests   int
-	Unanswered int // only where restarts are expected
-	Writes     int // that were acknowledged
-	Refusals   int // for a good reason: out of stock
-	Verified   int // comparisons of what is there with what was acknowledged, all of which held
+	Unanswered int            // only where restarts are expected
+	Writes     int            // that were acknowledged
+	By         map[string]int // of these, by the server that acknowledged
+	Refusals   int            // for a good reason: out of stock
+	Verified   int            // comparisons of what is there with what was acknowledged, all of which held
 	Failures   int
 	Failed     []string // the failures in words
 	Kinds      map[Kind]Timing
@@ -129,7 +131,7 @@ func (l *Load) Since(begin time.Time) Report { return l.journal.report(begin, ti
 func (j *journal) report(begin, end time.Time) Report {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	out := Report{Kinds: map[Kind]Timing{}}
+	out := Report{By: map[string]int{}, Kinds: map[Kind]Timing{}}
 	took := map[Kind][]time.Duration{}
 	for _, r := range j.records {
 		if ended := r.Start.Add(r.Took); ended.Before(begin) || ended.After(end) {
@@ -146,6 +148,7 @@ func (j *journal) report(begin, end time.Time) Report {
 			out.Refusals++
 		case r.written():
 			out.Writes++
+			out.By[r.Server]++
 		}
 	}
 	for _, c := range j.checks {

@@ -1,7 +1,8 @@
 // Package load is a crowd of customers: a steady load on one storefront, over HTTP,
 // that remembers every answer. Whatever was acknowledged must be read back at once,
-// and must be there at the end; what was deleted, used or revoked must stay so. It
-// knows the storefront API and nothing else of the program.
+// and must be there at the end; what was deleted, used or revoked must stay so; and what
+// several did to one thing side by side must be linearizable. It knows the storefront
+// API, a judge of histories, and nothing else of the program.
 package load
 
 import (
@@ -13,12 +14,18 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"smartseller/modules/migration/history"
 )
 
 // Options are what a load is made of.
 type Options struct {
-	URL        string // the server's, such as http://127.0.0.1:8080
+	URL string // the server's, such as http://127.0.0.1:8080
+	// Server says which server the next request goes to, by its URL, where there are
+	// several; nil: to URL. Called by all workers side by side.
+	Server     func() string
 	Storefront string // slug
 	Workers    int    // who act side by side; 0: 4
 	Customers  int    // of each worker, nobody else's; 0: 3
@@ -29,9 +36,6 @@ type Options struct {
 	// that gets no answer is then no failure, but may or may not have had its
 	// effect, and what is read next decides.
 	Restarts bool
-	// Shared says that others order at this storefront too: what is left of a
-	// variant need then not add up with what this load bought.
-	Shared bool
 	// Writing says that everybody writes and reads back what they wrote, and does
 	// nothing else: all requests then cost the server about the same.
 	Writing bool
@@ -49,6 +53,9 @@ type Load struct {
 	numbers    sync.Map // of orders, to their ids
 	activities []activity
 
+	rivalry     *history.History // what rivals have done since it was judged last; nil: there are none
+	rivalWrites atomic.Int64     // makes every value written a new one
+
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
@@ -56,7 +63,9 @@ type Load struct {
 // New registers the customers; ctx bounds that.
 func New(ctx context.Context, o Options) (*Load, error) {
 	o.Workers, o.Customers, o.Rate = cmp.Or(o.Workers, 4), cmp.Or(o.Customers, 3), cmp.Or(o.Rate, 50)
-	o.URL = strings.TrimSuffix(o.URL, "/")
+	if url := strings.TrimSuffix(o.URL, "/"); o.Server == nil {
+		o.Server = func() string { return url }
+	}
 	if o.Client == nil {
 		o.Client = newClient(o.Workers)
 	}
@@ -78,6 +87,11 @@ func New(ctx context.Context, o Options) (*Load, error) {
 	}
 	if err := l.browse(ctx, l.workers[0].customers[0]); err != nil {
 		return nil, err
+	}
+	if !o.Writing {
+		if err := l.bringRivals(ctx, crowd+"-rivals@example.com"); err != nil {
+			return nil, err
+		}
 	}
 	if len(l.catalogue) > 0 && !o.Writing {
 		l.activities = append(l.activities[:len(l.activities):len(l.activities)], shopping...)
@@ -105,6 +119,27 @@ func (l *Load) Stop() {
 	l.running.Wait()
 }
 
+// patiently tries something until it comes about, for as long as a server that was
+// killed takes to come back, and says whether it has.
+func (l *Load) patiently(ctx context.Context, try func() bool) bool {
+	deadline := time.Now()
+	if l.o.Restarts {
+		deadline = deadline.Add(10 * time.Second)
+	}
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for !try() {
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			return false
+		}
+		select {
+		case <-ctx.Done():
+		case <-again.C:
+		}
+	}
+	return true
+}
+
 // Verify compares the journal with what the API answers now. The load must be
 // stopped. The error names every difference, and every failure before.
 func (l *Load) Verify(ctx context.Context) error {
@@ -112,6 +147,9 @@ func (l *Load) Verify(ctx context.Context) error {
 		for _, c := range w.customers {
 			c.verify(ctx)
 		}
+	}
+	if l.rivalry != nil {
+		l.judgeRivals(ctx)
 	}
 	failures := l.journal.failures()
 	if len(failures) == 0 {

@@ -154,7 +154,7 @@ func (c *customer) shortage(lines []orderLine, sold map[string]int64, problem ou
 		return c.expect(false, "an order was refused by %q, without a line that was ordered", problem.Code)
 	}
 	wrong := c.load.stock.refused(lines, sold, r)
-	return c.expect(wrong == "" || c.load.o.Shared, "%s", wrong)
+	return c.expect(wrong == "", "%s", wrong)
 }
 
 func (p outOfStock) refusal(lines []orderLine) (r refusal, ok bool) {

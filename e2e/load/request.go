@@ -40,12 +40,12 @@ type request struct {
 // send sends a request and reads the answer into out. The journal gets a record,
 // whatever happens.
 func (l *Load) send(ctx context.Context, c *customer, r request, out any) (status int, header http.Header, err error) {
-	record := Record{Kind: r.kind, Customer: c.email, Object: r.object, Value: r.value, Start: time.Now()}
-	answer, err := l.exchange(ctx, r)
+	record := Record{Kind: r.kind, Server: l.o.Server(), Customer: c.email, Object: r.object, Value: r.value, Start: time.Now()}
+	answer, err := l.exchange(ctx, record.Server, r)
 	record.Took = time.Since(record.Start)
 	switch {
 	case err != nil && l.o.Restarts && !overdue(err):
-		err = errNoAnswer
+		err = errors.Join(errNoAnswer, err)
 	case err != nil:
 		record.Failure, err = err.Error(), errors.Join(errWrong, err)
 	default:
@@ -70,13 +70,19 @@ func overdue(err error) bool {
 	return errors.As(err, &slow) && slow.Timeout()
 }
 
+// neverAsked says that no server was reached, which therefore did nothing.
+func neverAsked(err error) bool {
+	var wire *net.OpError
+	return errors.As(err, &wire) && wire.Op == "dial"
+}
+
 // answer is a response whose body has come in whole.
 type answer struct {
 	*http.Response
 	text []byte
 }
 
-func (l *Load) exchange(ctx context.Context, r request) (*answer, error) {
+func (l *Load) exchange(ctx context.Context, server string, r request) (*answer, error) {
 	var body io.Reader
 	if r.body != nil {
 		text, err := json.Marshal(r.body)
@@ -85,7 +91,7 @@ func (l *Load) exchange(ctx context.Context, r request) (*answer, error) {
 		}
 		body = bytes.NewReader(text)
 	}
-	asked, err := http.NewRequestWithContext(ctx, r.method, l.o.URL+"/api/storefront/"+l.o.Storefront+r.path, body)
+	asked, err := http.NewRequestWithContext(ctx, r.method, server+"/api/storefront/"+l.o.Storefront+r.path, body)
 	if err != nil {
 		return nil, err
 	}

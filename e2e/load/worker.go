@@ -13,6 +13,7 @@ type worker struct {
 	load      *Load
 	number    int
 	customers []*customer
+	rival     *rival // nil: there are none
 }
 
 // activity is something that a customer does, and how often among all.
@@ -60,7 +61,11 @@ func (w *worker) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			w.customers[rand.N(len(w.customers))].do(whole, choose(w.load.activities))
+			if w.rival != nil && rand.N(rivalsTurn) == 0 {
+				w.rival.act(whole)
+			} else {
+				w.customers[rand.N(len(w.customers))].do(whole, choose(w.load.activities))
+			}
 		}
 	}
 }
@@ -91,14 +96,26 @@ func (c *customer) do(ctx context.Context, a activity) {
 	if err == nil {
 		err = a.act(c, ctx)
 	}
-	c.doubt = c.doubt || err != nil && !errors.Is(err, errDiffers)
+	if err != nil && !errors.Is(err, errDiffers) {
+		c.doubt = true
+		if !neverAsked(err) {
+			c.doubted = time.Now()
+		}
+	}
 }
 
+// lateness is how much later than its client's loss of an answer a request may still
+// come about: what a server that was killed had asked of its database is carried out.
+const lateness = time.Second
+
 // settled reads everything of which the state is unknown. It is false as long as
-// the server gives no answer.
+// the server gives no answer, and as long as what was asked may still come about.
 func (c *customer) settled(ctx context.Context) bool {
 	if !c.doubt {
 		return true
+	}
+	if c.load.o.Restarts && time.Since(c.doubted) < lateness {
+		return false
 	}
 	for _, read := range []func(context.Context) error{c.refresh, c.readProfile, c.listAddresses, c.settleOrder, c.listOrders} {
 		if err := read(ctx); err != nil && !errors.Is(err, errDiffers) {
