@@ -27,6 +27,10 @@ import (
 // grace is how long the command may take to end when told to.
 const grace = 10 * time.Second
 
+// connections is how many the server takes. A command such as the crash matrix has a dozen
+// programs share it, each of which takes it for its own.
+const connections = "1000"
+
 func main() {
 	if len(os.Args) < 2 {
 		fmt.Fprintln(os.Stderr, "usage: withpostgres COMMAND [ARGUMENT...]")
@@ -48,7 +52,7 @@ func run(ctx context.Context, command []string) (code int, err error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return 1, fmt.Errorf("adopt orphaned processes: %w", err)
 	}
-	server, err := pgserver.Start(ctx, pgserver.Options{})
+	server, err := pgserver.Start(ctx, pgserver.Options{Settings: map[string]string{"max_connections": connections}})
 	if err != nil {
 		return 1, err
 	}
