@@ -1,10 +1,16 @@
 package migration
 
 import (
+	"context"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/platform/control"
 )
 
 // TestAPromisedRollbackKeepsTheWindowOpen, however far the old place falls behind: the
@@ -59,4 +65,57 @@ func TestTheWindowOfAPlaceThatTakesNoRowsCloses(t *testing.T) {
 	require.Empty(t, w.files(t, "one", s.storefront))
 	s.put(i, hotCell)
 	require.NoError(t, s.verdict(i.router))
+}
+
+// TestEndsOfWindowsTakeTurns: the new place is read in whole before the old one is erased,
+// as one of a few at a time.
+func TestEndsOfWindowsTakeTurns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var looks, inspections atomic.Int64
+	w.wrap = func(s backends.Store) backends.Store {
+		if s.Place().Backend != "two" {
+			return s
+		}
+		looking := &watched{Store: s, beforeCaptured: func() error { looks.Add(1); return nil }}
+		return &inspected{looking, func() { inspections.Add(1) }}
+	}
+	i := w.instance(t, nil)
+	m := start(t, i, i.storefront(t, 10), Options{})
+	i.waitFor(t, m.ID, Watching)
+	for range AtOnce {
+		i.runner.backs <- struct{}{}
+	}
+	before := inspections.Load()
+	ask(t, i, m.ID, WantFinalize)
+	seen := looks.Load()
+	require.Eventually(t, func() bool { return looks.Load() > seen+3*int64(len(i.directory.Catalog().Moving())) }, waitLong, waitStep, "it stays in step meanwhile")
+	require.Equal(t, before, inspections.Load())
+	require.Equal(t, Watching, get(t, i, m.ID).Phase)
+	<-i.runner.backs
+	i.waitFor(t, m.ID, Completed)
+	require.Greater(t, inspections.Load(), before)
+}
+
+// TestVerifyComesBeforeTheWindowsEnd, which it puts off where the places differ.
+func TestVerifyComesBeforeTheWindowsEnd(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWorld(t).instance(t, nil)
+	m := start(t, i, i.storefront(t, 20), Options{WindowSeconds: 3600})
+	i.waitFor(t, m.ID, Watching)
+	i.spoil(t, m.Source, "counters", "row-000007", nil)
+	i.runner.Stop()
+	x := claimed(t, i, m.ID)
+	require.NoError(t, x.save(ctx, "test", nil, func(_ control.Tx, m *Move) error {
+		m.Stats.CommittedAt -= (2 * time.Hour).Microseconds()
+		m.Intent = WantVerify
+		return nil
+	}))
+	x.handBack(ctx)
+	i.runner.Start()
+	require.Eventually(t, func() bool { a := get(t, i, m.ID).Stats.Audit; return a != nil && a.Asked }, waitLong, waitStep)
+	m = get(t, i, m.ID)
+	require.Equal(t, Watching, m.Phase)
+	require.Positive(t, m.Stats.Audit.Findings)
 }
