@@ -146,8 +146,8 @@ func (d *Directory) try(cfg Config) (Backend, error) {
 	return d.openers[cfg.Kind](cfg)
 }
 
-// Remove forgets a backend that holds no storefront, takes part in no open move, and on
-// which no move has left anything that is still to be erased. abandon: also with that, for
+// Remove forgets a backend that holds no storefront, takes part in no open move, is where no
+// plan is about to move one, and on which no move has left anything that is still to be erased. abandon: also with that, for
 // the backend never comes back.
 func (d *Directory) Remove(ctx context.Context, name string, abandon bool) error {
 	err := d.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
@@ -157,12 +157,13 @@ func (d *Directory) Remove(ctx context.Context, name string, abandon bool) error
 		var used int64
 		if err := tx.Get(&used, `SELECT (SELECT count(*) FROM placements WHERE backend = $1) +
 			(SELECT count(*) FROM foundings WHERE backend = $1 AND given_up = 0) +
-			(SELECT count(*) FROM moves WHERE ended_at IS NULL AND (source_backend = $1 OR target_backend = $1))`, name); err != nil {
+			(SELECT count(*) FROM moves WHERE ended_at IS NULL AND (source_backend = $1 OR target_backend = $1)) +
+			(SELECT count(*) FROM plan_moves WHERE state = 'waiting' AND target = $1)`, name); err != nil {
 			return err
 		}
 		if used > 0 {
 			return fault.New(fault.Conflict, "backend_in_use",
-				"Backend %s still holds storefronts or takes part in a move (%d in all): move them away first.", name, used)
+				"Backend %s still holds storefronts, takes part in a move or is where a plan moves some (%d in all): move them away, or cancel the plan, first.", name, used)
 		}
 		if !abandon {
 			if err := nothingLeft(tx, name); err != nil {

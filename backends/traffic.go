@@ -16,7 +16,13 @@ type Changes struct {
 	Written int64 // rows that were inserted, updated or deleted
 }
 
-// Traffic is what happened at one storefront since it was last taken.
+// StorefrontHour is an hour of a storefront, in hours UTC since 1970.
+type StorefrontHour struct {
+	Storefront StorefrontID
+	Hour       int64
+}
+
+// Traffic is what happened at one storefront in an hour, since it was last taken.
 type Traffic struct {
 	Requests int64 // transactions, also those that failed
 	Writes   int64 // transactions that changed something
@@ -45,7 +51,7 @@ func (t *Traffic) Add(more Traffic) {
 }
 
 // MaxMetered is how many storefronts a TrafficMeter remembers between two times that
-// it is taken.
+// it is taken; one that is busy in two hours counts twice.
 const MaxMetered = 20_000
 
 // TrafficMeter counts what happens at each storefront of this instance, in bounded
@@ -55,32 +61,34 @@ type TrafficMeter struct {
 	full  chan struct{}
 
 	mu     sync.Mutex
-	shops  map[StorefrontID]*Traffic
+	shops  map[StorefrontHour]*Traffic
 	missed int64
 }
 
 // NewTrafficMeter makes a meter.
 func NewTrafficMeter(clock func() time.Time) *TrafficMeter {
-	return &TrafficMeter{clock: clock, full: make(chan struct{}, 1), shops: map[StorefrontID]*Traffic{}}
+	return &TrafficMeter{clock: clock, full: make(chan struct{}, 1), shops: map[StorefrontHour]*Traffic{}}
 }
 
 // Full says that the meter should be taken soon, or it misses requests.
 func (m *TrafficMeter) Full() <-chan struct{} { return m.full }
 
 // Take empties the meter. missed is how many requests it had no room for.
-func (m *TrafficMeter) Take() (shops map[StorefrontID]*Traffic, missed int64) {
+func (m *TrafficMeter) Take() (shops map[StorefrontHour]*Traffic, missed int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	shops, missed = m.shops, m.missed
-	m.shops, m.missed = map[StorefrontID]*Traffic{}, 0
+	m.shops, m.missed = map[StorefrontHour]*Traffic{}, 0
 	return shops, missed
 }
 
-// Add counts what happened, also what was taken and could not be kept.
+// Add counts what happened in the hour of its last request, also what was taken and could
+// not be kept.
 func (m *TrafficMeter) Add(storefront StorefrontID, more Traffic) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	shop := m.shops[storefront]
+	at := StorefrontHour{storefront, more.At.Unix() / 3600}
+	shop := m.shops[at]
 	if shop == nil {
 		if len(m.shops) >= MaxMetered {
 			m.missed += more.Requests
@@ -93,7 +101,7 @@ func (m *TrafficMeter) Add(storefront StorefrontID, more Traffic) {
 			}
 		}
 		shop = &Traffic{}
-		m.shops[storefront] = shop
+		m.shops[at] = shop
 	}
 	shop.Add(more)
 }

@@ -3,6 +3,8 @@ package backends_test
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,7 +52,10 @@ func TestTrafficIsWhatWasCommitted(t *testing.T) {
 	taken, missed := w.router.Traffic().Take()
 	require.Zero(t, missed)
 	require.Len(t, taken, 1)
-	got := taken[id]
+	at := slices.Collect(maps.Keys(taken))[0]
+	require.Equal(t, id, at.Storefront)
+	got := taken[at]
+	require.Equal(t, got.At.Unix()/3600, at.Hour)
 	require.EqualValues(t, 4, got.Requests)
 	require.EqualValues(t, 2, got.Writes)
 	require.Equal(t, map[string]backends.Changes{"counters": {Added: 2, Written: 6}}, got.Tables)
@@ -76,4 +81,20 @@ func TestTrafficMeterIsBounded(t *testing.T) {
 	shops, missed := m.Take()
 	require.Len(t, shops, backends.MaxMetered)
 	require.EqualValues(t, 5, missed)
+}
+
+// TestTrafficKeepsHoursApart: what could not be reported for hours is not of one hour.
+func TestTrafficKeepsHoursApart(t *testing.T) {
+	t.Parallel()
+	m := backends.NewTrafficMeter(time.Now)
+	noon := time.Unix(12*3600, 0)
+	for _, at := range []time.Duration{0, 59 * time.Minute, time.Hour, 2 * time.Hour} {
+		m.Add("shop", backends.Traffic{Requests: 1, At: noon.Add(at)})
+	}
+	taken, _ := m.Take()
+	var asked []int64
+	for hour := int64(12); hour < 15; hour++ {
+		asked = append(asked, taken[backends.StorefrontHour{Storefront: "shop", Hour: hour}].Requests)
+	}
+	require.Equal(t, []int64{2, 1, 1}, asked)
 }

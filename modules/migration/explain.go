@@ -14,7 +14,7 @@ import (
 // Wait is one thing that a move waits for, and what to do about it; Todo is empty
 // where waiting is all there is to do.
 type Wait struct {
-	For    string `json:"for" doc:"cause, trouble, operator, lease, pace, backend, transaction, lock, key, backlog, window, gate, audit, progress or end"`
+	For    string `json:"for" doc:"cause, trouble, operator, plan, lease, pace, backend, transaction, lock, key, backlog, window, gate, audit, progress or end"`
 	Detail string `json:"detail"`
 	Todo   string `json:"todo,omitempty"`
 }
@@ -28,6 +28,12 @@ type Explanation struct {
 	Waits      []Wait                `json:"waits"`
 }
 
+// Explainer says what else a move waits for, by what its control database knows.
+type Explainer func(tx control.Tx, m *Move) ([]Wait, error)
+
+// ExplainBy is told, before anything is explained, who knows for whom the moves of plans wait.
+func (s *Service) ExplainBy(plans Explainer) { s.plans = plans }
+
 // explainPatience bounds how long one place may take to answer.
 const explainPatience = 3 * time.Second
 
@@ -37,6 +43,7 @@ func (s *Service) Explain(ctx context.Context, id string) (*Explanation, error) 
 	var m *Move
 	var now, notNow int64
 	var tables []Checkpoint
+	var word []Wait // that it waits for: an operator's, or its plan's
 	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
 		now = tx.Now()
 		if m, err = readMove(tx, id, false); err != nil {
@@ -44,6 +51,15 @@ func (s *Service) Explain(ctx context.Context, id string) (*Explanation, error) 
 		}
 		if notNow, err = notBefore(tx, m.Storefront); err != nil {
 			return err
+		}
+		if word = explainWord(m, now); len(word) > 0 && s.plans != nil {
+			planned, err := s.plans(tx, m)
+			if err != nil {
+				return err
+			}
+			if len(planned) > 0 {
+				word = planned
+			}
 		}
 		tables, err = readCheckpoints(tx, id)
 		return err
@@ -56,6 +72,7 @@ func (s *Service) Explain(ctx context.Context, id string) (*Explanation, error) 
 		e.Since = at
 	}
 	if m.EndedAt == nil {
+		e.Waits = append(e.Waits, word...)
 		e.Waits = append(e.Waits, explainSeller(m, notNow)...)
 		e.Waits = append(e.Waits, s.explainPlaces(ctx, m)...)
 	}
@@ -143,9 +160,9 @@ func explainProgress(m *Move, tables []Checkpoint, now int64) []Wait {
 	case m.Phase == Verifying && m.Stats.VerifiedAt == 0:
 		return []Wait{{For: "progress", Detail: "compares every row of both places and asks the gates"}}
 	case m.Phase == Verifying:
-		return explainCutover(m, now)
+		return explainWindow(m, now)
 	case m.Phase == CuttingOver:
-		if waits := explainCutover(m, now); len(waits) > 0 {
+		if waits := explainWindow(m, now); len(waits) > 0 {
 			return waits
 		}
 		return []Wait{{For: "progress", Detail: fmt.Sprintf("cuts over; %d tries were begun, after %d it gives up", m.Stats.CutoverTries, cutTries)}}

@@ -39,7 +39,7 @@ func TestExplainMove(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			waits := explainMove(c.move, c.tables, now)
+			waits := append(explainMove(c.move, c.tables, now), explainWord(c.move, now)...)
 			require.NotEmpty(t, waits)
 			last := waits[len(waits)-1]
 			require.Contains(t, last.For+": "+last.Detail+" / "+last.Todo, c.want)

@@ -255,6 +255,7 @@ var (
 	errCancel = errors.New("asked to cancel")
 
 	errAskedBack = errors.New("asked to roll back")
+	errTakenBack = errors.New("the word to cut over was taken back")
 )
 
 // mismatchError says that the places differ where they must not.

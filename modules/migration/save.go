@@ -93,6 +93,9 @@ func (x *run) enter(ctx context.Context, p Phase, more ...func(m *Move)) error {
 		if p == Cancelling && m.Cut == Committed {
 			return errLost // the answer of a commit was lost, and it did happen: whoever claims the move next sees that
 		}
+		if p == CuttingOver && m.Phase == Verifying && m.Options.ManualCutover && m.Intent != WantCutover {
+			return errTakenBack
+		}
 		if p == Finalizing && m.Intent == WantRollback {
 			return errAskedBack
 		}

@@ -16,7 +16,8 @@ type Service struct {
 	db        *control.DB
 	directory *backends.Directory
 	stores    *backends.Stores
-	wake      func() // tells this instance's runner to look at once
+	wake      func()    // tells this instance's runner to look at once
+	plans     Explainer // nil: there are none
 }
 
 // NewService makes the service; the runner gets its wake-ups.

@@ -3,6 +3,7 @@ package migration
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,13 +40,19 @@ func (x *run) verify(ctx context.Context) error {
 	if err := x.noteVerified(ctx); err != nil {
 		return err
 	}
-	if err := x.awaitCutover(ctx); err != nil {
-		return err
+	for {
+		if err := x.awaitCutover(ctx); err != nil {
+			return err
+		}
+		if err := x.hook(ctx, "K7"); err != nil {
+			return err
+		}
+		err := x.enter(ctx, CuttingOver, answer(WantCutover), func(m *Move) { m.Cut = NotCut })
+		if !errors.Is(err, errTakenBack) {
+			return err
+		}
+		x.intent.CompareAndSwap(WantCutover, NoIntent) // it rested, and has not heard
 	}
-	if err := x.hook(ctx, "K7"); err != nil {
-		return err
-	}
-	return x.enter(ctx, CuttingOver, answer(WantCutover), func(m *Move) { m.Cut = NotCut })
 }
 
 // stayInStep drains and compares what was drained, so that little is left to do

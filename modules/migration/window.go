@@ -134,6 +134,16 @@ func notBefore(tx control.Tx, storefront backends.StorefrontID) (until int64, er
 	return until, err
 }
 
+// TakeBackCutover takes the word to cut over back from a storefront's move that a plan carries
+// out and that has not begun to: the plan gives it again when it may. What an operator says
+// beside a plan is taken back with it.
+func TakeBackCutover(tx control.Tx, storefront backends.StorefrontID) error {
+	_, err := tx.Exec(`UPDATE moves SET intent = CASE WHEN intent = 'cutover' THEN '' ELSE intent END, kept = CASE WHEN kept = 'cutover' THEN '' ELSE kept END
+		WHERE storefront_id = $1 AND ended_at IS NULL AND cut = '' AND phase <> 'cutting_over'
+		AND id IN (SELECT move_id FROM plan_moves WHERE storefront_id = $1 AND state = 'moving')`, string(storefront))
+	return err
+}
+
 // comparisonHolds is how long a comparison that outlasted its window is good for the next
 // one: a window that is shorter than a comparison would never be used.
 const comparisonHolds = 24 * time.Hour
@@ -255,27 +265,29 @@ func explainSeller(m *Move, until int64) []Wait {
 	}}
 }
 
-// explainCutover says what a move that is ready waits for before it cuts over.
-func explainCutover(m *Move, now int64) []Wait {
-	var out []Wait
-	if m.Phase == Verifying && m.Options.ManualCutover && m.Intent != WantCutover {
-		detail := fmt.Sprintf("verified %s ago; it stays in step until a cutover is asked for", span(now-m.Stats.VerifiedAt))
-		if m.Reason != "" { // who started it may mean to ask: a plan does, at a quiet moment
-			detail += "; it was started for: " + m.Reason
-		}
-		out = append(out, Wait{
-			For: "operator", Detail: detail,
-			Todo: fmt.Sprintf("let it cut over: smartseller move cutover %s", m.ID),
-		})
+// explainWord says that a move which is ready waits for an operator's word.
+func explainWord(m *Move, now int64) []Wait {
+	if m.Phase != Verifying || m.Stats.VerifiedAt == 0 || !m.Options.ManualCutover || m.Intent == WantCutover {
+		return nil
 	}
+	detail := fmt.Sprintf("verified %s ago; it stays in step until a cutover is asked for", span(now-m.Stats.VerifiedAt))
+	if m.Reason != "" {
+		detail += "; it was started for: " + m.Reason
+	}
+	return []Wait{{For: "operator", Detail: detail, Todo: fmt.Sprintf("let it cut over: smartseller move cutover %s", m.ID)}}
+}
+
+// explainWindow says that a move which is ready waits for its window.
+func explainWindow(m *Move, now int64) []Wait {
 	at := time.UnixMicro(now)
-	if w := m.Options.cutoverWindow(); !w.Open(at) && m.Cut == NotCut {
-		opens := w.Opens(at)
-		out = append(out, Wait{
-			For: "window", Detail: fmt.Sprintf("verified; cuts over only within %s, which opens in %s, at %s; it stays in step until then",
-				w, span(opens.Sub(at).Microseconds()), opens.Format(time.RFC3339)),
-			Todo: fmt.Sprintf("nothing; to cut over sooner, cancel it and start it with another window: smartseller move cancel %s", m.ID),
-		})
+	w := m.Options.cutoverWindow()
+	if w.Open(at) || m.Cut != NotCut {
+		return nil
 	}
-	return out
+	opens := w.Opens(at)
+	return []Wait{{
+		For: "window", Detail: fmt.Sprintf("verified; cuts over only within %s, which opens in %s, at %s; it stays in step until then",
+			w, span(opens.Sub(at).Microseconds()), opens.Format(time.RFC3339)),
+		Todo: fmt.Sprintf("nothing; to cut over sooner, cancel it and start it with another window: smartseller move cancel %s", m.ID),
+	}}
 }

@@ -235,6 +235,9 @@ type turn struct {
 // begin starts the moves whose turn it is, as many as the backends may have at once.
 func (s *Scheduler) begin(ctx context.Context, p *Plan) error {
 	now := s.clock()
+	if err := s.replaceCanaries(ctx, p, now); err != nil {
+		return err
+	}
 	var turns []turn
 	var at busy
 	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
@@ -255,6 +258,46 @@ func (s *Scheduler) begin(ctx context.Context, p *Plan) error {
 		}
 	}
 	return nil
+}
+
+// replaceCanaries makes canaries of the next moves that may begin where none of those
+// before has come to its target, nor is on its way: each has failed within the budget, was
+// there already, or has a seller who wants no move now. So no later wave begins unproved.
+func (s *Scheduler) replaceCanaries(ctx context.Context, p *Plan, now time.Time) error {
+	if p.Options.canaries() == 0 || p.lastWaits == 0 {
+		return nil
+	}
+	proved := func(tx control.Tx) (n int64, err error) {
+		err = tx.Get(&n, `SELECT count(*) FROM plan_moves p LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
+			WHERE p.plan_id = $1 AND p.wave = 0 AND (p.state IN ('moving', 'moved', 'done') OR p.state = 'waiting' AND NOT `+barred+`)`, p.ID, now.UnixMicro())
+		return n, err
+	}
+	var n int64
+	var at standing
+	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
+		if n, err = proved(tx); err != nil || n > 0 {
+			return err
+		}
+		at, err = readStanding(tx, p, now)
+		return err
+	})
+	if err != nil || n > 0 || at.soaked.After(now) {
+		return err
+	}
+	return s.update(ctx, p, func(tx control.Tx, p *Plan) error {
+		if n, err := proved(tx); err != nil || n > 0 {
+			return err
+		}
+		if _, err := tx.Exec(`UPDATE plan_moves SET wave = 0, updated_at = $4 WHERE plan_id = $1 AND seq IN (SELECT p.seq FROM plan_moves p LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
+			WHERE p.plan_id = $1 AND p.state = 'waiting' AND p.wave > 0 AND NOT `+barred+` ORDER BY p.seq LIMIT $3)`, p.ID, now.UnixMicro(), p.Options.canaries(), tx.Now()); err != nil {
+			return err
+		}
+		fresh, err := readPlan(tx, p.ID, false)
+		if err == nil {
+			*p = *fresh
+		}
+		return err
+	})
 }
 
 // readTurns finds the moves of the wave that is under way, and of earlier ones, that
@@ -315,6 +358,9 @@ func readBusy(tx control.Tx, now time.Time) (busy, error) {
 	return at, err
 }
 
+// errElsewhere: what the plan was made for is not so any more.
+var errElsewhere = fault.New(fault.Conflict, "moved_since", "The storefront was moved from where it was when the plan was made.")
+
 // start begins one move. That it has begun is written in the move's own transaction.
 func (s *Scheduler) start(ctx context.Context, p *Plan, t turn) error {
 	_, err := s.moves.Start(ctx, migration.Request{
@@ -323,6 +369,13 @@ func (s *Scheduler) start(ctx context.Context, p *Plan, t turn) error {
 		Also: func(tx control.Tx, move string) error {
 			if _, err := s.still(tx, p); err != nil {
 				return err
+			}
+			var source string
+			if err := tx.Get(&source, `SELECT source_backend FROM moves WHERE id = $1`, move); err != nil {
+				return err
+			}
+			if source != t.Source {
+				return errElsewhere
 			}
 			n, err := setMove(tx, p.ID, t.Seq, Waiting, Moving, move, "")
 			if err == nil && n == 0 {
@@ -336,10 +389,13 @@ func (s *Scheduler) start(ctx context.Context, p *Plan, t turn) error {
 		return err
 	case errors.Is(err, migration.ErrMoveOpen): // its turn comes when that one has ended
 		return nil
-	case errors.Is(err, migration.ErrAlreadyThere):
+	case errors.Is(err, migration.ErrAlreadyThere), errors.Is(err, errElsewhere):
 		return s.drop(ctx, p, t.Seq, Skipped, fault.Of(err).Detail)
 	case kind == fault.NotFound || kind == fault.Conflict || kind == fault.Invalid:
-		return s.drop(ctx, p, t.Seq, Failed, fault.Of(err).Detail)
+		if err := s.drop(ctx, p, t.Seq, Failed, fault.Of(err).Detail); err != nil {
+			return err
+		}
+		return errNotNow // that may be one failure too many: the next step judges before more begins
 	}
 	return err
 }

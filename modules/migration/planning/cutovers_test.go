@@ -31,8 +31,8 @@ func TestCutoversHeedWindowAndBlackout(t *testing.T) {
 			return err
 		}))
 	}
-	blackout("shop-0", noon.Add(-time.Hour), noon.Add(30*time.Hour)) // the canary
-	p := w.plan(t, planning.NewPlan{Moves: wanted, Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", AtOnce: true}, Automatic: true})
+	blackout("shop-0", noon.Add(-time.Hour), noon.Add(30*time.Hour))
+	p := w.plan(t, planning.NewPlan{Moves: wanted, Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", AtOnce: true, Canaries: new(int64(0)), WaveSize: 1}, Automatic: true})
 	w.until(t, p, waits(1, "the seller asked for no move until 2026-03-02T18:00:00Z"), s)
 	w.until(t, p, waits(2, "cuts over at 2026-03-01T14:00:00Z: the window 14:00-15:00 UTC"), s)
 	blackout("shop-1", noon.Add(time.Hour), noon.Add(3*time.Hour)) // while it is under way

@@ -17,8 +17,9 @@ type Shop struct {
 	ID                            backends.StorefrontID
 	Slug, TimeZone, Backend       string
 	PlacedAt, CreatedAt, ActiveAt int64
-	Counted                       bool // its rows are known
-	Moving                        bool // a move of it is open, or a plan is about to move it
+	Counted                       bool   // its rows are known
+	Moving                        bool   // a move of it is open, or a plan is about to move it
+	Going                         string // the backend that it is on its way to; "": to none
 	Rows, Bytes                   int64
 	Requests, Writes              float64 // a second, in the busiest hour
 	P95                           int64   // milliseconds
@@ -83,7 +84,9 @@ func (s *Service) fleet(ctx context.Context, tables []string) (fleet []*Shop, no
 			moving, err := readMoving(tx, after, string(found[len(found)-1].Storefront))
 			for _, one := range found {
 				shop := shopOf(one, tables)
-				shop.Moving = moving[shop.ID]
+				if shop.Going, shop.Moving = moving[shop.ID]; shop.Going == shop.Backend {
+					shop.Going = "" // it is there
+				}
 				page = append(page, shop)
 			}
 			return err
@@ -100,14 +103,18 @@ func (s *Service) fleet(ctx context.Context, tables []string) (fleet []*Shop, no
 }
 
 // readMoving finds the storefronts after one and up to another that are being moved, or
-// will be by a plan.
-func readMoving(tx control.Tx, after, through string) (map[backends.StorefrontID]bool, error) {
-	var found []string
-	err := tx.Select(&found, `SELECT storefront_id FROM moves WHERE ended_at IS NULL AND storefront_id > $1 AND storefront_id <= $2
-		UNION SELECT storefront_id FROM plan_moves WHERE state IN ('waiting', 'moving') AND storefront_id > $1 AND storefront_id <= $2`, after, through)
-	moving := map[backends.StorefrontID]bool{}
-	for _, id := range found {
-		moving[backends.StorefrontID(id)] = true
+// will be by a plan, and to where; "": it stays, or goes back.
+func readMoving(tx control.Tx, after, through string) (map[backends.StorefrontID]string, error) {
+	var found []struct {
+		Storefront string `db:"storefront_id"`
+		Target     string `db:"target"`
+	}
+	err := tx.Select(&found, `SELECT storefront_id, target FROM plan_moves WHERE state IN ('waiting', 'moving') AND storefront_id > $1 AND storefront_id <= $2
+		UNION ALL SELECT storefront_id, CASE WHEN phase IN ('cancelling', 'rolling_back') OR options LIKE '%"mode":"%' THEN '' ELSE target_backend END
+		FROM moves WHERE ended_at IS NULL AND storefront_id > $1 AND storefront_id <= $2`, after, through)
+	moving := map[backends.StorefrontID]string{}
+	for _, m := range found { // what goes on is more than what is planned
+		moving[backends.StorefrontID(m.Storefront)] = m.Target
 	}
 	return moving, err
 }

@@ -3,6 +3,7 @@ package planning
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,11 +123,18 @@ func (s *Service) imaginePlan(ctx context.Context, id string) (in imagined, err 
 		byID[shop.ID] = shop
 	}
 	for _, m := range left {
+		in.proved = in.proved || m.Wave == 0 && (m.State == Moved || m.State == Done)
 		if shop := byID[m.Storefront]; shop != nil && shop.Backend != m.Target && (m.State == Waiting || m.State == Moving) {
 			in.moves = append(in.moves, &simulated{shop: shop, target: m.Target, reason: m.Reason, wave: m.Wave})
 		}
 	}
-	return in, s.imagineWorld(ctx, &in)
+	if err := s.imagineWorld(ctx, &in); err != nil {
+		return in, err
+	}
+	all := len(in.moves)
+	in.moves = slices.DeleteFunc(in.moves, func(m *simulated) bool { return in.kinds[m.target] == "" })
+	in.lost = all - len(in.moves)
+	return in, nil
 }
 
 // imagineWorld reads what the moves of the real fleet depend on.

@@ -1,10 +1,12 @@
 package planning
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -90,18 +92,16 @@ func (g *Gatherer) Report(ctx context.Context) error {
 	if missed > 0 {
 		g.log.WarnContext(ctx, "statistics miss requests: more storefronts were busy at once than are remembered", "requests", missed)
 	}
-	var all []backends.StorefrontID
-	for id := range shops {
-		all = append(all, id)
-	}
-	slices.Sort(all) // two instances lock rows in one order
+	all := slices.SortedFunc(maps.Keys(shops), func(a, b backends.StorefrontHour) int { // two instances lock rows in one order
+		return cmp.Or(cmp.Compare(a.Storefront, b.Storefront), cmp.Compare(a.Hour, b.Hour))
+	})
 	var failed error
 	for batch := range slices.Chunk(all, reportBatch) {
 		err := failed
 		if err == nil {
 			err = g.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-				for _, id := range batch {
-					if err := saveTraffic(tx, id, shops[id]); err != nil {
+				for _, at := range batch {
+					if err := saveTraffic(tx, at.Storefront, shops[at]); err != nil {
 						return err
 					}
 				}
@@ -110,8 +110,8 @@ func (g *Gatherer) Report(ctx context.Context) error {
 		}
 		if err != nil {
 			failed = err
-			for _, id := range batch {
-				g.meter.Add(id, *shops[id])
+			for _, at := range batch {
+				g.meter.Add(at.Storefront, *shops[at])
 			}
 		}
 	}

@@ -11,7 +11,9 @@ import (
 )
 
 // Module wires the package.
-var Module = fx.Module("planning", fx.Provide(NewService), fx.Invoke(startGatherer, startScheduler, Routes))
+var Module = fx.Module("planning", fx.Provide(NewService), fx.Invoke(startGatherer, startScheduler, explain, Routes))
+
+func explain(moves *migration.Service, s *Service) { moves.ExplainBy(s.ExplainMove) }
 
 func startGatherer(lc fx.Lifecycle, db *control.DB, router *backends.Router, directory *backends.Directory, stores *backends.Stores, log *slog.Logger) {
 	g := NewGatherer(db, router.Traffic(), directory, stores, log)

@@ -25,7 +25,7 @@ func carriedBy(fleet []*Shop) map[string]float64 {
 func inOrder(moves []candidate, o PlanOptions, carried map[string]float64) []candidate {
 	moves = slices.Clone(moves)
 	slices.SortStableFunc(moves, smaller)
-	first := min(int(*o.Canaries), len(moves))
+	first := min(int(o.canaries()), len(moves))
 	canaries, rest := moves[:first], moves[first:]
 	switch o.Priority {
 	case LeastRisk:
@@ -75,10 +75,10 @@ func byRelief(moves []candidate, carried map[string]float64) []candidate {
 
 // waveOf is the wave of the move whose turn is i, from 0.
 func waveOf(i int, o PlanOptions) int64 {
-	if int64(i) < *o.Canaries {
+	if int64(i) < o.canaries() {
 		return 0
 	}
-	return min(1, *o.Canaries) + (int64(i)-*o.Canaries)/o.WaveSize
+	return min(1, o.canaries()) + (int64(i)-o.canaries())/o.WaveSize
 }
 
 // occupied is how many moves take part at each backend, as a source or a target.

@@ -80,6 +80,14 @@ func (o PlanOptions) withDefaults() (PlanOptions, error) {
 	return o, err
 }
 
+// canaries is how many go first.
+func (o PlanOptions) canaries() int64 {
+	if o.Canaries == nil {
+		return 1
+	}
+	return *o.Canaries
+}
+
 // move is what each move of the plan is told.
 func (o PlanOptions) move(zone string) migration.Options {
 	m := migration.Options{ManualCutover: true, CutoverWindow: o.CutoverWindow, WindowSeconds: o.WindowSeconds, Unpaced: o.Unpaced, PacePercent: o.PacePercent}

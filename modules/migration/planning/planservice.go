@@ -214,7 +214,10 @@ func (s *Service) Ask(ctx context.Context, id string, action PlanAction, by stri
 		case Approve:
 			p.ApprovedBy = by
 		case Resume:
-			p.Cause, p.forgiven = "", p.Moves[Failed]
+			if p.State == Stopped { // somebody has seen them; a pause says nothing of failures
+				p.forgiven = p.Moves[Failed]
+			}
+			p.Cause = ""
 		case Cancel:
 			if _, err := setMove(tx, id, 0, Waiting, Skipped, "", "the plan was cancelled"); err != nil {
 				return err

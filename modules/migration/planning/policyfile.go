@@ -40,6 +40,9 @@ func ParsePolicy(text string, v Vocabulary) (*Policy, error) {
 	if err == nil && len(p.Rules) == 0 && p.Above == 0 {
 		err = policyError(root.Line, "", "the policy proposes nothing: it wants rules, or rebalance")
 	}
+	if err == nil && p.CoolDown == 0 && slices.ContainsFunc(p.Rules, Rule.asksThePlace) {
+		err = policyError(root.Line, "cool_down", "is missing: %s is what a storefront meets where it is, and changes when it moves", measureP95)
+	}
 	return p, err
 }
 
@@ -96,6 +99,11 @@ func (p *Policy) readRules(n *yaml.Node, v Vocabulary) error {
 			return policyError(item.Line, "name", "another rule has this name")
 		}
 		names[r.Name] = true
+		for _, before := range p.Rules {
+			if before.covers(r) {
+				return policyError(item.Line, "name", "rule %s never decides: rule %s before it has the same conditions", r.Name, before.Name)
+			}
+		}
 		p.Rules = append(p.Rules, r)
 	}
 	return nil
@@ -129,7 +137,36 @@ func readRule(n *yaml.Node, v Vocabulary) (r Rule, err error) {
 	case len(r.To) == 0:
 		return r, policyError(n.Line, "to", "is missing")
 	}
+	if a, b := r.contradicts(); a != "" {
+		return r, policyError(n.Line, "all", "%s and %s never hold together", a, b)
+	}
 	return r, nil
+}
+
+// asksThePlace says that a rule goes by what changes with the place, so that hysteresis does
+// not keep a storefront from swinging to and fro.
+func (r Rule) asksThePlace() bool {
+	return slices.ContainsFunc(r.When, func(c Condition) bool { return c.Measure == measureP95 })
+}
+
+// covers says that whatever another rule speaks of this one, which comes first, does as well.
+func (r Rule) covers(other Rule) bool {
+	return r.All == other.All && slices.EqualFunc(r.When, other.When, func(a, b Condition) bool {
+		return a.Measure == b.Measure && a.Less == b.Less && a.Threshold == b.Threshold
+	}) &&
+		(len(r.From) == 0 || slices.Equal(r.From, other.From))
+}
+
+// contradicts names two conditions of a rule that never hold together.
+func (r Rule) contradicts() (a, b string) {
+	for _, low := range r.When {
+		for _, high := range r.When {
+			if r.All && low.Measure == high.Measure && !low.Less && high.Less && low.Threshold >= high.Threshold {
+				return low.Text, high.Text
+			}
+		}
+	}
+	return "", ""
 }
 
 var conditionForm = regexp.MustCompile(`^([a-z][a-z0-9_]*) *([<>]) *([0-9]+(?:\.[0-9]+)?) *(KiB|MiB|GiB|TiB|h|d|)$`)
@@ -151,7 +188,7 @@ func readConditions(n *yaml.Node, key string, v Vocabulary) (out []Condition, er
 		if err := known(item.Line, key, c.Measure, append([]string{measureRows, measureIdle, measureP95, measureBytes, measureAsked, measureWrites}, v.Tables...)); err != nil {
 			return nil, err
 		}
-		if c.Threshold, err = amount(item.Line, key, c.Measure, m[3], m[4]); err != nil {
+		if c.Threshold, err = amount(item.Line, key, c.Measure, c.Less, m[3], m[4]); err != nil {
 			return nil, err
 		}
 		out = append(out, c)
@@ -169,7 +206,7 @@ func known(line int, key, word string, words []string) error {
 var units = map[string]float64{"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40, "h": 3600, "d": 86400}
 
 // amount is a number in the unit that its measure has.
-func amount(line int, key, measure, number, unit string) (float64, error) {
+func amount(line int, key, measure string, less bool, number, unit string) (float64, error) {
 	wanted := map[string][]string{measureIdle: {"h", "d"}, measureBytes: {"", "KiB", "MiB", "GiB", "TiB"}}[measure]
 	if wanted == nil {
 		wanted = []string{""}
@@ -180,6 +217,9 @@ func amount(line int, key, measure, number, unit string) (float64, error) {
 		}[measure])
 	}
 	n, err := strconv.ParseFloat(number, 64)
+	if err == nil && n == 0 && less {
+		return 0, policyError(line, key, "%s is never below zero", measure)
+	}
 	if err != nil || n <= 0 && measure == measureIdle {
 		return 0, policyError(line, key, "%s wants a number above zero", measure)
 	}
@@ -209,7 +249,10 @@ func (p *Policy) readCapacities(n *yaml.Node, v Vocabulary) error {
 					return err
 				}
 			}
-			return keys(n, name, measures)
+			if err := keys(n, name, measures); err != nil || len(p.Capacities[name]) > 0 {
+				return err
+			}
+			return policyError(n.Line, name, "names no capacity, such as {storefronts: 2000}: leave the backend out, or say how much it takes")
 		}
 	}
 	return keys(n, "capacities", readers)
@@ -226,7 +269,7 @@ func capacity(n *yaml.Node, measure string) (float64, error) {
 	if m == nil {
 		return 0, policyError(n.Line, measure, "must be a number, such as 2000, or bytes such as 200 GiB")
 	}
-	c, err := amount(n.Line, measure, measure, m[1], m[2])
+	c, err := amount(n.Line, measure, measure, false, m[1], m[2])
 	if err == nil && c <= 0 {
 		err = policyError(n.Line, measure, "must be above zero")
 	}

@@ -37,17 +37,20 @@ type Verdict struct {
 	Unplaced  []Unplaced `json:"-"`
 	Cooling   int        `json:"cooling" doc:"Storefronts that would move, had they not come to where they are just now"`
 	Moving    int        `json:"moving" doc:"Storefronts that are left alone because a move of theirs is open or planned"`
-	Uncounted int        `json:"uncounted" doc:"Storefronts whose rows are not counted yet: conditions on them do not hold"`
+	Uncounted int        `json:"uncounted" doc:"Storefronts whose rows are not counted yet, which are left alone"`
 }
 
 // evaluation is a policy on its way through a fleet.
 type evaluation struct {
 	*Policy
-	kinds   map[string]backends.Kind
-	now     time.Time
-	load    map[string]map[string]float64 // backend -> measure -> what it carries, after the proposals
-	shops   map[string]int
-	verdict Verdict
+	kinds map[string]backends.Kind
+	now   time.Time
+	load  map[string]map[string]float64 // backend -> measure -> what it carries, after the proposals
+	room  map[string]map[string]float64 // the same, as if nothing left: what a proposal frees is not free yet
+	shops map[string]int
+	// uncounted are a backend's storefronts of which nobody knows how large they are.
+	uncounted map[string]int
+	verdict   Verdict
 }
 
 // Evaluate applies a policy to a fleet: a function of its arguments alone.
@@ -56,11 +59,23 @@ type evaluation struct {
 // none a second time. A storefront is held where a rule brought it as long as the
 // rule's conditions hold with thresholds that are Hysteresis less strict; it is moved
 // only to a place at which it would be held or no rule would move it; and what comes
-// to a backend leaves that below the mark down to which full ones are relieved.
+// to a backend leaves that below the mark down to which full ones are relieved, before
+// anything leaves it: so the order in which proposals are carried out, and what becomes
+// of the others, do not matter. What is on its way counts where it goes.
 func Evaluate(fleet []*Shop, kinds map[string]backends.Kind, p *Policy, now time.Time) Verdict {
-	e := &evaluation{Policy: p, kinds: kinds, now: now, load: map[string]map[string]float64{}, shops: map[string]int{}}
+	e := &evaluation{
+		Policy: p, kinds: kinds, now: now, load: map[string]map[string]float64{}, room: map[string]map[string]float64{},
+		shops: map[string]int{}, uncounted: map[string]int{},
+	}
 	for _, s := range fleet {
-		e.carry(s, s.Backend, 1)
+		at := s.Backend
+		if s.Going != "" { // its old place is free by the time that others come
+			at = s.Going
+		}
+		e.carry(s, at, 1)
+		if !s.Counted {
+			e.uncounted[at]++
+		}
 	}
 	placed := map[backends.StorefrontID]bool{}
 	for _, s := range fleet {
@@ -79,19 +94,21 @@ func (e *evaluation) carry(s *Shop, backend string, sign float64) {
 	e.shops[backend] += int(sign)
 	for measure := range e.Capacities[backend] {
 		if e.load[backend] == nil {
-			e.load[backend] = map[string]float64{}
+			e.load[backend], e.room[backend] = map[string]float64{}, map[string]float64{}
 		}
-		e.load[backend][measure] += sign * s.measure(measure, e.now)
+		value := s.measure(measure, e.now)
+		e.load[backend][measure] += sign * value
+		e.room[backend][measure] += max(0, sign) * value
 	}
 }
 
-// fill is the greatest share of a backend's capacities that is taken, with one more
-// storefront or (nil) as it is.
+// fill is the greatest share of a backend's capacities that is taken: (nil) when all
+// that is proposed has happened, or when one more storefront comes before anything leaves.
 func (e *evaluation) fill(backend string, more *Shop) (share float64, measure string) {
 	for _, m := range slices.Sorted(maps.Keys(e.Capacities[backend])) {
 		carried := e.load[backend][m]
 		if more != nil {
-			carried += more.measure(m, e.now)
+			carried = e.room[backend][m] + more.measure(m, e.now)
 		}
 		if part := carried / e.Capacities[backend][m]; part > share {
 			share, measure = part, m
@@ -100,14 +117,25 @@ func (e *evaluation) fill(backend string, more *Shop) (share float64, measure st
 	return share, measure
 }
 
-// holds says whether a rule's conditions hold, thresholds less strict by a share.
+// countsRows says that how full a backend is is known only once rows were counted.
+func (e *evaluation) countsRows(backend string) bool {
+	for measure := range e.Capacities[backend] {
+		if counted(measure) {
+			return true
+		}
+	}
+	return false
+}
+
+// holds says whether a rule's conditions hold of a storefront that is counted, thresholds
+// less strict by a share.
 func (r *Rule) holds(s *Shop, now time.Time, slack float64) (because []string, ok bool) {
 	for _, c := range r.When {
 		value, threshold := s.measure(c.Measure, now), c.Threshold*(1-slack)
 		if c.Less {
 			threshold = c.Threshold * (1 + slack)
 		}
-		if (s.Counted || !counted(c.Measure)) && (c.Less && value < threshold || !c.Less && value > threshold) {
+		if c.Less && value < threshold || !c.Less && value > threshold {
 			because = append(because, fmt.Sprintf("%s is %s (%s)", c.Measure, written(c.Measure, value), c.Text))
 		} else if r.All {
 			return nil, false
@@ -150,8 +178,9 @@ func (e *evaluation) decide(s *Shop, at string) (r *Rule, because []string, held
 
 // applyRules proposes the move that a rule wants; true when it did.
 func (e *evaluation) applyRules(s *Shop) bool {
-	if !s.Counted {
+	if !s.Counted { // it may be too large for any place
 		e.verdict.Uncounted++
+		return false
 	}
 	r, because, held := e.decide(s, s.Backend)
 	switch {
@@ -199,6 +228,10 @@ func (e *evaluation) choose(s *Shop, among []string) (target, why string) {
 			continue
 		}
 		share, measure := e.fill(name, s)
+		if n := e.uncounted[name]; n > 0 && e.countsRows(name) {
+			why = fmt.Sprintf("%d storefronts of %s are not counted yet, and nobody knows how full it is: ask again in a while", n, name)
+			continue
+		}
 		if e.Above > 0 && share > e.LowWater() {
 			why = fmt.Sprintf("%s would carry %.0f %% of its %s, more than %.0f %%: raise its capacity or register another backend", name, 100*share, measure, 100*e.LowWater())
 			continue
@@ -248,6 +281,8 @@ func (e *evaluation) rebalance(fleet []*Shop, placed map[backends.StorefrontID]b
 
 func (e *evaluation) relieve(s *Shop, reason string) {
 	switch {
+	case !s.Counted: // counted among those already
+		return
 	case s.Moving:
 		e.verdict.Moving++
 		return

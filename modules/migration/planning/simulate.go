@@ -36,6 +36,8 @@ type imagined struct {
 	from      time.Time
 	day       func(*Shop) Day
 	blackouts map[backends.StorefrontID]Blackout
+	proved    bool // a canary has come to its target already
+	lost      int  // moves to backends that are not registered, which are left out
 }
 
 // Load is what a backend carries.
@@ -98,9 +100,10 @@ type simulation struct {
 	waiting  []*simulated // of the wave that is under way and those before, in order
 	rest     []*simulated // of later waves
 	wave     int64
-	open     map[int64]int // moves of a wave that are not at their target, barred ones left out
-	canary   time.Time     // the last of them came to its target
-	soaked   time.Time     // when the next wave may come, as far as canaries go
+	open     map[int64]int       // moves of a wave that are not at their target, barred ones left out
+	standing map[*simulated]bool // verified, and not let cut over
+	canary   time.Time           // the last of them came to its target
+	soaked   time.Time           // when the next wave may come, as far as canaries go
 	busy     busy
 	verified []*simulated // those that may be due for their cutover, in order
 	slots    int          // of the instances, for moves that work
@@ -121,7 +124,7 @@ type simulation struct {
 // is bounded by the fleet's.
 func simulate(in imagined) *Forecast {
 	s := &simulation{
-		imagined: in, now: in.from, rest: in.moves, wave: -1, open: map[int64]int{}, busy: busy{occupied{}, occupied{}}, slots: in.instances * migration.AtOnce,
+		imagined: in, now: in.from, rest: in.moves, wave: -1, open: map[int64]int{}, standing: map[*simulated]bool{}, busy: busy{occupied{}, occupied{}}, slots: in.instances * migration.AtOnce,
 		windows: map[string]migration.Window{}, load: map[string]*Load{}, rated: map[migration.Ends]migration.Rate{}, peaks: map[string]int64{}, course: map[string][]Load{}, every: time.Minute,
 	}
 	for name := range in.kinds {
@@ -223,6 +226,7 @@ func (s *simulation) letCutOver() {
 		}
 		s.busy.cutovers.take(m.shop.Backend, m.target, s.options.PerBackend)
 		m.let = s.now
+		delete(s.standing, m)
 		s.queue = append(s.queue, func() { s.compare(m) })
 	}
 	s.verified = left
@@ -239,6 +243,9 @@ func (s *simulation) advance() {
 			}
 			return
 		}
+		if s.rest[0].wave > 0 && s.options.canaries() > 0 && !s.proved && s.replaceCanaries() {
+			return
+		}
 		s.wave = s.rest[0].wave
 		for len(s.rest) > 0 && s.rest[0].wave == s.wave {
 			s.rest, s.waiting = s.rest[1:], append(s.waiting, s.rest[0])
@@ -246,9 +253,36 @@ func (s *simulation) advance() {
 	}
 }
 
+// replaceCanaries makes canaries of the next moves that may begin, where none of those before
+// may; false: there are none.
+func (s *simulation) replaceCanaries() bool {
+	var later []*simulated
+	found := int64(0)
+	for _, m := range s.rest {
+		if found == s.options.canaries() || s.blackouts[m.shop.ID].holds(s.now) {
+			later = append(later, m)
+			continue
+		}
+		found++
+		s.open[m.wave]--
+		s.open[0]++
+		m.wave = 0
+		s.waiting = append(s.waiting, m)
+	}
+	if found > 0 {
+		s.wave, s.rest = 0, later
+	}
+	return found > 0
+}
+
 func (s *simulation) settled() bool {
 	open := s.open[s.wave]
 	for _, m := range s.waiting {
+		if m.wave == s.wave && s.blackouts[m.shop.ID].holds(s.now) {
+			open--
+		}
+	}
+	for m := range s.standing {
 		if m.wave == s.wave && s.blackouts[m.shop.ID].holds(s.now) {
 			open--
 		}
@@ -267,6 +301,7 @@ func (s *simulation) work(m *simulated) {
 		s.slots++
 		s.busy.copies.leave(m.shop.Backend, m.target)
 		m.ready = s.now
+		s.standing[m] = true
 		s.standBy(m)
 	})
 }
@@ -309,7 +344,7 @@ func (s *simulation) cutOver(m *simulated) {
 	s.serve(m.shop, m.target, 1)
 	s.open[m.wave]--
 	if m.wave == 0 {
-		s.canary = s.now
+		s.canary, s.proved = s.now, true
 	}
 	s.at(s.now.Add(s.options.window()), func() { s.store(m.shop, m.shop.Backend, -1) })
 }
@@ -327,6 +362,9 @@ func (s *simulation) finish() *Forecast {
 			f.Assumptions = append(f.Assumptions, fmt.Sprintf("no move from %s to %s has completed here yet: %.0f s and %.0f rows/s are assumed, not measured, and that a comparison takes half of that time",
 				r.Source, r.Target, r.FixedSeconds, r.RowsPerSecond))
 		}
+	}
+	if s.lost > 0 {
+		f.Assumptions = append(f.Assumptions, fmt.Sprintf("%d moves go to backends that are not registered any more, and are left out", s.lost))
 	}
 	begun := slices.DeleteFunc(slices.Clone(s.moves), func(m *simulated) bool { return m.begun.IsZero() })
 	slices.SortStableFunc(begun, func(a, b *simulated) int { return a.begun.Compare(b.begun) })

@@ -20,10 +20,11 @@ type standing struct {
 const barred = `COALESCE(b.begins_at <= $2 AND b.ends_at > $2, false)`
 
 // readStanding finds the first wave with a move that is under way or may begin: those whose
-// sellers want none now hold up no wave. Where none else is left no move waits for a wave.
+// sellers want none now hold up no wave, neither before they begin nor when they stand by.
+// Where none else is left no move waits for a wave.
 func readStanding(tx control.Tx, p *Plan, now time.Time) (at standing, err error) {
-	err = tx.Get(&at.wave, `SELECT COALESCE(min(p.wave), $3) FROM plan_moves p LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
-		WHERE p.plan_id = $1 AND (p.state = 'moving' OR p.state = 'waiting' AND NOT `+barred+`)`, p.ID, now.UnixMicro(), p.lastWaits)
+	err = tx.Get(&at.wave, `SELECT COALESCE(min(p.wave), $3) FROM plan_moves p LEFT JOIN moves m ON m.id = p.move_id LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
+		WHERE p.plan_id = $1 AND (p.state = 'moving' AND NOT (COALESCE(`+stands+`, false) AND `+barred+`) OR p.state = 'waiting' AND NOT `+barred+`)`, p.ID, now.UnixMicro(), p.lastWaits)
 	if err != nil || at.wave == 0 || p.Options.SoakSeconds == 0 {
 		return at, err
 	}

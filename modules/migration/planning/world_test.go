@@ -96,6 +96,7 @@ func newWorldOf(t *testing.T, db *control.DB, opener func(*backends.Catalog) bac
 func (w *world) mover() {
 	w.runner = migration.NewRunner(w.options)
 	w.moves = migration.NewService(w.db, w.directory, w.stores, w.runner)
+	w.moves.ExplainBy(w.service.ExplainMove)
 }
 
 func (w *world) shop(t *testing.T, slug string) backends.StorefrontID {

@@ -165,7 +165,10 @@ func (s *Service) Ask(ctx context.Context, storefront backends.StorefrontID, n N
 		if err := n.check(now); err != nil {
 			return err
 		}
-		return writeNotNow(tx, storefront, n)
+		if err := writeNotNow(tx, storefront, n); err != nil {
+			return err
+		}
+		return migration.TakeBackCutover(tx, storefront)
 	})
 	return n, err
 }

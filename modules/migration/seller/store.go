@@ -18,7 +18,7 @@ type plannedMove struct {
 // plannedMoves are those that an approved plan has not started yet.
 func plannedMoves(tx control.Tx, storefront backends.StorefrontID) (out []plannedMove, err error) {
 	err = tx.Select(&out, `SELECT m.source, m.target, p.created_at FROM plan_moves m JOIN plans p ON p.id = m.plan_id
-		WHERE m.storefront_id = $1 AND m.state IN ('waiting', 'moving') AND m.state = 'waiting' AND p.state IN ('running', 'paused')`, string(storefront))
+		WHERE m.storefront_id = $1 AND m.state IN ('waiting', 'moving') AND m.state = 'waiting' AND p.state IN ('running', 'paused', 'stopped')`, string(storefront))
 	return out, err
 }
 
