@@ -128,12 +128,23 @@ func (l *Load) Report() Report { return l.journal.report(time.Time{}, time.Now()
 // Since sums up what ended after a time.
 func (l *Load) Since(begin time.Time) Report { return l.journal.report(begin, time.Now()) }
 
+// recent are the records of what ended after a time, and some from before: they come in as they
+// end, or a little later.
+func (j *journal) recent(begin time.Time) []Record {
+	const later = time.Second
+	first := len(j.records)
+	for first > 0 && !j.records[first-1].Start.Add(j.records[first-1].Took).Before(begin.Add(-later)) {
+		first--
+	}
+	return j.records[first:]
+}
+
 func (j *journal) report(begin, end time.Time) Report {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	out := Report{By: map[string]int{}, Kinds: map[Kind]Timing{}}
 	took := map[Kind][]time.Duration{}
-	for _, r := range j.records {
+	for _, r := range j.recent(begin) {
 		if ended := r.Start.Add(r.Took); ended.Before(begin) || ended.After(end) {
 			continue
 		}
@@ -151,9 +162,13 @@ func (j *journal) report(begin, end time.Time) Report {
 			out.By[r.Server]++
 		}
 	}
-	for _, c := range j.checks {
+	first := len(j.checks) // in the order of time
+	for first > 0 && !j.checks[first-1].at.Before(begin) {
+		first--
+	}
+	for _, c := range j.checks[first:] {
 		switch {
-		case c.at.Before(begin) || c.at.After(end):
+		case c.at.After(end):
 		case c.failure == "":
 			out.Verified++
 		default:

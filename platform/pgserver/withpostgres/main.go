@@ -31,6 +31,10 @@ const grace = 10 * time.Second
 // programs share it, each of which takes it for its own.
 const connections = "1000"
 
+// authentication is how long one may take to say who they are. Until then nobody's database is
+// made or destroyed; and tests have programs stand still at any moment.
+const authentication = "20s"
+
 func main() {
 	if len(os.Args) < 2 {
 		fmt.Fprintln(os.Stderr, "usage: withpostgres COMMAND [ARGUMENT...]")
@@ -52,7 +56,7 @@ func run(ctx context.Context, command []string) (code int, err error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return 1, fmt.Errorf("adopt orphaned processes: %w", err)
 	}
-	server, err := pgserver.Start(ctx, pgserver.Options{Settings: map[string]string{"max_connections": connections}})
+	server, err := pgserver.Start(ctx, pgserver.Options{Settings: map[string]string{"max_connections": connections, "authentication_timeout": authentication}})
 	if err != nil {
 		return 1, err
 	}
