@@ -4,9 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"encoding/binary"
-	"encoding/hex"
+	"errors"
 	"fmt"
-	"strconv"
 
 	"smartseller/backends"
 	"smartseller/backends/sqlstore"
@@ -35,8 +34,13 @@ func (d *Dialect) Page(ctx context.Context, page *backends.Page, text string, ar
 	}))
 }
 
-// fromMover ends a mover's COPY, and tells it from everybody else's.
-const fromMover = "FROM STDIN /* a page of a move */"
+// A mover's COPY begins and ends so, which tells it from everybody else's. BINARY has stood
+// here since before COPY had options; behind STDIN, where they stand today, older instances
+// would not know whose it is.
+const (
+	copyBinary = "COPY BINARY "
+	fromMover  = "FROM STDIN /* a page of a move */"
+)
 
 // copyFrom is the number of rows from which COPY beats INSERT.
 const copyFrom = 50
@@ -46,7 +50,7 @@ func (d *Dialect) Insert(ctx context.Context, tx *sql.Tx, storefront backends.St
 	if page.Len() < copyFrom {
 		return sqlstore.InsertRows(ctx, tx, d.Text, storefront, page.Table, page.Rows())
 	}
-	text := "COPY " + page.Table.Name + " (storefront_id"
+	text := copyBinary + page.Table.Name + " (storefront_id"
 	for _, c := range page.Table.Columns {
 		text += ", " + c.Name
 	}
@@ -54,78 +58,47 @@ func (d *Dialect) Insert(ctx context.Context, tx *sql.Tx, storefront backends.St
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if closing := stmt.Close(); err == nil {
-			err = closing
-		}
-	}()
-	if _, err := stmt.ExecContext(ctx, database.CopyLines(copyLines(storefront, page))); err != nil {
-		return err
-	}
-	_, err = stmt.ExecContext(ctx) // sends what is left and learns the outcome
+	defer func() { err = errors.Join(err, stmt.Close()) }()
+	_, err = stmt.ExecContext(ctx, database.CopyRows(copyRows(storefront, page)))
 	return err
 }
 
-// copyBytes is how much is handed to the driver at once.
-const copyBytes = 32 << 10
+// copyBytes is how much is sent at once.
+const copyBytes = 64 << 10
 
-// copyLines are a page's rows in COPY's text format.
-func copyLines(storefront backends.StorefrontID, page *backends.Page) func(yield func([]byte) bool) {
+// copyRows are a page's rows in COPY's binary format: signature, flags, length of an
+// extension; each row as the number of its values and each value behind its length; and
+// the end (documentation of COPY, "Binary Format").
+func copyRows(storefront backends.StorefrontID, page *backends.Page) func(yield func([]byte) bool) {
 	return func(yield func([]byte) bool) {
-		lines := make([]byte, 0, 2*copyBytes)
+		out := make([]byte, 0, copyBytes+copyBytes/8)
+		out = append(out, "PGCOPY\n\xff\r\n\x00"+"\x00\x00\x00\x00"+"\x00\x00\x00\x00"...)
 		for i := range page.Len() {
-			if len(lines) > 0 {
-				lines = append(lines, '\n')
-			}
-			lines = appendLine(lines, storefront, page, i)
-			if len(lines) >= copyBytes || i == page.Len()-1 {
-				if !yield(lines) {
+			out = appendRow(out, storefront, page, i)
+			if len(out) >= copyBytes {
+				if !yield(out) {
 					return
 				}
-				lines = lines[:0]
+				out = out[:0]
 			}
 		}
+		yield(append(out, "\xff\xff"...))
 	}
 }
 
-func appendLine(line []byte, storefront backends.StorefrontID, page *backends.Page, row int) []byte {
-	line = appendEscaped(line, []byte(storefront))
+func appendRow(out []byte, storefront backends.StorefrontID, page *backends.Page, row int) []byte {
+	out = binary.BigEndian.AppendUint16(out, uint16(1+len(page.Table.Columns)))
+	out = append(binary.BigEndian.AppendUint32(out, uint32(len(storefront))), storefront...)
 	_ = page.Values(row, func(_ int, v backends.Value) error { // fn gives none
-		line = append(line, '\t')
 		switch v.Type {
-		case backends.Text:
-			line = appendEscaped(line, v.Bytes)
+		case backends.Text, backends.Bytes:
+			out = append(binary.BigEndian.AppendUint32(out, uint32(len(v.Bytes))), v.Bytes...)
 		case backends.Integer:
-			line = strconv.AppendInt(line, v.Integer, 10)
-		case backends.Bytes:
-			line = hex.AppendEncode(append(line, `\\x`...), v.Bytes)
+			out = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(out, 8), uint64(v.Integer))
 		default:
-			line = append(line, `\N`...)
+			out = append(out, "\xff\xff\xff\xff"...)
 		}
 		return nil
 	})
-	return line
-}
-
-// appendEscaped adds text; a backslash and what ends a value or a row are escaped.
-func appendEscaped(line, text []byte) []byte {
-	from := 0
-	for i, c := range text {
-		var escaped byte
-		switch c {
-		case '\\':
-			escaped = '\\'
-		case '\t':
-			escaped = 't'
-		case '\n':
-			escaped = 'n'
-		case '\r':
-			escaped = 'r'
-		default:
-			continue
-		}
-		line = append(append(line, text[from:i]...), '\\', escaped)
-		from = i + 1
-	}
-	return append(line, text[from:]...)
+	return out
 }

@@ -181,7 +181,7 @@ func (d *auditor) page(ctx context.Context) (more bool, err error) {
 		d.found("%s %s differs: %s", k.Table, k.ID, strings.ReplaceAll(details[k], "the copy", "the old place"))
 	}
 	d.a.Rows += int64(both.want.Len())
-	d.after, d.rows = through, both.rowsFor(time.Since(started))
+	d.after, d.rows = through, both.rowsFor(time.Since(started), chunkTime)
 	return more, nil
 }
 

@@ -172,11 +172,11 @@ func (x *run) progress(ctx context.Context) (map[*backends.Table]backends.Progre
 }
 
 // sideBySide runs fn for each table, so many at a time that reading at one place and
-// writing at the other overlap, the largest first.
+// writing at the other overlap, the one with the most values first.
 func (x *run) sideBySide(ctx context.Context, tables []*backends.Table, fn func(context.Context, *backends.Table) error) error {
-	rows := x.m.Stats.Rows
+	values := func(t *backends.Table) int64 { return x.m.Stats.Rows[t.Name] * int64(len(t.Columns)) }
 	slices.SortFunc(tables, func(a, b *backends.Table) int {
-		return cmp.Or(cmp.Compare(rows[b.Name], rows[a.Name]), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(values(b), values(a)), cmp.Compare(a.Name, b.Name))
 	})
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(tablesAtOnce)
@@ -207,7 +207,7 @@ func (x *run) copyTable(ctx context.Context, t *backends.Table, p backends.Progr
 		}
 		x.works()
 		took := time.Since(started)
-		p, rows = next, rowsFor(page.Len(), page.Full(), took)
+		p, rows = next, rowsFor(page.Len(), page.Full(), took, x.pace.chunk())
 		if err := x.drainTable(ctx, p); err != nil {
 			return fmt.Errorf("catch up %s: %w", t.Name, err)
 		}

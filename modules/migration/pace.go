@@ -16,6 +16,7 @@ import (
 // all. The last drain, under seal, is never paced.
 const (
 	chunkTime     = 50 * time.Millisecond // what a chunk is sized to take
+	wholeChunk    = 4 * chunkTime         // where the mover may work all the time, and nothing rests in between
 	leastRows     = 1000
 	paceEvery     = 500 * time.Millisecond
 	paceWindow    = 4 * time.Second
@@ -87,6 +88,16 @@ func (p *pace) allowed() float64 {
 		return 0
 	}
 	return min(p.share, float64(p.bound.Load())/100)
+}
+
+// chunk is what a chunk is to take now.
+func (p *pace) chunk() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.allowed() < 1 {
+		return chunkTime
+	}
+	return wholeChunk
 }
 
 // look adjusts the share, at most twice a second, and returns it.
@@ -182,8 +193,8 @@ func (p *pace) ask(ctx context.Context) error {
 
 // rowsFor sizes the next chunk by how long the last one took. Of rows so wide that
 // they filled a page no more are asked for than went into it.
-func rowsFor(rows int, full bool, took time.Duration) int {
-	next := int(float64(rows) * float64(chunkTime) / float64(max(took, time.Millisecond)))
+func rowsFor(rows int, full bool, took, chunk time.Duration) int {
+	next := int(float64(rows) * float64(chunk) / float64(max(took, time.Millisecond)))
 	if full {
 		return max(1, min(next, rows))
 	}

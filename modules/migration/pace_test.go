@@ -77,11 +77,12 @@ func TestPaceIsBoundByOperators(t *testing.T) {
 }
 
 func TestChunksAreSizedByTime(t *testing.T) {
-	require.Equal(t, 2000, rowsFor(1000, false, chunkTime/4), "at most twice the last one")
-	require.Equal(t, 2000, rowsFor(4000, false, 2*chunkTime))
-	require.Equal(t, leastRows, rowsFor(1000, false, time.Minute))
-	require.Equal(t, chunkRows, rowsFor(chunkRows, false, 0))
-	require.Equal(t, 40, rowsFor(40, true, 0), "wide rows")
+	require.Equal(t, 2000, rowsFor(1000, false, chunkTime/4, chunkTime), "at most twice the last one")
+	require.Equal(t, 2000, rowsFor(4000, false, 2*chunkTime, chunkTime))
+	require.Equal(t, leastRows, rowsFor(1000, false, time.Minute, chunkTime))
+	require.Equal(t, 4000, rowsFor(4000, false, wholeChunk, wholeChunk))
+	require.Equal(t, chunkRows, rowsFor(chunkRows, false, 0, chunkTime))
+	require.Equal(t, 40, rowsFor(40, true, 0, chunkTime), "wide rows")
 }
 
 // TestWhoHurriesRestsForNobody: a storefront that goes back waits for no server that suffers.

@@ -131,7 +131,7 @@ func (x *run) compareTable(ctx context.Context, t *backends.Table, from, to back
 			return sum, err
 		}
 		took := time.Since(started)
-		rows = both.rowsFor(took)
+		rows = both.rowsFor(took, x.pace.chunk())
 		if err := x.pace.rest(ctx, took); err != nil {
 			return sum, err
 		}
@@ -142,8 +142,8 @@ func (x *run) compareTable(ctx context.Context, t *backends.Table, from, to back
 // twoPages are the same part of a table at both places.
 type twoPages struct{ want, have *backends.Page }
 
-func (p twoPages) rowsFor(took time.Duration) int {
-	return rowsFor(p.want.Len(), p.want.Full(), took)
+func (p twoPages) rowsFor(took, chunk time.Duration) int {
+	return rowsFor(p.want.Len(), p.want.Full(), took, chunk)
 }
 
 // read reads up to so many rows behind a key, and their copies; it says behind which

@@ -1,18 +1,25 @@
 package database
 
 import (
+	"bufio"
 	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
 )
+
+// readAtOnce is how much of a server's rows is read by one call: pgconn would ask the kernel,
+// and set a deadline, for every few of them.
+const readAtOnce = 128 << 10
 
 // OpenBulk opens a pool for ReadBinary alone. lib/pq makes a value of every column of
 // every row, which costs more than the server takes to send them; pgconn hands out
@@ -34,6 +41,9 @@ func OpenBulk(dsn string, patience time.Duration, gate Gate) (*sql.DB, error) {
 	cfg.RuntimeParams["enable_sort"] = "off"
 	cfg.RuntimeParams["max_parallel_workers_per_gather"] = "0"
 	cfg.RuntimeParams["jit"] = "off"
+	cfg.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		return pgproto3.NewFrontend(bufio.NewReaderSize(r, readAtOnce), w)
+	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 5 * time.Second
 	}

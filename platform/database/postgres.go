@@ -282,16 +282,13 @@ func (c *conn) ExecContext(ctx context.Context, text string, args []driver.Named
 	return result, err
 }
 
-// PrepareContext serves COPY, whose rows are given as CopyLines.
-func (c *conn) PrepareContext(ctx context.Context, text string) (driver.Stmt, error) {
+// PrepareContext serves COPY, whose rows are given as CopyRows. The server hears of it with
+// them.
+func (c *conn) PrepareContext(_ context.Context, text string) (driver.Stmt, error) {
 	if err := c.may(false); err != nil {
 		return nil, err
 	}
-	statement, err := c.pqConn.PrepareContext(ctx, text)
-	if err != nil {
-		return nil, err
-	}
-	return copying{statement}, nil
+	return copying{c, text}, nil
 }
 
 // Prepare is PrepareContext for whoever does not know it.
