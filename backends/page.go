@@ -8,7 +8,7 @@ import (
 )
 
 // pageBytes ends a page, wherever its limit of rows is.
-const pageBytes = 4 << 20
+const pageBytes = 2 << 20
 
 // Page is some rows of one table in key order, each as the canonical bytes that its
 // digest is made of. Many rows are read, compared and written this way: a value of

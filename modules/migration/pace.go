@@ -16,7 +16,7 @@ import (
 // all. The last drain, under seal, is never paced.
 const (
 	chunkTime     = 50 * time.Millisecond // what a chunk is sized to take
-	wholeChunk    = 4 * chunkTime         // where the mover may work all the time, and nothing rests in between
+	wholeChunk    = 2 * chunkTime         // where the mover may work all the time, and nothing rests in between
 	leastRows     = 1000
 	paceEvery     = 500 * time.Millisecond
 	paceWindow    = 4 * time.Second
