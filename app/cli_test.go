@@ -273,6 +273,42 @@ func TestWatchTellsOfPhasesAndProgress(t *testing.T) {
 	require.NotContains(t, out, "customers 400", "what is past is told in short")
 }
 
+// TestWatchEndsWhereWhatIsAwaitedDoesNotComeAbout: the window may stay open for days.
+func TestWatchEndsWhereWhatIsAwaitedDoesNotComeAbout(t *testing.T) {
+	t.Parallel()
+	const differs, damaged, busy = "verification failed: counters a differs", "the move was not finalized: the new place: it is damaged", "writers did not end in time"
+	for _, c := range []struct {
+		until, asked, cause string
+		ends                bool
+	}{
+		{"rolled_back", "", differs, true},
+		{"rolled_back", "", busy, true},
+		{"rolled_back", "rollback", differs, false}, // asked again
+		{"rolled_back", "", "", false},
+		{"rolled_back", "", damaged, false},
+		{"completed", "", damaged, true},
+		{"finalizing", "", damaged, true},
+		{"completed", "", busy, false}, // the window ends
+	} {
+		events := &story{events: []string{
+			`event: phase` + "\n" + `data: {"at":6000000,"what":{"phase":"rolling_back","from":"watching"}}`,
+			`event: phase` + "\n" + `data: {"at":6000000,"what":{"phase":"watching","from":"rolling_back"}}`,
+			`event: phase` + "\n" + `data: {"at":7000000,"what":{"phase":"failed","from":"watching"}}`,
+		}}
+		mux := http.NewServeMux()
+		mux.Handle("/api/admin/moves/"+moveID+"/events", events)
+		mux.HandleFunc("/api/admin/moves/"+moveID, func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"id":"` + moveID + `","phase":"watching","asked":"` + c.asked + `","cause":"` + c.cause + `","advice":"Do something."}`))
+		})
+		watch := &watchMove{Until: c.until}
+		watch.remote, watch.Move = *listen(t, mux), moveID
+		var out bytes.Buffer
+		err := watch.Run(context.Background(), &out)
+		require.Equal(t, 73, fault.Of(err).Kind.Meaning().Exit)
+		require.Equal(t, c.ends, fault.Of(err).Code == "not_come_about", "%+v: %v", c, err)
+	}
+}
+
 const moveID = "0193b3a0-0000-7000-8000-000000000001"
 
 // TestBarsShowEveryTable on a terminal.

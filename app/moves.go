@@ -46,7 +46,7 @@ type startMove struct {
 	Unpaced    bool   `help:"Copy at full speed, whatever requests feel."`
 	Rehearse   bool   `xor:"mode" help:"Do everything but the commit, on live traffic, clean up, and forecast duration and write stall."`
 	drillFlag
-	At     time.Time `placeholder:"TIME" help:"Begin then, such as 2026-03-01T02:00:00Z; none: at once."`
+	At     time.Time `placeholder:"TIME" help:"Begin then, such as 2027-03-01T02:00:00Z; none: at once."`
 	DryRun bool      `help:"Look at what would be done and change nothing."`
 }
 
@@ -192,7 +192,11 @@ func (c *moveArg) ask(ctx context.Context, out io.Writer, what string) error {
 		return err
 	}
 	return answer(c.output, out, said, func(m moveState) string {
-		return fmt.Sprintf("asked to %s; follow it: smartseller move watch %s", what, c.Move)
+		text := fmt.Sprintf("asked to %s; follow it: smartseller move watch %s", what, c.Move)
+		if what == "cutover" && m.Options.Window != "" {
+			text += "\n  it waits for its window, which no word passes over: smartseller move explain " + c.Move
+		}
+		return text
 	})
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -79,6 +80,9 @@ func (c *verifyMove) Run(ctx context.Context, out io.Writer) error {
 		}
 		return nil
 	})
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return fault.New(fault.Timeout, "left", "You have left; the comparison goes on without you. What it found: smartseller move explain %s", c.Move).Because(err)
+	}
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,24 @@ func (w *watcher) see(ctx context.Context, e event, out io.Writer) error {
 	if w.reached || ended(w.phase) {
 		return errEnough
 	}
-	return nil
+	return w.givenUp(ctx)
+}
+
+// givenUp is an error for who waits for a rollback, or a finalize, that did not come about and
+// that nobody asks for any more.
+func (w *watcher) givenUp(ctx context.Context) error {
+	if w.phase != "watching" || w.Until != "rolled_back" && w.Until != "finalizing" && w.Until != "completed" {
+		return nil
+	}
+	var m moveState
+	if err := w.call(ctx, http.MethodGet, movesPath+"/"+w.move.ID, nil, &m); err != nil {
+		return err
+	}
+	unfinalized := strings.HasPrefix(m.Cause, "the move was not finalized")
+	if m.Phase != "watching" || m.Asked != "" || m.Cause == "" || unfinalized == (w.Until == "rolled_back") {
+		return nil
+	}
+	return fault.New(fault.Conflict, "not_come_about", "The move is watching, and was not %s: %s. %s", strings.ReplaceAll(w.Until, "_", " "), m.Cause, m.Advice)
 }
 
 // tell says an event in words.
@@ -105,7 +122,11 @@ func (w *watcher) tell(ctx context.Context, e event, h happened) error {
 			w.view.table(h, w.copying.String())
 		}
 	case "verified":
-		say("verified: both places are equal")
+		wait := ""
+		if w.past == "" && w.move.Options.Window != "" {
+			wait = "; it cuts over within " + w.move.Options.Window + " " + w.move.Options.TimeZone
+		}
+		say("verified: both places are equal%s; what it waits for now: smartseller move explain %s", wait, w.move.ID)
 		for _, gate := range slices.Sorted(maps.Keys(h.gates)) {
 			if w.past == "" {
 				say("  %s: %s", gate, h.gates[gate])
@@ -156,6 +177,8 @@ func (w *watcher) hint(phase string) string {
 		return "; then it waits for: smartseller move cutover " + w.move.ID
 	case phase == "watching" && w.phase == "rolling_back":
 		return "; the rollback did not come about: smartseller move explain " + w.move.ID
+	case phase == "watching" && w.phase == "watching":
+		return "; what was asked did not come about: smartseller move explain " + w.move.ID
 	case phase == "watching" && w.move.Options.Mode == "drill":
 		return "; the storefront lives on " + w.move.Target + " for the drill, and is brought back by itself"
 	case phase == "watching":

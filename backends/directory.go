@@ -170,6 +170,9 @@ func (d *Directory) Remove(ctx context.Context, name string, abandon bool) error
 				return err
 			}
 		}
+		if _, err := tx.Exec(`UPDATE moves SET left_behind = '', advice = 'What it left on ' || left_behind || ' was abandoned with that backend. ' || advice WHERE left_behind = $1`, name); err != nil {
+			return err
+		}
 		_, err := tx.Exec(`DELETE FROM backends WHERE name = $1`, name)
 		return err
 	})
@@ -186,7 +189,7 @@ func nothingLeft(tx control.Tx, name string) error {
 	if err == nil && left > 0 {
 		err = fault.New(fault.Conflict, "backend_left_behind",
 			"Moves have left copies of storefronts on backend %s (%d in all), which are erased when it can be reached again: "+
-				"bring it back, or abandon them with it if it never comes back.", name, left)
+				"bring it back, or, if it never comes back, abandon them with it: smartseller backend remove --abandon %s", name, left, name)
 	}
 	return err
 }

@@ -272,6 +272,9 @@ func (d *auditor) tell(ctx context.Context) error {
 	data := done
 	err := x.save(ctx, "audit", &data, func(tx control.Tx, m *Move) error {
 		data.EndedAt = tx.Now()
+		if data.Findings == 0 && m.placesDiffer() { // and what did not come about for that may now
+			m.Cause, m.Advice = "", ""
+		}
 		m.Stats.Audit = &data
 		if data.Asked {
 			answer(WantVerify)(m)

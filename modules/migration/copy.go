@@ -85,10 +85,19 @@ func (x *run) barrier(ctx context.Context) error {
 	err := x.endWriters(ctx, x.source, barrierTries)
 	if errors.Is(err, backends.ErrLockBusy) {
 		holders, _ := x.source.Holders(ctx)
-		err = fmt.Errorf("%w: %v", err, holders)
+		err = &waitedError{fmt.Sprintf("writers that began before the move did not end in time; in the way: %v", holders), err}
 	}
 	return err
 }
+
+// waitedError names who was waited for in vain.
+type waitedError struct {
+	text string
+	error
+}
+
+func (e *waitedError) Error() string { return e.text }
+func (e *waitedError) Unwrap() error { return e.error }
 
 // plotCopy fixes how far the copy goes: keys that come later are brought by catch-up.
 func (x *run) plotCopy(ctx context.Context) error {

@@ -64,7 +64,7 @@ func TestNewPlaceIsDamaged(t *testing.T) {
 	m = get(t, i, m.ID)
 	require.Equal(t, []any{Watching, newDamagedAdvice}, []any{m.Phase, m.Advice})
 	require.Contains(t, m.Cause, "the move was not finalized: the new place: ")
-	for _, wait := range explainMove(m, nil, time.Now().UnixMicro()) {
+	for _, wait := range explainMove(m, nil, 100, time.Now().UnixMicro()) {
 		require.NotContains(t, wait.Todo, "move finalize", "%s", wait.For)
 	}
 	require.FileExists(t, w.file("one", m.Storefront, "1"))

@@ -41,7 +41,7 @@ const explainPatience = 3 * time.Second
 // places, asked now, the other.
 func (s *Service) Explain(ctx context.Context, id string) (*Explanation, error) {
 	var m *Move
-	var now, notNow int64
+	var now, notNow, all int64
 	var tables []Checkpoint
 	var word []Wait // that it waits for: an operator's, or its plan's
 	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
@@ -61,13 +61,16 @@ func (s *Service) Explain(ctx context.Context, id string) (*Explanation, error) 
 				word = planned
 			}
 		}
+		if all, err = paceOfAll(tx); err != nil {
+			return err
+		}
 		tables, err = readCheckpoints(tx, id)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	e := &Explanation{Move: m.ID, Storefront: m.Storefront, Phase: m.Phase, Since: m.CreatedAt, Waits: explainMove(m, tables, now)}
+	e := &Explanation{Move: m.ID, Storefront: m.Storefront, Phase: m.Phase, Since: m.CreatedAt, Waits: explainMove(m, tables, all, now)}
 	if at, ok := m.Stats.PhaseStartedAt[m.Phase]; ok {
 		e.Since = at
 	}
@@ -79,8 +82,9 @@ func (s *Service) Explain(ctx context.Context, id string) (*Explanation, error) 
 	return e, nil
 }
 
-// explainMove reads from what is persisted whom or what a move waits for.
-func explainMove(m *Move, tables []Checkpoint, now int64) []Wait {
+// explainMove reads from what is persisted whom or what a move waits for; all is the share of
+// the time, in percent, that all moves may work at most.
+func explainMove(m *Move, tables []Checkpoint, all, now int64) []Wait {
 	if m.EndedAt != nil {
 		w := Wait{For: "end", Detail: fmt.Sprintf("the move has ended: %s", m.Phase), Todo: m.Advice}
 		if m.Cause != "" {
@@ -116,7 +120,7 @@ func explainMove(m *Move, tables []Checkpoint, now int64) []Wait {
 	if m.Intent != NoIntent && !tooEarly {
 		out = append(out, Wait{For: "operator", Detail: fmt.Sprintf("%s was asked and has not happened yet: it does between two steps", m.Intent)})
 	}
-	return append(out, explainPhase(m, tables, now)...)
+	return append(out, explainPhase(m, tables, all, now)...)
 }
 
 func explainLease(m *Move, now int64) Wait {
@@ -129,7 +133,7 @@ func explainLease(m *Move, now int64) Wait {
 	return Wait{For: "lease", Detail: fmt.Sprintf("instance %s runs it, fencing number %d, and has renewed its lease until %s from now", m.Owner, m.Gen, span(m.LeaseUntil-now))}
 }
 
-func explainPhase(m *Move, tables []Checkpoint, now int64) []Wait {
+func explainPhase(m *Move, tables []Checkpoint, all, now int64) []Wait {
 	var out []Wait
 	if m.Stats.Halted != "" {
 		out = append(out, Wait{
@@ -141,7 +145,10 @@ func explainPhase(m *Move, tables []Checkpoint, now int64) []Wait {
 			For: "pace", Detail: fmt.Sprintf("works %d %% of the time, so that requests do not feel it", bound),
 			Todo: "nothing, or start moves with --unpaced when nobody is there",
 		}
-		if told := m.Options.PacePercent; told > 0 && bound >= told {
+		switch told := m.Options.PacePercent; {
+		case all < 100 && bound >= all:
+			w.Detail, w.Todo = fmt.Sprintf("works %d %% of the time, as all moves were told to", bound), "nothing, or let all work more: smartseller move pace 100"
+		case told > 0 && bound >= told:
 			w.Detail, w.Todo = fmt.Sprintf("works %d %% of the time, as it was told to", bound), "nothing, or let it work more: smartseller move pace 100 "+m.ID
 		}
 		out = append(out, w)
@@ -232,6 +239,7 @@ func explainSource(ctx context.Context, p Phase, from backends.Store) []Wait {
 			return append(out, Wait{For: "backend", Detail: "open transactions cannot be listed: " + err.Error()})
 		}
 		for _, h := range holders {
+			h.Session = "on " + from.Place().Backend + ": " + h.Session
 			out = append(out, explainHolder(h)...)
 		}
 	}

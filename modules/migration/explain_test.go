@@ -39,7 +39,7 @@ func TestExplainMove(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			waits := append(explainMove(c.move, c.tables, now), explainWord(c.move, now)...)
+			waits := append(explainMove(c.move, c.tables, 100, now), explainWord(c.move, now)...)
 			require.NotEmpty(t, waits)
 			last := waits[len(waits)-1]
 			require.Contains(t, last.For+": "+last.Detail+" / "+last.Todo, c.want)
@@ -76,7 +76,7 @@ func TestExplainNamesTheTransactionAndTheKey(t *testing.T) {
 	go func() { done <- count(func() {}) }()
 
 	m = startTo(t, i, id, "two", Options{})
-	i.explains(t, m.ID, Preparing, "transaction", `^database process \d+, idle in transaction, \d+ s in its transaction$`)
+	i.explains(t, m.ID, Preparing, "transaction", `^on shared: database process \d+, idle in transaction, \d+ s in its transaction$`)
 	i.explains(t, m.ID, Preparing, "key", `^the same process waits for row contended of counters, which database process \d+ has locked$`)
 	close(leave)
 	require.NoError(t, errors.Join(<-done, <-done))
@@ -197,9 +197,9 @@ func TestExplainNamesTheGateAndTheKey(t *testing.T) {
 	t.Parallel()
 	const now = 1_000_000_000
 	m := &Move{Phase: Cancelling, Owner: "me", LeaseUntil: now + 1, Cause: "verification failed: customers 42 differs in email; nothing was cut over", Advice: "look at it"}
-	require.Contains(t, explainMove(m, nil, now), Wait{For: "cause", Detail: m.Cause, Todo: m.Advice})
+	require.Contains(t, explainMove(m, nil, 100, now), Wait{For: "cause", Detail: m.Cause, Todo: m.Advice})
 	m.Cause = (&gateError{mismatchError{"gate space: too little"}, "free some"}).Error()
-	require.Contains(t, explainMove(m, nil, now), Wait{For: "gate", Detail: m.Cause, Todo: m.Advice})
+	require.Contains(t, explainMove(m, nil, 100, now), Wait{For: "gate", Detail: m.Cause, Todo: m.Advice})
 }
 
 // TestExplainSaysWhyAMoveDoesNotGoOn: an old place takes no rows, which only the server's log
@@ -230,7 +230,7 @@ func TestExplainOfAWordOutsideItsWindow(t *testing.T) {
 		m := &Move{Phase: Verifying, Intent: WantCutover, LeaseUntil: at + 1, Options: Options{CutoverWindow: window, TimeZone: "UTC", ManualCutover: true}}
 		m.Stats.VerifiedAt = at - 1
 		found := map[string]bool{}
-		for _, w := range explainMove(m, nil, at) {
+		for _, w := range explainMove(m, nil, 100, at) {
 			found[w.For] = true
 		}
 		require.Equal(t, map[string]bool{"lease": true, waits: true}, found, window)

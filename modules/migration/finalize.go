@@ -187,7 +187,14 @@ func (x *run) undoSource(ctx context.Context) error {
 func (x *run) undoTarget(ctx context.Context) error {
 	s, release, err := x.stores.Acquire(ctx, x.m.Target)
 	if err == nil {
-		if err = s.Takeover(ctx, x.token); err == nil {
+		var f backends.Fence
+		if f, err = s.Fence(ctx); err == nil && f.State != backends.Absent && f.Move != x.m.ID {
+			err = backends.ErrStaleToken // also one of nobody's, as a backup brings it back
+		}
+		if err == nil {
+			err = s.Takeover(ctx, x.token)
+		}
+		if err == nil {
 			err = x.fit(ctx, s)
 		}
 		release()

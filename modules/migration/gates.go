@@ -253,6 +253,9 @@ func (x *run) changing(ctx context.Context, k backends.Key) (bool, error) {
 	return noted || len(entries) == batchKeys, nil
 }
 
+// schemaTodo is for a place whose schema is not this program's, though it is of its version.
+const schemaTodo = "undo what somebody changed there by hand, or, if servers of several versions run, bring all to one"
+
 // checkSchema holds both places against the catalog: a column that only one of
 // them has would be lost, or missed, without a word. Keys are asked for when those that
 // wait for the rows are there.
@@ -263,7 +266,7 @@ func (x *run) checkSchema(ctx context.Context, keys bool) error {
 			return err
 		}
 		if text != "" {
-			return x.refuse("schema", fmt.Sprintf("the schema of the %s is not this program's: %s", name, text), "upgrade it: smartseller schema upgrade; then start the move again")
+			return x.refuse("schema", fmt.Sprintf("the schema of the %s is not this program's: %s", name, text), schemaTodo+"; then start the move again")
 		}
 	}
 	x.gate("schema", fmt.Sprintf("both places have the %d tables of this program", len(x.directory.Catalog().Moving())))

@@ -114,7 +114,7 @@ func (s *Service) checkSchemaOf(ctx context.Context, name string, store backends
 	}
 	differs, err := schemaDiffers(ctx, s.directory.Catalog(), store, true)
 	if differs != "" {
-		f.Problem, f.Fix = "it is not this program's: "+differs, "put right what differs"
+		f.Problem, f.Fix = "it is not this program's: "+differs, schemaTodo
 	}
 	return f, err
 }

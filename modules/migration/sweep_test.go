@@ -96,7 +96,8 @@ func TestABackendWithLeftovers(t *testing.T) {
 	require.Equal(t, "backend_left_behind", fault.Of(err).Code)
 	require.NoError(t, i.directory.Remove(ctx, "two", true))
 	require.NoError(t, i.runner.eraseLeft(ctx))
-	i.erased(t, m.ID)
+	require.Empty(t, get(t, i, m.ID).LeftBehind)
+	require.Contains(t, get(t, i, m.ID).Advice, "What it left on two was abandoned with that backend.")
 	require.NoError(t, s.verdict(i.router))
 }
 

@@ -104,8 +104,12 @@ func (s *Service) completeOptions(ctx context.Context, r *Request) error {
 	if _, err := ParseWindow(r.Options.CutoverWindow, r.Options.TimeZone); err != nil {
 		return err
 	}
-	if time.UnixMicro(r.Options.BeginAt).After(time.Now().AddDate(1, 0, 0)) {
+	const late = time.Minute // the clocks of who asks and of this instance may differ
+	switch at := time.UnixMicro(r.Options.BeginAt); {
+	case at.After(time.Now().AddDate(1, 0, 0)):
 		return fault.InvalidField("/options/begin_at", "too_late", "must be at most a year ahead")
+	case r.Options.BeginAt > 0 && at.Before(time.Now().Add(-late)):
+		return fault.InvalidField("/options/begin_at", "in_the_past", "is over: leave it out to begin at once")
 	}
 	return r.Options.checkDrill()
 }

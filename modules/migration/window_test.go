@@ -249,3 +249,14 @@ func anyWait(e *Explanation, what, detail string) bool {
 	}
 	return false
 }
+
+// TestABeginningThatIsOver is no time to begin at: a wrong year would move a shop at noon.
+func TestABeginningThatIsOver(t *testing.T) {
+	t.Parallel()
+	i := newWorld(t).instance(t, nil)
+	r := Request{Storefront: i.storefront(t, 1), Target: "two", Options: Options{BeginAt: time.Now().Add(-time.Hour).UnixMicro()}}
+	_, err := i.service.Start(context.Background(), r)
+	require.Equal(t, "/options/begin_at", fault.Of(err).Fields[0].Pointer)
+	_, err = i.service.DryRun(context.Background(), r)
+	require.Equal(t, "/options/begin_at", fault.Of(err).Fields[0].Pointer)
+}
