@@ -156,6 +156,8 @@ func (w *watcher) tell(ctx context.Context, e event, h happened) error {
 		} else {
 			say("goes on")
 		}
+	case "taken_back":
+		say("the seller wants no move: the word to %s is taken back", h.What.For)
 	case "asked":
 		say("asked to %s", h.What.For)
 	case "audit":

@@ -88,6 +88,10 @@ func (w *world) peakMemory() (float64, error) {
 	return 0, errors.New("the system does not say how much memory a process took")
 }
 
+// moveRounds is how often the reference storefront goes from Postgres to Postgres and back: one
+// move, or one dump, may meet a checkpoint or a vacuum.
+const moveRounds = 3
+
 // measureMoves moves the reference storefront around all kinds of backend, each hop
 // beside its peer.
 func measureMoves(ctx context.Context, w *world, r *report) error {
@@ -95,33 +99,9 @@ func measureMoves(ctx context.Context, w *world, r *report) error {
 	if err != nil {
 		return err
 	}
-	dump, err := p.dumpRestore(ctx)
-	if err != nil {
+	if err := w.measureThereAndBack(ctx, p, r); err != nil {
 		return err
 	}
-	toDedicated, _, err := w.move(ctx, "reference", "dedicated")
-	if err != nil {
-		return err
-	}
-	again, err := p.dumpRestore(ctx)
-	if err != nil {
-		return err
-	}
-	r.seconds("shared -> dedicated", toDedicated, "pg_dump -Fc, pg_restore -j2", (dump+again)/2, 1.0)
-	raw, err := p.rawCopy(ctx)
-	if err != nil {
-		return err
-	}
-	r.seconds("shared -> dedicated", toDedicated, "raw binary COPY, indexes after", raw, 0)
-	inPlace, err := p.inPlaceCopy(ctx)
-	if err != nil {
-		return err
-	}
-	toShared, _, err := w.move(ctx, "reference", "shared")
-	if err != nil {
-		return err
-	}
-	r.seconds("dedicated -> shared", toShared, "raw binary COPY in place", inPlace, 1.5)
 	toFile, _, err := w.move(ctx, "reference", "files-1")
 	if err != nil {
 		return err
@@ -142,4 +122,34 @@ func measureMoves(ctx context.Context, w *world, r *report) error {
 	}
 	r.add(figure{Name: "memory of the program, at its peak", Ours: peak, Peer: mostMemory, Unit: "MiB", Target: 1, PeerIs: "what it may take at any size"})
 	return p.close(ctx)
+}
+
+// measureThereAndBack takes moves between a shared and a dedicated Postgres and their peers in
+// turns, and compares the medians.
+func (w *world) measureThereAndBack(ctx context.Context, p *peers, r *report) error {
+	moved := func(target string) func(context.Context) (time.Duration, error) {
+		return func(ctx context.Context) (time.Duration, error) {
+			took, _, err := w.move(ctx, "reference", target)
+			return took, err
+		}
+	}
+	turns := []func(context.Context) (time.Duration, error){p.dumpRestore, moved("dedicated"), p.rawCopy, p.inPlaceCopy, moved("shared")}
+	took := make([][]time.Duration, len(turns))
+	for range moveRounds {
+		for i, turn := range turns {
+			if err := p.settle(ctx); err != nil {
+				return err
+			}
+			one, err := turn(ctx)
+			if err != nil {
+				return err
+			}
+			took[i] = append(took[i], one)
+		}
+	}
+	median := func(turn int) time.Duration { return quantile(took[turn], 0.5) }
+	r.seconds("shared -> dedicated", median(1), "pg_dump -Fc, pg_restore -j2", median(0), 1.0)
+	r.seconds("shared -> dedicated", median(1), "raw binary COPY, indexes after", median(2), 0)
+	r.seconds("dedicated -> shared", median(4), "raw binary COPY in place", median(3), 1.5)
+	return nil
 }

@@ -25,7 +25,7 @@ type peers struct {
 const (
 	peerDatabase = "peer"
 	copyDatabase = "copy"
-	inPlace      = "in-place"
+	inPlace      = "00000000-0000-7000-8000-0000696e706c" // as long as a storefront's
 )
 
 func newPeers(ctx context.Context, w *world) (*peers, error) {
@@ -115,13 +115,22 @@ func (p *peers) shell(ctx context.Context, script string) error {
 	return command(ctx, []string{"PATH=" + p.bin + ":/usr/bin:/bin"}, "bash", "-o", "pipefail", "-ec", script)
 }
 
+// settle has the shared database's server do now what it would do at some time: a vacuum of
+// what has left, and a checkpoint.
+func (p *peers) settle(ctx context.Context) error {
+	return p.w.sql(ctx, p.w.sharedOwner, "VACUUM ANALYZE", "CHECKPOINT")
+}
+
 // dumpRestore is what an administrator does who may stop the shop.
 func (p *peers) dumpRestore(ctx context.Context) (time.Duration, error) {
-	if err := p.w.sql(ctx, p.w.server.AdminDSN(), "DROP DATABASE IF EXISTS "+copyDatabase, "CREATE DATABASE "+copyDatabase, "CHECKPOINT"); err != nil {
+	if err := p.w.sql(ctx, p.w.server.AdminDSN(), "DROP DATABASE IF EXISTS "+copyDatabase); err != nil {
 		return 0, err
 	}
 	dump := filepath.Join(p.w.folder, "dump")
 	started := time.Now()
+	if err := p.w.sql(ctx, p.w.server.AdminDSN(), "CREATE DATABASE "+copyDatabase); err != nil {
+		return 0, err
+	}
 	if err := p.shell(ctx, fmt.Sprintf("pg_dump -Fc -f '%s' '%s'; pg_restore --no-owner --no-privileges -j2 -d '%s' '%s'", dump, p.dsn(peerDatabase), p.dsn(copyDatabase), dump)); err != nil {
 		return 0, err
 	}
@@ -131,7 +140,7 @@ func (p *peers) dumpRestore(ctx context.Context) (time.Duration, error) {
 // rawCopy is the ceiling: binary COPY from server to server into bare tables, and
 // their keys and indexes afterwards.
 func (p *peers) rawCopy(ctx context.Context) (time.Duration, error) {
-	if err := errors.Join(p.makeDatabase(ctx, copyDatabase, "pre-data"), p.w.sql(ctx, p.w.server.AdminDSN(), "CHECKPOINT")); err != nil {
+	if err := p.makeDatabase(ctx, copyDatabase, "pre-data"); err != nil {
 		return 0, err
 	}
 	started := time.Now()
@@ -153,9 +162,6 @@ func (p *peers) drop(ctx context.Context) error {
 // inPlaceCopy copies into the shared database's tables beside the neighbours, with
 // all their indexes, and takes the rows away again.
 func (p *peers) inPlaceCopy(ctx context.Context) (time.Duration, error) {
-	if err := p.w.sql(ctx, p.w.sharedOwner, "CHECKPOINT"); err != nil {
-		return 0, err
-	}
 	started := time.Now()
 	for table := range p.tables {
 		if err := p.copy(ctx, peerDatabase, p.choose(table, "'"+inPlace+"'", ""), sharedDatabase, table); err != nil {
@@ -167,5 +173,5 @@ func (p *peers) inPlaceCopy(ctx context.Context) (time.Duration, error) {
 	for table := range p.tables {
 		clear = append(clear, "DELETE FROM "+table+" WHERE storefront_id = '"+inPlace+"'")
 	}
-	return took, p.w.sql(ctx, p.w.sharedOwner, append(clear, "VACUUM ANALYZE", "CHECKPOINT")...)
+	return took, p.w.sql(ctx, p.w.sharedOwner, clear...)
 }

@@ -115,7 +115,7 @@ func (r *Runner) eraseLeftOf(ctx context.Context, id string, away map[string]boo
 		m, err = readMove(tx, id, false)
 		return err
 	})
-	if err != nil || away[m.LeftBehind] {
+	if err != nil || m.LeftBehind == "" || away[m.LeftBehind] { // "": it was abandoned, or erased, meanwhile
 		return err
 	}
 	trying, cancel := context.WithTimeout(ctx, sweepPatience)

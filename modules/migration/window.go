@@ -138,13 +138,21 @@ func notBefore(tx control.Tx, storefront backends.StorefrontID) (until int64, er
 	return until, err
 }
 
-// TakeBackCutover takes the word to cut over back from a storefront's move that a plan carries
-// out and that has not begun to: the plan gives it again when it may. What an operator says
-// beside a plan is taken back with it.
+// TakeBackCutover takes the word to cut over back from a storefront's move that a running plan
+// carries out and that has not begun to: the plan gives it again when it may. What an operator
+// says beside a running plan is taken back with it.
 func TakeBackCutover(tx control.Tx, storefront backends.StorefrontID) error {
-	_, err := tx.Exec(`UPDATE moves SET intent = CASE WHEN intent = 'cutover' THEN '' ELSE intent END, kept = CASE WHEN kept = 'cutover' THEN '' ELSE kept END
-		WHERE storefront_id = $1 AND ended_at IS NULL AND cut = '' AND phase <> 'cutting_over'
-		AND id IN (SELECT move_id FROM plan_moves WHERE storefront_id = $1 AND state = 'moving')`, string(storefront))
+	var told []string
+	err := tx.Select(&told, `SELECT m.id FROM moves m JOIN plan_moves p ON p.move_id = m.id AND p.state = 'moving' JOIN plans ON plans.id = p.plan_id AND plans.state = 'running'
+		WHERE m.storefront_id = $1 AND m.ended_at IS NULL AND m.cut = '' AND m.phase <> 'cutting_over' AND (m.intent = 'cutover' OR m.kept = 'cutover')`, string(storefront))
+	for _, id := range told {
+		if err == nil {
+			_, err = tx.Exec(`UPDATE moves SET intent = CASE WHEN intent = 'cutover' THEN '' ELSE intent END, kept = '' WHERE id = $1`, id)
+		}
+		if err == nil {
+			err = addEvent(tx, id, "taken_back", map[string]any{"for": WantCutover})
+		}
+	}
 	return err
 }
 

@@ -47,7 +47,7 @@ func (copying) Exec([]driver.Value) (driver.Result, error) { return nil, errNoCo
 func (copying) Query([]driver.Value) (driver.Rows, error) { return nil, errNoCopy }
 
 // ExecContext sends the rows and learns the outcome. A connection on which that fails
-// otherwise than by the server's word is of no use any more, which its transaction's end shows.
+// otherwise than by the server's word is closed.
 func (s copying) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	if len(args) != 1 {
 		return nil, errNoCopy
@@ -56,23 +56,31 @@ func (s copying) ExecContext(ctx context.Context, args []driver.NamedValue) (dri
 		return nil, err
 	}
 	defer s.conn.wire.heed(ctx)()
+	rows, sound, err := s.copy(ctx, args[0].Value.(CopyRows))
+	if !sound { // lib/pq would wait for an answer to ROLLBACK
+		_ = s.conn.wire.Conn.Close()
+	}
+	return driver.RowsAffected(rows), err
+}
+
+// copy says how many rows the server took, and whether it is ready for what comes next.
+func (s copying) copy(ctx context.Context, all CopyRows) (rows int64, sound bool, err error) {
 	server := pgproto3.NewFrontend(s.conn.wire, s.conn.wire)
 	server.Send(&pgproto3.Query{String: s.text})
 	if err := server.Flush(); err != nil {
-		return nil, err
+		return 0, false, err
 	}
 	_, ready, err := copyAnswer(server)
 	if err == nil && ready {
 		err = errors.New("the server expects no rows")
 	}
 	if err != nil {
-		return nil, err
+		return 0, ready, err
 	}
-	if err := copyRows(ctx, server, iter.Seq[[]byte](args[0].Value.(CopyRows))); err != nil {
-		return nil, err
+	if err := copyRows(ctx, server, iter.Seq[[]byte](all)); err != nil {
+		return 0, false, err
 	}
-	rows, _, err := copyAnswer(server)
-	return driver.RowsAffected(rows), err
+	return copyAnswer(server)
 }
 
 // copyRows sends rows, or that there will be no more since ctx has ended.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"iter"
+	"net"
 	"testing"
 	"time"
 
@@ -78,10 +79,36 @@ func TestCopy(t *testing.T) {
 			if said != nil {
 				require.EqualValues(t, code, said.Code)
 			}
-			require.NoError(t, tx.Rollback())
+			if rollback := tx.Rollback(); said != nil {
+				require.NoError(t, rollback)
+			}
 			require.Equal(t, there, e.notes(), text)
 		}
 	})
+}
+
+// TestCopyAtAServerThatSaysNothing is given up once, and its transaction's end waits no more.
+func TestCopyAtAServerThatSaysNothing(t *testing.T) {
+	t.Parallel()
+	e := newEntries(t, 10)
+	holder, err := sql.Open("postgres", e.dsn)
+	require.NoError(t, err)
+	defer holder.Close()
+	lock, err := holder.Begin()
+	require.NoError(t, err)
+	_, err = lock.Exec(`LOCK TABLE notes`)
+	require.NoError(t, err)
+	impatient := openEntries(t, e.dsn+"&answer_timeout=2", 10)
+	tx := impatient.begun()
+	_, err = copyInto(context.Background(), tx, `COPY BINARY notes FROM STDIN`, copyOf("a"))
+	var slow net.Error
+	require.ErrorAs(t, err, &slow)
+	require.True(t, slow.Timeout())
+	began := time.Now()
+	require.Error(t, tx.Rollback())
+	require.Less(t, time.Since(began), time.Second, "half of what an answer is waited for")
+	require.NoError(t, lock.Rollback())
+	require.Empty(t, e.notes())
 }
 
 // TestCopyHeedsItsContext, also where rows come for ever, and leaves nothing behind.

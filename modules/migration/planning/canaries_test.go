@@ -2,6 +2,8 @@ package planning_test
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -133,7 +135,14 @@ func TestASellersLaterNotNowHolds(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	w := newWorld(t, controltest.Open(t))
-	w.options.Clock = func() time.Time { return noon } // the mover's: its window is closed
+	var hour, drained atomic.Int64 // of the mover's clock, by which its window is closed
+	w.options.Clock = func() time.Time { return noon.Add(time.Duration(hour.Load()) * time.Hour) }
+	w.options.Hook = func(_ context.Context, point string) error {
+		if point == "K5" {
+			drained.Add(1)
+		}
+		return nil
+	}
 	w.mover()
 	w.run(t)
 	s := w.scheduler(t, "one")
@@ -161,10 +170,39 @@ func TestASellersLaterNotNowHolds(t *testing.T) {
 	w.hour.Store(2)
 	w.until(t, p, func(*planning.Plan, []planning.PlanMove) bool { return intent() == migration.WantCutover }, s)
 	until := time.Now().Add(24 * time.Hour).Truncate(time.Second).UTC()
-	_, err := seller.NewService(w.db, w.moves).Ask(ctx, w.idOf(t, "shop-0"), seller.NotNow{From: noon, Until: until})
+	wishes := seller.NewService(w.db, w.moves)
+	_, err := wishes.Ask(ctx, w.idOf(t, "shop-0"), seller.NotNow{From: noon, Until: until})
 	require.NoError(t, err)
 	require.Equal(t, migration.NoIntent, intent())
 	require.NoError(t, s.Step(ctx))
 	require.Equal(t, migration.NoIntent, intent(), "and is not let again")
 	require.Contains(t, explained()[0].Detail, "verified; cuts over at ")
+
+	hour.Store(2)
+	for n := range 2 { // it goes on, behind what it sees of its window
+		seen := drained.Load()
+		w.write(t, w.idOf(t, "shop-0"), addCounter, fmt.Sprint("late-", n))
+		require.Eventually(t, func() bool { return drained.Load() > seen }, patience, glance)
+	}
+	require.Equal(t, migration.NoIntent, intent())
+	require.NoError(t, wishes.Withdraw(ctx, w.idOf(t, "shop-0")))
+	w.until(t, p, moveIs(1, planning.Moved), s)
+}
+
+// TestNoWaveBeginsWhileTheCanaryStandsBy for its seller: another one is the canary.
+func TestNoWaveBeginsWhileTheCanaryStandsBy(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, controltest.Open(t))
+	w.run(t)
+	s := w.scheduler(t, "one")
+	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 3), Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", AtOnce: true, PerBackend: 9}, Automatic: true})
+	w.until(t, p, waits(1, "cuts over at 2026-03-01T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	_, err := seller.NewService(w.db, w.moves).Ask(ctx, w.idOf(t, "shop-0"), seller.NotNow{From: noon, Until: time.Now().Add(24 * time.Hour)})
+	require.NoError(t, err)
+	moves := w.until(t, p, waits(2, "cuts over at 2026-03-01T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	require.Equal(t, []int64{0, 0, 1}, []int64{moves[0].Wave, moves[1].Wave, moves[2].Wave})
+	require.Equal(t, planning.Waiting, moves[2].State)
+	w.hour.Store(2)
+	w.until(t, p, moveIs(3, planning.Moved), s)
 }

@@ -185,11 +185,18 @@ func windowOf(options string) (w migration.Window, err error) {
 	return migration.ParseWindow(o.CutoverWindow, o.TimeZone)
 }
 
-// let lets a move cut over.
+// let lets a move cut over, unless its seller has asked for no move meanwhile.
 func (s *Scheduler) let(ctx context.Context, p *Plan, r *ready) error {
 	_, err := s.moves.AskIf(ctx, r.Move, migration.WantCutover, func(tx control.Tx) error {
 		if _, err := s.still(tx, p); err != nil {
 			return err
+		}
+		var wishes int64
+		if err := tx.Get(&wishes, `SELECT count(*) FROM blackouts b WHERE b.storefront_id = $1 AND `+barred, r.Storefront, s.clock().UnixMicro()); err != nil {
+			return err
+		}
+		if wishes > 0 {
+			return errNotNow
 		}
 		return setWaits(tx, p.ID, r.Seq, "")
 	})

@@ -103,14 +103,15 @@ func (s *Service) fleet(ctx context.Context, tables []string) (fleet []*Shop, no
 }
 
 // readMoving finds the storefronts after one and up to another that are being moved, or
-// will be by a plan, and to where; "": it stays, or goes back.
+// will be by a plan, and to where; "": it stays.
 func readMoving(tx control.Tx, after, through string) (map[backends.StorefrontID]string, error) {
 	var found []struct {
 		Storefront string `db:"storefront_id"`
 		Target     string `db:"target"`
 	}
 	err := tx.Select(&found, `SELECT storefront_id, target FROM plan_moves WHERE state IN ('waiting', 'moving') AND storefront_id > $1 AND storefront_id <= $2
-		UNION ALL SELECT storefront_id, CASE WHEN phase IN ('cancelling', 'rolling_back') OR options LIKE '%"mode":"%' THEN '' ELSE target_backend END
+		UNION ALL SELECT storefront_id, CASE WHEN phase = 'rolling_back' OR options LIKE '%"mode":"drill"%' THEN source_backend
+			WHEN phase = 'cancelling' OR options LIKE '%"mode":"rehearsal"%' THEN '' ELSE target_backend END
 		FROM moves WHERE ended_at IS NULL AND storefront_id > $1 AND storefront_id <= $2`, after, through)
 	moving := map[backends.StorefrontID]string{}
 	for _, m := range found { // what goes on is more than what is planned

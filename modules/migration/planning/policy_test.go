@@ -94,7 +94,6 @@ func TestPolicyErrorsNameLineAndKey(t *testing.T) {
 		"a capacity of none":     {"rebalance:\n  above: 80%\n  capacities:\n    pg: {}", "line 4: pg: names no capacity"},
 		"below zero":             {rule + "    all: [bytes < 0]", "line 4: all: bytes is never below zero"},
 		"a rule that never is":   {rule + "    all: [rows > 9, rows < 9]", "line 2: all: rows > 9 and rows < 9 never hold together"},
-		"a rule behind its like": {"rules:\n  - {name: a, to: pg, all: [rows > 1]}\n  - {name: b, to: files, from: shared-1, all: [rows > 1]}", "line 3: name: rule b never decides: rule a before it"},
 		"the place's own":        {rule + "    all: [p95_ms > 9]", "line 1: cool_down: is missing: p95_ms is what a storefront meets where it is"},
 		"capacity for a measure": {"rebalance:\n  above: 80%\n  capacities:\n    pg: {idle: 3d}", "line 4: idle: there is no such key"},
 	} {

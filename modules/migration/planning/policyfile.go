@@ -99,11 +99,6 @@ func (p *Policy) readRules(n *yaml.Node, v Vocabulary) error {
 			return policyError(item.Line, "name", "another rule has this name")
 		}
 		names[r.Name] = true
-		for _, before := range p.Rules {
-			if before.covers(r) {
-				return policyError(item.Line, "name", "rule %s never decides: rule %s before it has the same conditions", r.Name, before.Name)
-			}
-		}
 		p.Rules = append(p.Rules, r)
 	}
 	return nil
@@ -147,14 +142,6 @@ func readRule(n *yaml.Node, v Vocabulary) (r Rule, err error) {
 // not keep a storefront from swinging to and fro.
 func (r Rule) asksThePlace() bool {
 	return slices.ContainsFunc(r.When, func(c Condition) bool { return c.Measure == measureP95 })
-}
-
-// covers says that whatever another rule speaks of this one, which comes first, does as well.
-func (r Rule) covers(other Rule) bool {
-	return r.All == other.All && slices.EqualFunc(r.When, other.When, func(a, b Condition) bool {
-		return a.Measure == b.Measure && a.Less == b.Less && a.Threshold == b.Threshold
-	}) &&
-		(len(r.From) == 0 || slices.Equal(r.From, other.From))
 }
 
 // contradicts names two conditions of a rule that never hold together.

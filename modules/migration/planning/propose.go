@@ -68,13 +68,13 @@ func Evaluate(fleet []*Shop, kinds map[string]backends.Kind, p *Policy, now time
 		shops: map[string]int{}, uncounted: map[string]int{},
 	}
 	for _, s := range fleet {
-		at := s.Backend
-		if s.Going != "" { // its old place is free by the time that others come
-			at = s.Going
-		}
-		e.carry(s, at, 1)
+		e.carry(s, s.Backend, 1)
 		if !s.Counted {
-			e.uncounted[at]++
+			e.uncounted[s.Backend]++
+		}
+		if s.Going != "" {
+			e.carry(s, s.Backend, -1) // but has room there as long as it has not left
+			e.carry(s, s.Going, 1)
 		}
 	}
 	placed := map[backends.StorefrontID]bool{}
@@ -228,8 +228,8 @@ func (e *evaluation) choose(s *Shop, among []string) (target, why string) {
 			continue
 		}
 		share, measure := e.fill(name, s)
-		if n := e.uncounted[name]; n > 0 && e.countsRows(name) {
-			why = fmt.Sprintf("%d storefronts of %s are not counted yet, and nobody knows how full it is: ask again in a while", n, name)
+		if n := e.uncounted[name]; 2*n > e.shops[name] && e.countsRows(name) {
+			why = fmt.Sprintf("most storefronts of %s, %d, are not counted yet, and nobody knows how full it is: ask again in a while", name, n)
 			continue
 		}
 		if e.Above > 0 && share > e.LowWater() {

@@ -30,7 +30,7 @@ func readStanding(tx control.Tx, p *Plan, now time.Time) (at standing, err error
 	}
 	var canaries int64 // the last of them came to its target, or did not
 	err = tx.Get(&canaries, `SELECT COALESCE(max(CASE WHEN moved_at > 0 THEN moved_at ELSE updated_at END), 0) FROM plan_moves
-		WHERE plan_id = $1 AND wave = 0 AND state <> 'waiting'`, p.ID)
+		WHERE plan_id = $1 AND wave = 0 AND state NOT IN ('waiting', 'moving')`, p.ID)
 	at.soaked = time.UnixMicro(canaries + p.Options.SoakSeconds*1_000_000)
 	return at, err
 }
