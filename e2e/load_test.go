@@ -83,10 +83,10 @@ func TestLoadNoticesLies(t *testing.T) {
 			c.lie.next = http.DefaultTransport
 			l := p.crowd(t, "toys", func(o *load.Options) { o.Client = &http.Client{Transport: c.lie} })
 			l.Start(context.Background())
-			require.Eventually(t, func() bool { return c.lie.lies.Load() > 0 }, patience, glance)
+			require.Eventually(t, func() bool { return l.Report().Failures > 0 }, patience, glance, "nobody notices") // of a rival that is noticed later
 			l.Stop()
+			require.Positive(t, c.lie.lies.Load())
 			require.ErrorContains(t, l.Verify(context.Background()), c.wants)
-			require.Positive(t, l.Report().Failures)
 		})
 	}
 }
