@@ -123,10 +123,10 @@ func (w *watcher) tell(ctx context.Context, e event, h happened) error {
 		}
 	case "verified":
 		wait := ""
-		if w.past == "" && w.move.Options.Window != "" {
-			wait = "; it cuts over within " + w.move.Options.Window + " " + w.move.Options.TimeZone
+		if w.past == "" {
+			wait = "; what it waits for, if for anything: smartseller move explain " + w.move.ID
 		}
-		say("verified: both places are equal%s; what it waits for now: smartseller move explain %s", wait, w.move.ID)
+		say("verified: both places are equal%s", wait)
 		for _, gate := range slices.Sorted(maps.Keys(h.gates)) {
 			if w.past == "" {
 				say("  %s: %s", gate, h.gates[gate])

@@ -147,8 +147,8 @@ func (d *Directory) try(cfg Config) (Backend, error) {
 }
 
 // Remove forgets a backend that holds no storefront, takes part in no open move, is where no
-// plan is about to move one, and on which no move has left anything that is still to be erased. abandon: also with that, for
-// the backend never comes back.
+// plan is about to move one, and on which no move has left anything that is still to be
+// erased. abandon: also with that, for the backend never comes back.
 func (d *Directory) Remove(ctx context.Context, name string, abandon bool) error {
 	err := d.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 		if _, err := registered(tx.GetLocked, name); err != nil {
@@ -165,12 +165,11 @@ func (d *Directory) Remove(ctx context.Context, name string, abandon bool) error
 			return fault.New(fault.Conflict, "backend_in_use",
 				"Backend %s still holds storefronts, takes part in a move or is where a plan moves some (%d in all): move them away, or cancel the plan, first.", name, used)
 		}
-		if !abandon {
-			if err := nothingLeft(tx, name); err != nil {
-				return err
-			}
+		leave := nothingLeft
+		if abandon {
+			leave = abandonLeft
 		}
-		if _, err := tx.Exec(`UPDATE moves SET left_behind = '', advice = 'What it left on ' || left_behind || ' was abandoned with that backend. ' || advice WHERE left_behind = $1`, name); err != nil {
+		if err := leave(tx, name); err != nil {
 			return err
 		}
 		_, err := tx.Exec(`DELETE FROM backends WHERE name = $1`, name)
@@ -191,6 +190,12 @@ func nothingLeft(tx control.Tx, name string) error {
 			"Moves have left copies of storefronts on backend %s (%d in all), which are erased when it can be reached again: "+
 				"bring it back, or, if it never comes back, abandon them with it: smartseller backend remove --abandon %s", name, left, name)
 	}
+	return err
+}
+
+// abandonLeft notes that what moves left on a backend goes with it.
+func abandonLeft(tx control.Tx, name string) error {
+	_, err := tx.Exec(`UPDATE moves SET left_behind = '', advice = 'What it left on ' || left_behind || ' was abandoned with that backend. ' || advice WHERE left_behind = $1`, name)
 	return err
 }
 

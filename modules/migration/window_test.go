@@ -260,3 +260,20 @@ func TestABeginningThatIsOver(t *testing.T) {
 	_, err = i.service.DryRun(context.Background(), r)
 	require.Equal(t, "/options/begin_at", fault.Of(err).Fields[0].Pointer)
 }
+
+// TestATakenBackWordIsHeededAtTheLastMoment, by a mover that rested and has not heard of it.
+func TestATakenBackWordIsHeededAtTheLastMoment(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWorld(t).instance(t, nil)
+	m := newScene(t, i, "one").ready(i, "two")
+	i.runner.Stop()
+	t.Cleanup(i.runner.Start) // so that stopping twice is no panic
+	x := claimed(t, i, m.ID)
+	x.intent.Store(WantCutover)
+	require.ErrorIs(t, x.enter(ctx, CuttingOver, answer(WantCutover)), errTakenBack)
+	require.Equal(t, Verifying, get(t, i, m.ID).Phase)
+	ask(t, i, m.ID, WantCutover)
+	require.NoError(t, x.enter(ctx, CuttingOver, answer(WantCutover)))
+	x.handBack(ctx)
+}

@@ -123,7 +123,7 @@ func (s *Service) imaginePlan(ctx context.Context, id string) (in imagined, err 
 		byID[shop.ID] = shop
 	}
 	for _, m := range left {
-		in.proved = in.proved || m.Wave == 0 && (m.State == Moved || m.State == Done)
+		in.proved = in.proved || m.State == Moved || m.State == Done
 		if shop := byID[m.Storefront]; shop != nil && shop.Backend != m.Target && (m.State == Waiting || m.State == Moving) {
 			in.moves = append(in.moves, &simulated{shop: shop, target: m.Target, reason: m.Reason, wave: m.Wave})
 		}

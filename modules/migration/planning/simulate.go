@@ -36,7 +36,7 @@ type imagined struct {
 	from      time.Time
 	day       func(*Shop) Day
 	blackouts map[backends.StorefrontID]Blackout
-	proved    bool // a canary has come to its target already
+	proved    bool // one has come to its target already
 	lost      int  // moves to backends that are not registered, which are left out
 }
 
@@ -340,8 +340,9 @@ func (s *simulation) cutOver(m *simulated) {
 	s.serve(m.shop, m.shop.Backend, -1)
 	s.serve(m.shop, m.target, 1)
 	s.open[m.wave]--
+	s.proved = true
 	if m.wave == 0 {
-		s.canary, s.proved = s.now, true
+		s.canary = s.now
 	}
 	s.at(s.now.Add(s.options.window()), func() { s.store(m.shop, m.shop.Backend, -1) })
 }
