@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vbauerster/mpb/v8"
 
+	"smartseller/modules/migration"
 	"smartseller/platform/fault"
 )
 
@@ -276,19 +277,21 @@ func TestWatchTellsOfPhasesAndProgress(t *testing.T) {
 // TestWatchEndsWhereWhatIsAwaitedDoesNotComeAbout: the window may stay open for days.
 func TestWatchEndsWhereWhatIsAwaitedDoesNotComeAbout(t *testing.T) {
 	t.Parallel()
-	const differs, damaged, busy = "verification failed: counters a differs", "the move was not finalized: the new place: it is damaged", "writers did not end in time"
+	const differs, damaged, busy = "verification failed: counters a differs", migration.NotFinalized + ": the new place: it is damaged", "writers did not end in time"
 	for _, c := range []struct {
 		until, asked, cause string
 		ends                bool
+		mode                string
 	}{
-		{"rolled_back", "", differs, true},
-		{"rolled_back", "", busy, true},
-		{"rolled_back", "rollback", differs, false}, // asked again
-		{"rolled_back", "", "", false},
-		{"rolled_back", "", damaged, false},
-		{"completed", "", damaged, true},
-		{"finalizing", "", damaged, true},
-		{"completed", "", busy, false}, // the window ends
+		{"rolled_back", "", differs, true, ""},
+		{"rolled_back", "", busy, true, ""},
+		{"rolled_back", "rollback", differs, false, ""}, // asked again
+		{"rolled_back", "", "", false, ""},
+		{"rolled_back", "", damaged, false, ""},
+		{"completed", "", damaged, true, ""},
+		{"finalizing", "", damaged, true, ""},
+		{"completed", "", busy, false, ""}, // the window ends
+		{"", "", differs, true, "drill"}, // it waits for an operator
 	} {
 		events := &story{events: []string{
 			`event: phase` + "\n" + `data: {"at":6000000,"what":{"phase":"rolling_back","from":"watching"}}`,
@@ -298,7 +301,7 @@ func TestWatchEndsWhereWhatIsAwaitedDoesNotComeAbout(t *testing.T) {
 		mux := http.NewServeMux()
 		mux.Handle("/api/admin/moves/"+moveID+"/events", events)
 		mux.HandleFunc("/api/admin/moves/"+moveID, func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = w.Write([]byte(`{"id":"` + moveID + `","phase":"watching","asked":"` + c.asked + `","cause":"` + c.cause + `","advice":"Do something."}`))
+			_, _ = w.Write([]byte(`{"id":"` + moveID + `","phase":"watching","asked":"` + c.asked + `","cause":"` + c.cause + `","advice":"Do something.","options":{"mode":"` + c.mode + `"}}`))
 		})
 		watch := &watchMove{Until: c.until}
 		watch.remote, watch.Move = *listen(t, mux), moveID

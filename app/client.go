@@ -114,14 +114,19 @@ func (r *remote) transmit(ctx context.Context, method, path string, m *message, 
 
 func problem(response *http.Response) error {
 	var p struct {
-		Code   string        `json:"code"`
-		Detail string        `json:"detail"`
-		Errors []fault.Field `json:"errors"`
+		Code     string        `json:"code"`
+		Detail   string        `json:"detail"`
+		Errors   []fault.Field `json:"errors"`
+		Instance string        `json:"instance"`
 	}
 	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&p); err != nil || p.Code == "" {
 		return fmt.Errorf("the server answered %s, and not as SmartSeller does", response.Status)
 	}
-	return &fault.Error{Kind: fault.KindOfStatus(response.StatusCode), Code: p.Code, Detail: p.Detail, Fields: p.Errors}
+	kind := fault.KindOfStatus(response.StatusCode)
+	if id, ok := strings.CutPrefix(p.Instance, "urn:request:"); ok && kind == fault.Internal {
+		p.Detail += " The request id: " + id
+	}
+	return &fault.Error{Kind: kind, Code: p.Code, Detail: p.Detail, Fields: p.Errors}
 }
 
 // print writes an answer as indented JSON.

@@ -12,12 +12,13 @@ import (
 	"strings"
 	"time"
 
+	"smartseller/modules/migration"
 	"smartseller/platform/fault"
 )
 
 type watchMove struct {
 	moveArg
-	Until string `placeholder:"PHASE" enum:",planned,preparing,copying,catching_up,verifying,cutting_over,watching,finalizing,completed,paused,cancelled,rolling_back,rolled_back,failed,rehearsed" default:"" help:"End once the move has reached this phase, such as watching; otherwise when the move ends."`
+	Until string `placeholder:"PHASE" enum:",planned,preparing,copying,catching_up,verifying,cutting_over,watching,finalizing,completed,paused,cancelling,cancelled,rolling_back,rolled_back,failed,rehearsed" default:"" help:"End once the move has reached this phase, such as watching; otherwise when the move ends."`
 }
 
 // Run follows the move's events until it ends or has reached the phase that was
@@ -81,21 +82,30 @@ func (w *watcher) see(ctx context.Context, e event, out io.Writer) error {
 	return w.givenUp(ctx)
 }
 
+// awaits is the phase that is waited for, as far as it is known: a drill brings the storefront back.
+func (w *watcher) awaits() string {
+	if w.Until == "" && w.move.Options.Mode == "drill" {
+		return "rolled_back"
+	}
+	return w.Until
+}
+
 // givenUp is an error for who waits for a rollback, or a finalize, that did not come about and
 // that nobody asks for any more.
 func (w *watcher) givenUp(ctx context.Context) error {
-	if w.phase != "watching" || w.Until != "rolled_back" && w.Until != "finalizing" && w.Until != "completed" {
+	awaited := w.awaits()
+	if w.phase != "watching" || awaited != "rolled_back" && awaited != "finalizing" && awaited != "completed" {
 		return nil
 	}
 	var m moveState
 	if err := w.call(ctx, http.MethodGet, movesPath+"/"+w.move.ID, nil, &m); err != nil {
 		return err
 	}
-	unfinalized := strings.HasPrefix(m.Cause, "the move was not finalized")
-	if m.Phase != "watching" || m.Asked != "" || m.Cause == "" || unfinalized == (w.Until == "rolled_back") {
+	unfinalized := strings.HasPrefix(m.Cause, migration.NotFinalized)
+	if m.Phase != "watching" || m.Asked != "" || m.Cause == "" || unfinalized == (awaited == "rolled_back") {
 		return nil
 	}
-	return fault.New(fault.Conflict, "not_come_about", "The move is watching, and was not %s: %s. %s", strings.ReplaceAll(w.Until, "_", " "), m.Cause, m.Advice)
+	return fault.New(fault.Conflict, "not_come_about", "The move is watching, and was not %s: %s. %s", strings.ReplaceAll(awaited, "_", " "), m.Cause, m.Advice)
 }
 
 // tell says an event in words.

@@ -84,7 +84,7 @@ type Finding struct {
 	Found   string `json:"found,omitempty" doc:"What was seen"`
 	Problem string `json:"problem,omitempty"`
 	Fix     string `json:"fix,omitempty" doc:"What to do about the problem"`
-	Warning bool   `json:"warning,omitempty" doc:"The problem can be lived with: nothing is refused for it"`
+	Warning bool   `json:"warning,omitempty" doc:"A problem of this check can be lived with: nothing is refused for it"`
 }
 
 // Hinders says that the problem must be solved before the backend is used.

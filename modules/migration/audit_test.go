@@ -94,6 +94,7 @@ func TestVerifyInTheWindow(t *testing.T) {
 			}))
 			a = i.audited(t, m.ID)
 			require.Zero(t, a.Findings, a.Found)
+			require.Empty(t, get(t, i, m.ID).Cause, "why the rollback was refused is over")
 			ask(t, i, m.ID, WantRollback)
 			m = i.waitFor(t, m.ID, RolledBack)
 			require.Contains(t, m.Receipt, `"audit":{"round":3`)

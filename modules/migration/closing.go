@@ -106,13 +106,16 @@ func (x *run) closeWindow(ctx context.Context) (closed bool, err error) {
 	return x.closeByItself(ctx)
 }
 
+// NotFinalized begins the cause of a move whose finalize was refused.
+const NotFinalized = "the move was not finalized"
+
 // closeAsked closes the window as an operator says, unless the new place is damaged: what
 // is left of the storefront would be erased.
 func (x *run) closeAsked(ctx context.Context) (closed bool, err error) {
 	sound, err := x.inspectNew(ctx)
 	if errors.Is(err, backends.ErrDamaged) {
 		return false, errors.Join(err, x.enter(ctx, Watching, answer(WantFinalize), func(m *Move) {
-			m.Cause, m.Advice = "the move was not finalized: the new place: "+err.Error(), newDamagedAdvice
+			m.Cause, m.Advice = NotFinalized+": the new place: "+err.Error(), newDamagedAdvice
 		}))
 	}
 	if err != nil || !sound {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"smartseller/platform/control"
 	"smartseller/platform/database"
 )
 
@@ -63,7 +62,7 @@ func TestNewPlaceIsDamaged(t *testing.T) {
 	require.Eventually(t, func() bool { return get(t, i, m.ID).Intent == NoIntent }, waitLong, waitStep)
 	m = get(t, i, m.ID)
 	require.Equal(t, []any{Watching, newDamagedAdvice}, []any{m.Phase, m.Advice})
-	require.Contains(t, m.Cause, "the move was not finalized: the new place: ")
+	require.Contains(t, m.Cause, NotFinalized+": the new place: ")
 	for _, wait := range explainMove(m, nil, 100, time.Now().UnixMicro()) {
 		require.NotContains(t, wait.Todo, "move finalize", "%s", wait.For)
 	}
@@ -90,7 +89,6 @@ func TestOldPlaceIsDamaged(t *testing.T) {
 // is not erased.
 func TestWindowEndsOverADamagedPlace(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
 	w := newWorld(t)
 	i := w.instance(t, nil)
 	id := i.storefront(t, 2000)
@@ -98,12 +96,7 @@ func TestWindowEndsOverADamagedPlace(t *testing.T) {
 	i.waitFor(t, m.ID, Watching)
 	i.runner.Stop()
 	damage(t, w.file("two", id, "2"))
-	x := claimed(t, i, m.ID)
-	require.NoError(t, x.save(ctx, "test", nil, func(_ control.Tx, m *Move) error {
-		m.Stats.CommittedAt -= (2 * time.Hour).Microseconds()
-		return nil
-	}))
-	x.handBack(ctx)
+	i.endWindow(t, m.ID)
 	i.runner.Start()
 	require.Eventually(t, func() bool { return get(t, i, m.ID).Stats.Audit != nil }, waitLong, waitStep)
 	m = get(t, i, m.ID)

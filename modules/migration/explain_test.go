@@ -47,6 +47,28 @@ func TestExplainMove(t *testing.T) {
 	}
 }
 
+// TestExplainSaysWhoseWishThePaceIs: an operator's for all moves, for this one, or the requests'.
+func TestExplainSaysWhoseWishThePaceIs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		works, told, all int64
+		says, todo       string
+	}{
+		{works: 40, all: 100, says: "40 % of the time, so that requests do not feel it", todo: "--unpaced"},
+		{works: 40, told: 40, all: 100, says: "40 % of the time, as it was told to", todo: "move pace 100 m1"},
+		{works: 40, all: 40, says: "40 % of the time, as all moves were told to", todo: "let all work more: smartseller move pace 100"},
+		{works: 40, told: 60, all: 40, says: "as all moves were told to", todo: "let all work more"},
+		{works: 40, told: 60, all: 60, says: "so that requests do not feel it", todo: "--unpaced"},
+	} {
+		m := &Move{ID: "m1", Options: Options{PacePercent: c.told}, Phase: Copying, LeaseUntil: 2, Stats: Stats{PacePercent: c.works}}
+		waits := explainMove(m, []Checkpoint{{Table: "a"}}, c.all, 1)
+		at := slices.IndexFunc(waits, func(w Wait) bool { return w.For == "pace" })
+		require.GreaterOrEqual(t, at, 0, "%+v", c)
+		require.Contains(t, waits[at].Detail, c.says)
+		require.Contains(t, waits[at].Todo, c.todo)
+	}
+}
+
 // TestExplainNamesTheTransactionAndTheKey: a writer that does not end is what the barrier
 // waits for, and with it whoever waits for its rows.
 func TestExplainNamesTheTransactionAndTheKey(t *testing.T) {

@@ -1,0 +1,68 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/platform/fault"
+)
+
+// TestLeavingAComparison is neither an error of the server nor the end of the comparison.
+func TestLeavingAComparison(t *testing.T) {
+	t.Parallel()
+	ctx, leave := context.WithCancel(context.Background())
+	mux := http.NewServeMux()
+	mux.HandleFunc("/api/admin/moves/"+moveID+"/events", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		leave()
+		<-r.Context().Done()
+	})
+	show := func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"id":"` + moveID + `","phase":"watching"}`))
+	}
+	mux.HandleFunc("/api/admin/moves/"+moveID, show)
+	mux.HandleFunc("/api/admin/moves/"+moveID+"/verify", show)
+	c := &verifyMove{}
+	c.remote, c.Move = *listen(t, mux), moveID
+	err := c.Run(ctx, io.Discard)
+	require.Equal(t, 75, fault.Of(err).Kind.Meaning().Exit)
+	require.ErrorContains(t, err, "the comparison goes on without you")
+}
+
+// TestPaceOfAll is shown where no percentage is said; one of nothing is refused unasked.
+func TestPaceOfAll(t *testing.T) {
+	t.Parallel()
+	bound := int64(100)
+	server := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			var said struct{ Percent int64 }
+			require.NoError(t, json.NewDecoder(r.Body).Decode(&said))
+			bound = said.Percent
+		}
+		_, _ = fmt.Fprintf(w, `{"percent":%d}`, bound)
+	}))
+	pace := func(percent *int64) (string, error) {
+		var out bytes.Buffer
+		err := (&paceMove{remote: *server, Percent: percent}).Run(context.Background(), &out)
+		return out.String(), err
+	}
+	for _, wrong := range []int64{0, 101} {
+		_, err := pace(&wrong)
+		require.ErrorIs(t, err, errPercent)
+	}
+	third := int64(30)
+	_, err := pace(&third)
+	require.NoError(t, err)
+	shown, err := pace(nil)
+	require.NoError(t, err)
+	require.Contains(t, shown, "every move works at most 30 % of the time")
+}
