@@ -229,6 +229,8 @@ func TestWatchTellsOfPhasesAndProgress(t *testing.T) {
 		`event: progress` + "\n" + `data: {"at":3000000,"what":{"table":"orders","copied":200,"total":200,"done":true}}`,
 		`event: halted` + "\n" + `data: {"at":3000000,"what":{"why":"a standby of b is far behind"}}`,
 		`event: halted` + "\n" + `data: {"at":3000000,"what":{"why":""}}`,
+		`event: doing` + "\n" + `data: {"at":3000000,"what":{"doing":"compares every row once more"}}`,
+		`event: doing` + "\n" + `data: {"at":3000000,"what":{"doing":""}}`,
 		`event: trouble` + "\n" + `data: {"at":3000000,"what":{"error":"the source: it is away","since":2}}`,
 		`event: trouble` + "\n" + `data: {"at":3000000,"what":null}`,
 		`event: claimed` + "\n" + `data: {"at":3000000,"what":{"gen":2,"instance":"x","from":"y"}}`,
@@ -258,7 +260,7 @@ func TestWatchTellsOfPhasesAndProgress(t *testing.T) {
 	require.Equal(t, 73, fault.Of(err).Kind.Meaning().Exit)
 	for _, told := range []string{
 		"a -> b", "00:00:01  copying", "customers 400 of 800; all: 400 of 1000 rows (40 %), 400 rows/s, 2s to go",
-		"orders 200 of 200, done; all: 700 of 1000 rows (70 %), 350 rows/s, 1s to go", "halts: a standby of b is far behind", "goes on", "took the move over: the one that ran it is gone", "references: all found",
+		"orders 200 of 200, done; all: 700 of 1000 rows (70 %), 350 rows/s, 1s to go", "halts: a standby of b is far behind", "goes on", "took the move over: the one that ran it is gone", "references: all found", "00:00:03  compares every row once more",
 		"cutover: committed, epoch 2", "watching", "write stall  12ms",
 	} {
 		require.Contains(t, out, told)
@@ -291,7 +293,7 @@ func TestWatchEndsWhereWhatIsAwaitedDoesNotComeAbout(t *testing.T) {
 		{"completed", "", damaged, true, ""},
 		{"finalizing", "", damaged, true, ""},
 		{"completed", "", busy, false, ""}, // the window ends
-		{"", "", differs, true, "drill"}, // it waits for an operator
+		{"", "", differs, true, "drill"},   // it waits for an operator
 	} {
 		events := &story{events: []string{
 			`event: phase` + "\n" + `data: {"at":6000000,"what":{"phase":"rolling_back","from":"watching"}}`,

@@ -15,14 +15,17 @@ type explainMove struct{ moveArg }
 
 // explanation is what a move waits for.
 type explanation struct {
-	Phase string
-	Since int64
-	Waits []struct{ For, Detail, Todo string }
+	Phase, Mode string
+	Since       int64
+	Waits       []struct{ For, Detail, Todo string }
 }
 
 // String has the reasons first, below each what to do.
 func (e explanation) String() string {
 	var b strings.Builder
+	if e.Mode != "" {
+		fmt.Fprintf(&b, "a %s; ", e.Mode)
+	}
 	fmt.Fprintf(&b, "%s since %s\n", e.Phase, clockText(e.Since))
 	for _, w := range e.Waits {
 		fmt.Fprintf(&b, "%s: %s\n", w.For, w.Detail)

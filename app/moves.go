@@ -29,6 +29,7 @@ type moveCommand struct {
 	Verify   verifyMove   `cmd:"" help:"Compare both places while a rollback is possible." example:"smartseller move verify demo"`
 	Rollback rollbackMove `cmd:"" help:"Bring the storefront back; nothing written since is lost." example:"smartseller move rollback demo"`
 	Finalize finalizeMove `cmd:"" help:"Erase the storefront from the old place: no way back." example:"smartseller move finalize demo"`
+	Receipt  checkReceipt `cmd:"" help:"Say whether a receipt that was kept is genuine." example:"smartseller move receipt demo.json"`
 }
 
 const movesPath = "/api/admin/moves"

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,6 +38,32 @@ func TestLeavingAComparison(t *testing.T) {
 	err := c.Run(ctx, io.Discard)
 	require.Equal(t, 75, fault.Of(err).Kind.Meaning().Exit)
 	require.ErrorContains(t, err, "the comparison goes on without you")
+}
+
+// TestReceiptsAreFound in what was kept of a move, and one that is not genuine is an error.
+func TestReceiptsAreFound(t *testing.T) {
+	t.Parallel()
+	const signed = `{"receipt":{"move":"m1"},"hmac_sha256":"ab"}`
+	genuine := true
+	server := listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked, err := io.ReadAll(r.Body)
+		require.NoError(t, err)
+		require.JSONEq(t, signed, string(asked))
+		_, _ = fmt.Fprintf(w, `{"genuine":%t}`, genuine)
+	}))
+	check := func(text string) error {
+		file := filepath.Join(t.TempDir(), "kept.json")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		return (&checkReceipt{remote: *server, File: file}).Run(context.Background(), io.Discard)
+	}
+	for _, kept := range []string{signed, `{"id":"m1","receipt":` + signed + `}`} {
+		require.NoError(t, check(kept))
+	}
+	for _, nothing := range []string{"", "{}", `{"id":"m1","receipt":null}`, "[]"} {
+		require.ErrorIs(t, check(nothing), errNoReceipt, nothing)
+	}
+	genuine = false
+	require.ErrorIs(t, check(signed), errForged)
 }
 
 // TestPaceOfAll is shown where no percentage is said; one of nothing is refused unasked.

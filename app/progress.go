@@ -52,7 +52,7 @@ type moveState struct {
 // String says what there is to know of a move, a line for each.
 func (m moveState) String() string {
 	pairs := []string{
-		"move", m.ID, "storefront", m.Storefront, "way", m.Source + " -> " + m.Target, "phase", m.Phase, "asked", m.Asked,
+		"move", m.ID, "storefront", m.Storefront, "way", m.Source + " -> " + m.Target, "mode", m.Options.Mode, "phase", m.Phase, "asked", m.Asked,
 		"because", m.Reason, "planned", clockText(m.CreatedAt), "rows", m.rows(), "write stall", m.stall(),
 	}
 	if m.Options.BeginAt > 0 {
@@ -77,7 +77,7 @@ func (m moveState) String() string {
 	if m.Stats.Audit != nil {
 		pairs = append(pairs, "places compared", m.Stats.Audit.String())
 	}
-	pairs = append(pairs, m.Options.Mode, m.Stats.Drill.String())
+	pairs = append(pairs, "drill", m.Stats.Drill.String())
 	pairs = append(pairs, "cause", m.Cause, "to do", m.Advice)
 	if m.Receipt != nil {
 		pairs = append(pairs, "receipt", "signed, hmac_sha256 "+m.Receipt.Signature+"; --json prints it")
@@ -116,6 +116,7 @@ type happened struct {
 		Copied  int64
 		Total   int64
 		Done    bool
+		Doing   string
 		Cut     string
 		Epoch   int64
 		From    string

@@ -160,6 +160,10 @@ func (w *watcher) tell(ctx context.Context, e event, h happened) error {
 		} else {
 			say("goes on")
 		}
+	case "doing":
+		if h.What.Doing != "" {
+			say("%s", h.What.Doing)
+		}
 	case "trouble":
 		if h.What.Error != "" {
 			say("does not go on, and is tried again: %s", h.What.Error)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"smartseller/e2e/load"
+	"smartseller/platform/testtable"
 )
 
 var (
@@ -60,7 +61,7 @@ func TestCrashes(t *testing.T) {
 		t.Logf("%d trips, drawn by -crash-seed %d", count(courses), *crashSeed)
 	}
 	var table passages
-	t.Cleanup(func() { t.Log(table.String()) })
+	t.Cleanup(func() { testtable.Show(t, table.String()) })
 	for _, c := range courses {
 		name := c.from + " to " + c.to
 		if c.pair {

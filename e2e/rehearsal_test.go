@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"smartseller/platform/testtable"
 )
 
 // TestRehearsalsOutliveTheirServer: rehearsals under load whose server is killed, or stands
@@ -21,7 +23,7 @@ func TestRehearsalsOutliveTheirServer(t *testing.T) {
 		return trips
 	}
 	var table passages
-	t.Cleanup(func() { t.Log(table.String()) })
+	t.Cleanup(func() { testtable.Show(t, table.String()) })
 	for _, c := range []course{
 		{from: "files", to: "shared", pair: true, trips: rehearsals("K3", "K10", "cancelling")},
 		{from: "dedicated", to: "files", pair: true, trips: rehearsals("K8", "erasing", "K12", "aborted")},

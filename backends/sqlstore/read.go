@@ -38,15 +38,20 @@ func (m *mover) Rows(keys []backends.Key) (map[backends.Key]backends.Row, error)
 	if err != nil {
 		return nil, err
 	}
+	left := scanBytes
 	for t, found := range byTable {
 		read := newRowReader(t)
 		err := inLists(found, func(list string, args []any) error {
 			return m.each(selectText(t)+" AND id IN "+list, args, func(rows *sql.Rows) error {
 				row, err := read.row(rows)
-				if err == nil {
-					out[backends.Key{Table: t.Name, ID: row.Key()}] = row
+				if err != nil {
+					return err
 				}
-				return err
+				out[backends.Key{Table: t.Name, ID: row.Key()}] = row
+				if left -= size(row); left < 0 && len(keys) > 1 {
+					return backends.ErrTooWide
+				}
+				return nil
 			})
 		})
 		if err != nil {
@@ -80,7 +85,7 @@ func pageText(t *backends.Table, after, through string, limit int) (text string,
 	return selectText(t) + ` AND id > $2 AND id <= $4 ORDER BY id LIMIT $3`, []any{after, int64(limit), through}
 }
 
-// scanBytes ends a scan, wherever its limit is.
+// scanBytes ends a scan, wherever its limit is, and is what rows of several keys may take.
 const scanBytes = 4 << 20
 
 var errPageFull = errors.New("the page is full")

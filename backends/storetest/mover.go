@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"testing"
@@ -21,6 +22,7 @@ var rowCases = map[string]func(*testing.T, *home){
 	"scan goes in key order":                scansInOrder,
 	"a page of wide rows ends early":        wideRowsEndPage,
 	"random rows come back byte for byte":   rowsRoundTrip,
+	"wide rows are read a few at a time":    wideRows,
 	"a value of a wrong type is refused":    wrongTypeIsRefused,
 	"sums tell a changed value":             sumsTell,
 	"a purge leaves nothing, in small bits": purgeLeavesNothing,
@@ -229,6 +231,28 @@ func rowsRoundTrip(t *testing.T, h *home) {
 		require.GreaterOrEqual(rt, at, 0)
 		require.Equal(rt, row, rows[at])
 	})
+}
+
+// wideRows: what is asked for by key is bounded in memory, but for a single row.
+func wideRows(t *testing.T, h *home) {
+	s, k := h.target(t)
+	wide := bytes.Repeat([]byte("wide"), 700_000)
+	var keys []backends.Key
+	for n := range 3 {
+		row := backends.Row{ids.New(), "customer", "purpose", append([]byte{byte(n)}, wide...), "", int64(0), int64(0), nil}
+		require.NoError(t, s.Load(context.Background(), k, pageOf(t, tokens, row), backends.Progress{Table: tokens.Name}))
+		keys = append(keys, tokenKey(row.Key()))
+	}
+	require.NoError(t, s.Read(context.Background(), func(r backends.Reader) error {
+		_, err := r.Rows(keys)
+		require.ErrorIs(t, err, backends.ErrTooWide)
+		return nil
+	}))
+	require.NoError(t, s.Read(context.Background(), func(r backends.Reader) error {
+		got, err := r.Rows(keys[:1])
+		require.Len(t, got, 1)
+		return err
+	}))
 }
 
 func wrongTypeIsRefused(t *testing.T, h *home) {

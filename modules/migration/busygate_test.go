@@ -17,12 +17,14 @@ func (e wrongRow) Error() string     { return e.ID + " is wrong" }
 func (e wrongRow) Row() backends.Key { return e.Key }
 
 // TestGateThatNamesABusyRow: what a gate says of a row does not count while that row
-// changes, and counts at once when it does not.
+// changes, and counts at once when it does not. Which gate is asked again is explained.
 func TestGateThatNamesABusyRow(t *testing.T) {
 	t.Parallel()
 	var i *instance
 	var id backends.StorefrontID
 	var asked, busyFor atomic.Int64
+	begun := make(chan string, 1)
+	var explained *Explanation
 	i = newWorld(t).instance(t, nil, Gate{Name: "taste", Check: func(context.Context, backends.Reader, backends.Reader) (string, error) {
 		n := asked.Add(1)
 		if n > busyFor.Load() {
@@ -30,6 +32,12 @@ func TestGateThatNamesABusyRow(t *testing.T) {
 		}
 		if n > gateTries {
 			return "it tastes", nil
+		}
+		if n == 2 {
+			var err error
+			if explained, err = i.service.Explain(context.Background(), <-begun); err != nil {
+				return "", err
+			}
 		}
 		if err := i.router.Update(context.Background(), id, func(_ context.Context, tx backends.Tx) error {
 			_, err := tx.Exec(putCell, "busy", n)
@@ -46,6 +54,9 @@ func TestGateThatNamesABusyRow(t *testing.T) {
 
 	asked.Store(0)
 	busyFor.Store(gateTries + 1)
-	i.waitFor(t, start(t, i, id, Options{}).ID, Watching)
+	m = start(t, i, id, Options{})
+	begun <- m.ID
+	i.waitFor(t, m.ID, Watching)
+	require.True(t, anyWait(explained, "progress", "again the gate taste"), "%+v", explained)
 	require.EqualValues(t, gateTries+1, asked.Load())
 }

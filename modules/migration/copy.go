@@ -341,6 +341,14 @@ func (x *run) bring(ctx context.Context, from, to backends.Store, keys []backend
 			b.Rows, err = r.Rows(keys)
 			return err
 		})
+		if errors.Is(err, backends.ErrTooWide) {
+			first, rest := halves(keys)
+			if err := x.bring(ctx, from, to, first, nil); err != nil {
+				return err
+			}
+			keys = rest
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -355,6 +363,10 @@ func (x *run) bring(ctx context.Context, from, to backends.Store, keys []backend
 		}
 		keys = grown
 	}
+}
+
+func halves(keys []backends.Key) (first, rest []backends.Key) {
+	return keys[:len(keys)/2], keys[len(keys)/2:]
 }
 
 func distinct(keys []backends.Key) []backends.Key {

@@ -132,6 +132,9 @@ func (x *run) attempt(ctx context.Context, c crossing) error {
 	if err := x.stayInStep(ctx, c.from, c.to); err != nil {
 		return err
 	}
+	if err := x.recount(ctx, c); err != nil {
+		return err
+	}
 	// Whole, the copy stands by. A place in any other state is never opened: an owner
 	// that was late may make the target again after it was erased, empty.
 	if err := c.to.Change(ctx, x.token, backends.Transition{From: []backends.State{backends.Loading}, To: backends.Standby, Capture: c.capture}); err != nil {

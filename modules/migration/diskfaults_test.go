@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"smartseller/backends"
+	"smartseller/platform/testtable"
 )
 
 // mountsVariable tells a run of this test binary that it has mounts of its own, which
@@ -27,7 +28,7 @@ func TestDisks(t *testing.T) {
 	t.Parallel()
 	if os.Getenv(mountsVariable) != "" {
 		var seen faultTable
-		t.Cleanup(func() { t.Log(seen.String()) })
+		t.Cleanup(func() { testtable.Show(t, seen.String()) })
 		for name, test := range map[string]func(*testing.T, *faultTable){
 			"a file's disk": fileDisk, "a server's disk": serverDisk, "a file's disk that can only be read": readOnlyDisk,
 		} {

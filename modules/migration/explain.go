@@ -24,6 +24,7 @@ type Explanation struct {
 	Move       string                `json:"move_id"`
 	Storefront backends.StorefrontID `json:"storefront_id"`
 	Phase      Phase                 `json:"phase"`
+	Mode       string                `json:"mode,omitempty" doc:"rehearsal or drill; none: a move that is to last"`
 	Since      int64                 `json:"since" doc:"When the phase began, microseconds UTC"`
 	Waits      []Wait                `json:"waits"`
 }
@@ -70,7 +71,7 @@ func (s *Service) Explain(ctx context.Context, id string) (*Explanation, error) 
 	if err != nil {
 		return nil, err
 	}
-	e := &Explanation{Move: m.ID, Storefront: m.Storefront, Phase: m.Phase, Since: m.CreatedAt, Waits: explainMove(m, tables, all, now)}
+	e := &Explanation{Move: m.ID, Storefront: m.Storefront, Phase: m.Phase, Mode: m.Options.Mode, Since: m.CreatedAt, Waits: explainMove(m, tables, all, now)}
 	if at, ok := m.Stats.PhaseStartedAt[m.Phase]; ok {
 		e.Since = at
 	}
@@ -158,12 +159,18 @@ func explainPhase(m *Move, tables []Checkpoint, all, now int64) []Wait {
 
 func explainProgress(m *Move, tables []Checkpoint, now int64) []Wait {
 	switch {
+	case m.Stats.Doing != "":
+		return []Wait{{For: "progress", Detail: m.Stats.Doing}}
 	case m.Phase == Copying:
 		for _, c := range tables {
 			if !c.Done {
 				return []Wait{{For: "progress", Detail: fmt.Sprintf("copies %s: %d of %d rows", c.Table, c.Copied, c.Total)}}
 			}
 		}
+	case m.Phase == CatchingUp:
+		return []Wait{{For: "progress", Detail: "brings over what has changed, until little is left"}}
+	case m.Phase == RollingBack:
+		return []Wait{{For: "progress", Detail: fmt.Sprintf("cuts back; %d tries were begun, after %d it gives up", m.Stats.CutoverTries, cutTries)}}
 	case m.Phase == Verifying && m.Stats.VerifiedAt == 0:
 		return []Wait{{For: "progress", Detail: "compares every row of both places and asks the gates"}}
 	case m.Phase == Verifying:
@@ -172,7 +179,11 @@ func explainProgress(m *Move, tables []Checkpoint, now int64) []Wait {
 		if waits := explainWindow(m, now); len(waits) > 0 {
 			return waits
 		}
-		return []Wait{{For: "progress", Detail: fmt.Sprintf("cuts over; %d tries were begun, after %d it gives up", m.Stats.CutoverTries, cutTries)}}
+		cuts := "cuts over"
+		if m.Options.Mode == Rehearsal {
+			cuts = "tries what a cutover would do, up to the commit"
+		}
+		return []Wait{{For: "progress", Detail: fmt.Sprintf("%s; %d tries were begun, after %d it gives up", cuts, m.Stats.CutoverTries, cutTries)}}
 	case m.Phase == Watching && m.Options.Mode == Drill:
 		return append(explainAudit(m, now), m.explainDrill(now))
 	case m.Phase == Watching:

@@ -28,14 +28,18 @@ func TestExplainMove(t *testing.T) {
 		tables []Checkpoint
 		want   string // of the last wait
 	}{
-		"ended":     {&Move{Phase: Failed, EndedAt: &ended, Cause: "no room", Advice: "make some"}, nil, "end: the move has ended: failed; no room / make some"},
-		"paused":    {&Move{ID: "m1", Phase: Paused}, nil, "operator: the move is paused / resume or cancel it: smartseller move resume m1"},
-		"ownerless": {&Move{Phase: Preparing, LeaseUntil: now - 7_000_000}, nil, "lease: no instance runs the move; it could be taken over for 7s already"},
-		"copying":   {held(Move{Phase: Copying}), []Checkpoint{{Table: "a", Done: true}, {Table: "b", Copied: 3, Total: 9}}, "progress: copies b: 3 of 9 rows"},
-		"comparing": {held(Move{Phase: Verifying}), nil, "progress: compares every row"},
-		"manual":    {held(Move{Phase: Verifying, Options: Options{ManualCutover: true}, Stats: Stats{VerifiedAt: now - 60_000_000}}), nil, "operator: verified 1m0s ago; it stays in step until a cutover is asked for / let it cut over: smartseller move cutover m1"},
-		"asked":     {held(Move{Phase: Preparing, Intent: WantPause}), nil, "operator: pause was asked"},
-		"watching":  {held(Move{Phase: Watching, Options: Options{WindowSeconds: 90}, Stats: Stats{CommittedAt: now - 30_000_000}}), nil, "window: the storefront lives at the new place; the rollback window closes in 1m0s"},
+		"ended":      {&Move{Phase: Failed, EndedAt: &ended, Cause: "no room", Advice: "make some"}, nil, "end: the move has ended: failed; no room / make some"},
+		"paused":     {&Move{ID: "m1", Phase: Paused}, nil, "operator: the move is paused / resume or cancel it: smartseller move resume m1"},
+		"ownerless":  {&Move{Phase: Preparing, LeaseUntil: now - 7_000_000}, nil, "lease: no instance runs the move; it could be taken over for 7s already"},
+		"copying":    {held(Move{Phase: Copying}), []Checkpoint{{Table: "a", Done: true}, {Table: "b", Copied: 3, Total: 9}}, "progress: copies b: 3 of 9 rows"},
+		"comparing":  {held(Move{Phase: Verifying}), nil, "progress: compares every row"},
+		"manual":     {held(Move{Phase: Verifying, Options: Options{ManualCutover: true}, Stats: Stats{VerifiedAt: now - 60_000_000}}), nil, "operator: verified 1m0s ago; it stays in step until a cutover is asked for / let it cut over: smartseller move cutover m1"},
+		"again":      {held(Move{Phase: Verifying, Stats: Stats{VerifiedAt: now - 60_000_000, Doing: comparesAgain}}), nil, "progress: compares every row of both places once more"},
+		"catches up": {held(Move{Phase: CatchingUp}), nil, "progress: brings over what has changed"},
+		"cuts back":  {held(Move{Phase: RollingBack, Stats: Stats{CutoverTries: 2}}), nil, "progress: cuts back; 2 tries were begun"},
+		"rehearsal":  {held(Move{Phase: CuttingOver, Options: Options{Mode: Rehearsal}}), nil, "progress: tries what a cutover would do, up to the commit"},
+		"asked":      {held(Move{Phase: Preparing, Intent: WantPause}), nil, "operator: pause was asked"},
+		"watching":   {held(Move{Phase: Watching, Options: Options{WindowSeconds: 90}, Stats: Stats{CommittedAt: now - 30_000_000}}), nil, "window: the storefront lives at the new place; the rollback window closes in 1m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -19,6 +19,7 @@ import (
 	"smartseller/backends"
 	"smartseller/platform/pgserver"
 	"smartseller/platform/pgserver/badwire"
+	"smartseller/platform/testtable"
 )
 
 // outage is what happens to something that a move needs, and what must come of it.
@@ -94,7 +95,7 @@ var victims = []victim{
 func TestServersGoAway(t *testing.T) {
 	t.Parallel()
 	var seen faultTable
-	t.Cleanup(func() { t.Log(seen.String()) })
+	t.Cleanup(func() { testtable.Show(t, seen.String()) })
 	for _, v := range victims {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
@@ -175,8 +176,20 @@ func (v victim) suffer(t *testing.T, w *world, i *instance, at *stage, o outage,
 	s.outweigh()
 	s.check(t, i.router)
 	row.longest = s.longest
+	if o.serves {
+		require.Less(t, row.longest, patient, "a customer would have been refused")
+	}
+	require.Less(t, row.open, openSoon, "the storefront stayed closed when the outage was over")
 	return row
 }
+
+// patient is for how long a request waits for a closed place where customers are served; the
+// load of these tests waits longer, so that it sees how long that is. openSoon is the second for
+// which a place may stay sealed behind an outage, and twice as much where other tests keep the processors busy.
+const (
+	patient  = 2 * time.Second
+	openSoon = 3 * time.Second
+)
 
 // writes waits until a write is acknowledged; one that is refused is tried again, if
 // requests may fail.

@@ -13,6 +13,7 @@ import (
 
 	"smartseller/backends"
 	"smartseller/platform/database"
+	"smartseller/platform/testtable"
 )
 
 // holderVariable turns a run of this test binary into a process that holds the write
@@ -59,7 +60,7 @@ func (w *world) file(backend string, id backends.StorefrontID, epoch string) str
 func TestFilesGoBad(t *testing.T) {
 	t.Parallel()
 	var seen faultTable
-	t.Cleanup(func() { t.Log(seen.String()) })
+	t.Cleanup(func() { testtable.Show(t, seen.String()) })
 	for name, f := range map[string]struct {
 		outage
 		begin func(t *testing.T, w *world, id backends.StorefrontID) (end func())

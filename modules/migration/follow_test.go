@@ -1,7 +1,9 @@
 package migration
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -50,3 +52,33 @@ func TestChangesOfCopiedTablesDoNotPileUp(t *testing.T) {
 	copyOn()
 	s.judge(i, m.ID)
 }
+
+// TestWideRowsAreBroughtAFewAtATime: of many that changed at once no more are held in memory
+// than fit.
+func TestWideRowsAreBroughtAFewAtATime(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWideWorld(t).instance(t, nil)
+	id := i.storefront(t, 5)
+	m := startTo(t, i, id, "shared", Options{WindowSeconds: 3600})
+	i.waitFor(t, m.ID, Watching)
+	const many = 12
+	require.NoError(t, i.router.Update(ctx, id, func(_ context.Context, tx backends.Tx) error {
+		for n := range many {
+			if _, err := tx.Exec(addToken, fmt.Sprintf("wide-%02d", n), "nobody", append(bytes.Repeat([]byte("w"), 1<<20), byte(n))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	ask(t, i, m.ID, WantRollback)
+	i.waitFor(t, m.ID, RolledBack)
+	i.requireAt(t, id, "one", 3)
+	var arrived int
+	require.NoError(t, i.router.View(ctx, id, func(_ context.Context, tx backends.Tx) error {
+		return tx.Get(&arrived, countTokens)
+	}))
+	require.Equal(t, many, arrived)
+}
+
+var countTokens = backends.Read(`SELECT count(*) FROM one_time_tokens WHERE storefront_id = $1`)

@@ -218,10 +218,13 @@ func (x *run) ask(ctx context.Context, g Gate) error {
 		}
 		if verdict == nil {
 			x.gate(g.Name, found)
-			return nil
+			return x.does(ctx, "")
 		}
 		tries, err := x.tries(ctx, verdict)
 		if err != nil {
+			return err
+		}
+		if err := x.does(ctx, asksAgain+g.Name); err != nil {
 			return err
 		}
 		if try >= tries {

@@ -70,7 +70,7 @@ type moveInput struct {
 type moveOutput struct{ Body moveBody }
 
 type paceBody struct {
-	Percent int64 `json:"percent" minimum:"1" maximum:"100" doc:"Share of the time that copying and comparing may work, at most"`
+	Percent int64 `json:"percent" minimum:"1" maximum:"100" doc:"Share of the time that copying and comparing may work, at most" audit:"detail"`
 }
 
 type paceInput struct {
@@ -170,6 +170,7 @@ func Routes(server *httpx.Server, s *Service) {
 		})
 	})
 	paceRoutes(server, s)
+	receiptRoutes(server, s)
 	for _, want := range []Intent{WantPause, WantResume, WantCancel, WantCutover, WantRollback, WantFinalize, WantVerify} {
 		httpx.Register(server, huma.Operation{
 			OperationID: string(want) + "-move", Method: http.MethodPost, Path: movesPath + "/{id}/" + string(want), Summary: "Ask a move to " + string(want),
@@ -206,6 +207,25 @@ func paceRoutes(server *httpx.Server, s *Service) {
 	}, func(ctx context.Context, _ *struct{}) (*paceAll, error) {
 		percent, err := s.PaceOfAll(ctx)
 		return &paceAll{paceBody{percent}}, err
+	})
+}
+
+type receiptInput struct{ Body SignedReceipt }
+
+type receiptOutput struct {
+	Body struct {
+		Genuine bool `json:"genuine" doc:"It is as this platform signed it"`
+	}
+}
+
+func receiptRoutes(server *httpx.Server, s *Service) {
+	httpx.Register(server, huma.Operation{
+		OperationID: "check-receipt", Method: http.MethodPost, Path: "/api/admin/move-receipt-checks", Summary: "Say whether a receipt is as this platform signed it; nothing is changed",
+		Security: httpx.AdminReads,
+	}, func(_ context.Context, in *receiptInput) (*receiptOutput, error) {
+		out := &receiptOutput{}
+		out.Body.Genuine = s.Genuine(in.Body)
+		return out, nil
 	})
 }
 

@@ -112,6 +112,8 @@ type Stats struct {
 	PacePercent int64 `json:"pace_percent"`
 	// Halted is why the copy halts for the sake of a server; "": it does not.
 	Halted string `json:"halted,omitempty"`
+	// Doing is what may take long in its phase; "": nothing that the phase does not say.
+	Doing string `json:"doing,omitempty"`
 	// Trouble is what keeps the move from going on; nil: nothing that has lasted.
 	Trouble      *Trouble `json:"trouble,omitempty"`
 	CutoverTries int64    `json:"cutover_tries"`

@@ -46,6 +46,7 @@ type run struct {
 	lagSeen       time.Time     // when the old place's lag was counted last
 	pauseSeen     int64         // the pause behind which all was compared
 	comparedAgain time.Time     // when all was compared after it had waited
+	countedAt     int64         // changes that had been captured when rows were counted last
 	lagTold       int64         // at how many times the longest lag the operator was told
 	leftBehind    string        // the backend whose place this run gives up erasing; "": none
 	undoing       time.Time     // since when this run undoes the move; zero: it does not

@@ -114,6 +114,27 @@ func (x *run) enter(ctx context.Context, p Phase, more ...func(m *Move)) error {
 	return err
 }
 
+// does tells what the move is about, where that may take long and its phase does not say it;
+// "": it is over.
+func (x *run) does(ctx context.Context, what string) error {
+	if x.m.Stats.Doing == what {
+		return nil
+	}
+	return x.save(ctx, "doing", map[string]any{"doing": what}, func(_ control.Tx, m *Move) error {
+		m.Stats.Doing = what
+		return nil
+	})
+}
+
+// What a move does once more, or waits for, before it cuts over or back.
+const (
+	waitsForSlot  = "waits until fewer moves of its instance copy or compare"
+	comparesAgain = "compares every row of both places once more, before it cuts over"
+	waitsForBack  = "waits until fewer rollbacks of its instance compare"
+	asksAgain     = "asks, now that it has said no once, again and again the gate "
+	comparesBack  = "compares every row of both places, before it cuts back"
+)
+
 // begins notes that a phase begins, or goes on behind a pause.
 func (m *Move) begins(p Phase, now int64) {
 	s := &m.Stats
@@ -127,7 +148,7 @@ func (m *Move) begins(p Phase, now int64) {
 	if resumed := m.Phase == Paused && p == m.ResumePhase && s.PhaseStartedAt[p] > 0; !resumed {
 		s.PhaseStartedAt[p] = now
 	}
-	m.Phase, s.Trouble = p, nil
+	m.Phase, s.Trouble, s.Doing = p, nil, ""
 	if !p.heavy() || p == Paused {
 		s.Halted = "" // nothing works that could halt
 	}

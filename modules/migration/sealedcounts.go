@@ -21,6 +21,28 @@ const countedUnderSeal = 50_000
 
 const sealedCountsGate = "counts under seal"
 
+// counted notes how many rows each table has, in another map than before: that one may be
+// on its way into a report.
+func (x *run) counted(rows map[string]int64) {
+	x.saving.Lock()
+	defer x.saving.Unlock()
+	x.m.Stats.Rows, x.countedAt = rows, x.m.Stats.Captured
+}
+
+// recount counts the rows anew, while nobody waits for it, where so much has changed since
+// they were counted that it may not be quick under seal any more.
+func (x *run) recount(ctx context.Context, c crossing) error {
+	if x.m.Stats.Captured-x.countedAt < x.countedMost {
+		return nil
+	}
+	rows := map[string]int64{}
+	if err := c.from.Read(ctx, func(r backends.Reader) error { return countRows(r, x.directory.Catalog(), rows) }); err != nil {
+		return err
+	}
+	x.counted(rows)
+	return nil
+}
+
 // countSealed compares counts while nobody writes, and says of what it did not.
 func (x *run) countSealed(ctx context.Context, c crossing) error {
 	tables, all := x.countable()
@@ -41,10 +63,9 @@ func (x *run) countSealed(ctx context.Context, c crossing) error {
 			return &mismatchError{fmt.Sprintf("verification failed: %s has %d rows, its copy %d; nothing was cut over", table, n, have[table])}
 		}
 	}
-	rows := map[string]int64{} // another one: the old may be on its way into a report
-	maps.Copy(rows, x.m.Stats.Rows)
+	rows := maps.Clone(x.m.Stats.Rows)
 	maps.Copy(rows, want)
-	x.m.Stats.Rows = rows
+	x.counted(rows)
 	x.gate(sealedCountsGate, x.sealedCounts(tables, all))
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"smartseller/backends"
 	"smartseller/platform/control"
+	"smartseller/platform/crypto"
 	"smartseller/platform/fault"
 	"smartseller/platform/ids"
 )
@@ -16,13 +17,14 @@ type Service struct {
 	db        *control.DB
 	directory *backends.Directory
 	stores    *backends.Stores
+	keys      *crypto.Keyring
 	wake      func()    // tells this instance's runner to look at once
 	plans     Explainer // nil: there are none
 }
 
 // NewService makes the service; the runner gets its wake-ups.
 func NewService(db *control.DB, directory *backends.Directory, stores *backends.Stores, runner *Runner) *Service {
-	return &Service{db: db, directory: directory, stores: stores, wake: runner.Wake}
+	return &Service{db: db, directory: directory, stores: stores, keys: runner.keys, wake: runner.Wake}
 }
 
 // Request asks for a move.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +21,9 @@ import (
 func (x *run) verify(ctx context.Context) error {
 	x.keepVerifying = true
 	if err := x.awaitSlot(ctx); err != nil {
+		return err
+	}
+	if err := x.does(ctx, ""); err != nil { // said before the slot was free, or by an owner that died
 		return err
 	}
 	if err := x.eraseCanary(ctx, x.source, x.target); err != nil { // left by an owner that died
@@ -77,13 +81,13 @@ func (x *run) compareAll(ctx context.Context, from, to backends.Store) error {
 
 func (x *run) compareRows(ctx context.Context, from, to backends.Store) error {
 	x.compared.Store(0)
-	digests := map[string]string{}
+	digests, rows := map[string]string{}, map[string]int64{}
 	var adding sync.Mutex
 	tables := x.directory.Catalog().Moving()
 	held := 0
 	var unequal []*backends.Table // by the servers' sums, which a change in between makes differ
 	err := x.sideBySide(ctx, slices.Clone(tables), func(ctx context.Context, t *backends.Table) error {
-		sum, err := x.compareTable(ctx, t, from, to)
+		sum, compared, err := x.compareTable(ctx, t, from, to)
 		if err != nil {
 			return err
 		}
@@ -93,7 +97,7 @@ func (x *run) compareRows(ctx context.Context, from, to backends.Store) error {
 		equal, err := x.sumsEqual(ctx, t, from, to)
 		adding.Lock()
 		defer adding.Unlock()
-		digests[t.Name] = sum.String()
+		digests[t.Name], rows[t.Name] = sum.String(), compared
 		held += len(t.References)
 		if !equal {
 			unequal = append(unequal, t)
@@ -105,6 +109,7 @@ func (x *run) compareRows(ctx context.Context, from, to backends.Store) error {
 	}
 	x.gate(referencesGate, fmt.Sprintf("%d kinds of references hold", held))
 	x.m.Stats.Digests, x.m.Stats.Unsummed = digests, nil
+	x.counted(rows)
 	if err := x.checkStrangers(ctx, to); err != nil {
 		return err
 	}
@@ -115,28 +120,29 @@ func (x *run) compareRows(ctx context.Context, from, to backends.Store) error {
 	return nil
 }
 
-func (x *run) compareTable(ctx context.Context, t *backends.Table, from, to backends.Store) (sum backends.Digest, err error) {
+func (x *run) compareTable(ctx context.Context, t *backends.Table, from, to backends.Store) (sum backends.Digest, compared int64, err error) {
 	both := twoPages{want: &backends.Page{Table: t}, have: &backends.Page{Table: t}}
 	rows := firstRows
 	for after, more := "", true; more; {
 		if err := x.heed(); err != nil {
-			return sum, err
+			return sum, compared, err
 		}
 		started := time.Now()
 		if after, more, err = both.read(ctx, from, to, after, rows); err != nil {
-			return sum, err
+			return sum, compared, err
 		}
+		compared += int64(both.want.Len())
 		x.compared.Add(int64(both.want.Len()))
 		if err := x.recheck(ctx, from, to, both.compare(&sum)); err != nil {
-			return sum, err
+			return sum, compared, err
 		}
 		took := time.Since(started)
 		rows = both.rowsFor(took, x.pace.chunk())
 		if err := x.pace.rest(ctx, took); err != nil {
-			return sum, err
+			return sum, compared, err
 		}
 	}
-	return sum, nil
+	return sum, compared, nil
 }
 
 // twoPages are the same part of a table at both places.
@@ -255,7 +261,9 @@ func (x *run) differing(ctx context.Context, from, to backends.Store, keys []bac
 		if err := read.store.Read(ctx, func(r backends.Reader) (err error) {
 			*read.into, err = r.Rows(keys)
 			return err
-		}); err != nil {
+		}); errors.Is(err, backends.ErrTooWide) {
+			return x.differingHalves(ctx, from, to, keys)
+		} else if err != nil {
 			return nil, nil, err
 		}
 	}
@@ -268,6 +276,18 @@ func (x *run) differing(ctx context.Context, from, to backends.Store, keys []bac
 		}
 	}
 	return differ, details, nil
+}
+
+// differingHalves is differing for rows that are too wide to be read at once.
+func (x *run) differingHalves(ctx context.Context, from, to backends.Store, keys []backends.Key) ([]backends.Key, map[backends.Key]string, error) {
+	first, rest := halves(keys)
+	differ, details, err := x.differing(ctx, from, to, first)
+	if err != nil {
+		return nil, nil, err
+	}
+	more, moreDetails, err := x.differing(ctx, from, to, rest)
+	maps.Copy(details, moreDetails)
+	return append(differ, more...), details, err
 }
 
 // difference names what differs, never a value; empty: nothing does.
@@ -320,69 +340,4 @@ func (x *run) compareApplied(ctx context.Context, from, to backends.Store) error
 			return err // what drains added meanwhile is compared next time, under seal at the latest
 		}
 	}
-}
-
-// sumsEqual is the second, independent path: numbers that each server computes from
-// its own rows.
-func (x *run) sumsEqual(ctx context.Context, t *backends.Table, from, to backends.Store) (bool, error) {
-	var want, have []int64
-	for s, into := range map[backends.Store]*[]int64{from: &want, to: &have} {
-		if err := s.Read(ctx, func(r backends.Reader) (err error) {
-			*into, err = r.Sums(t)
-			return err
-		}); err != nil {
-			return false, err
-		}
-	}
-	return slices.Equal(want, have), nil
-}
-
-// compareSums compares again what differed by the servers' sums. They can be compared
-// when nothing changed in between; under steady writes a few tries are made. What is left
-// then is counted under seal, as far as that is quick.
-func (x *run) compareSums(ctx context.Context, unequal []*backends.Table, from, to backends.Store) error {
-	const tries = 20
-	for try := 1; len(unequal) > 0; try++ {
-		if _, err := x.drainOnce(ctx, from, to); err != nil {
-			return err
-		}
-		var wrong []*backends.Table
-		for _, t := range unequal {
-			equal, err := x.sumsEqual(ctx, t, from, to)
-			if err != nil {
-				return err
-			}
-			if !equal {
-				wrong = append(wrong, t)
-			}
-		}
-		left, err := from.Backlog(ctx)
-		if err != nil {
-			return err
-		}
-		switch {
-		case left == 0 && len(wrong) > 0:
-			return &mismatchError{"verification failed: the servers' own sums differ in " + tableNames(wrong)}
-		case try == tries && len(wrong) > 0:
-			x.m.Stats.Unsummed = tablesOf(wrong)
-			x.gate("server sums", fmt.Sprintf("not comparable under these writes in %s; equal elsewhere; see counts under seal", tableNames(wrong)))
-			return nil
-		}
-		unequal = wrong
-	}
-	x.gate("server sums", "equal")
-	return nil
-}
-
-func tableNames(tables []*backends.Table) string {
-	return strings.Join(tablesOf(tables), ", ")
-}
-
-func tablesOf(tables []*backends.Table) []string {
-	names := make([]string, len(tables))
-	for i, t := range tables {
-		names[i] = t.Name
-	}
-	slices.Sort(names)
-	return names
 }

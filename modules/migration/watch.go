@@ -249,12 +249,17 @@ func (x *run) proveWayBack(ctx context.Context) error {
 		return err
 	}
 	defer leave()
+	if err := x.does(ctx, comparesBack); err != nil {
+		return err
+	}
 	if err := x.keepUp(ctx, x.target, x.source); err != nil {
 		return err
 	}
-	err = x.compareAll(ctx, x.target, x.source)
-	x.provedWayBack = err == nil
-	return err
+	if err := x.compareAll(ctx, x.target, x.source); err != nil {
+		return err
+	}
+	x.provedWayBack = true
+	return x.does(ctx, "")
 }
 
 // awaitTurnBack stays in step, and rests, until the rollback may compare.
@@ -263,6 +268,9 @@ func (x *run) awaitTurnBack(ctx context.Context) (leave func(), err error) {
 		leave, free := x.takeSlot(x.backs)
 		if free {
 			return leave, nil
+		}
+		if err := x.does(ctx, waitsForBack); err != nil {
+			return nil, err
 		}
 		if err := x.keepUp(ctx, x.target, x.source); err != nil {
 			return nil, err

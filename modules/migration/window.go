@@ -138,13 +138,39 @@ func notBefore(tx control.Tx, storefront backends.StorefrontID) (until int64, er
 	return until, err
 }
 
-// TakeBackCutover takes the word to cut over back from a storefront's move that a running plan
-// carries out and that has not begun to: the plan gives it again when it may. What an operator
-// says beside a running plan is taken back with it.
+// mayBeTakenBack is the condition that a move was told to cut over and has not begun to.
+const mayBeTakenBack = `m.ended_at IS NULL AND m.cut = '' AND m.phase <> 'cutting_over' AND (m.intent = 'cutover' OR m.kept = 'cutover')`
+
+// TakeBackCutover takes the word to cut over back from a storefront's move that a plan carries out
+// and that has not begun to: the plan, when it runs, gives it again when it may. What an operator
+// says beside a plan is taken back with it.
 func TakeBackCutover(tx control.Tx, storefront backends.StorefrontID) error {
+	// Whoever gives the word has the move's row: it is given before this, or sees why it must not be.
+	if err := LockOpen(tx, storefront); err != nil {
+		return err
+	}
+	return takeBack(tx, `SELECT m.id FROM moves m JOIN plan_moves p ON p.move_id = m.id AND p.state = 'moving' JOIN plans ON plans.id = p.plan_id AND plans.ended_at IS NULL
+		WHERE m.storefront_id = $1 AND `+mayBeTakenBack, string(storefront))
+}
+
+// TakeBackCutovers takes the word to cut over back from all moves of a plan that have not begun to.
+func TakeBackCutovers(tx control.Tx, plan string) error {
+	return takeBack(tx, `SELECT m.id FROM moves m JOIN plan_moves p ON p.move_id = m.id AND p.state = 'moving' WHERE p.plan_id = $1 AND `+mayBeTakenBack, plan)
+}
+
+// LockOpen keeps others from changing a storefront's open move, if there is one, until the transaction ends.
+func LockOpen(tx control.Tx, storefront backends.StorefrontID) error {
+	var id string
+	err := tx.GetLocked(&id, `SELECT id FROM moves WHERE storefront_id = $1 AND ended_at IS NULL`, string(storefront))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return err
+}
+
+func takeBack(tx control.Tx, which string, of string) error {
 	var told []string
-	err := tx.Select(&told, `SELECT m.id FROM moves m JOIN plan_moves p ON p.move_id = m.id AND p.state = 'moving' JOIN plans ON plans.id = p.plan_id AND plans.state = 'running'
-		WHERE m.storefront_id = $1 AND m.ended_at IS NULL AND m.cut = '' AND m.phase <> 'cutting_over' AND (m.intent = 'cutover' OR m.kept = 'cutover')`, string(storefront))
+	err := tx.Select(&told, which, of)
 	for _, id := range told {
 		if err == nil {
 			_, err = tx.Exec(`UPDATE moves SET intent = CASE WHEN intent = 'cutover' THEN '' ELSE intent END, kept = '' WHERE id = $1`, id)
@@ -200,11 +226,14 @@ func (x *run) compareOnceMore(ctx context.Context) error {
 	if err := x.awaitSlot(ctx); err != nil {
 		return err
 	}
-	err := x.judged(verificationGate, x.compareAll(ctx, x.source, x.target))
-	if err == nil {
-		x.giveSlotBack()
+	if err := x.does(ctx, comparesAgain); err != nil {
+		return err
 	}
-	return err
+	if err := x.judged(verificationGate, x.compareAll(ctx, x.source, x.target)); err != nil {
+		return err
+	}
+	x.giveSlotBack()
+	return x.does(ctx, "")
 }
 
 // waitForWord stays in step until the cutover may come; waited: not at once.
@@ -253,6 +282,9 @@ func (x *run) awaitSlot(ctx context.Context) error {
 		if leave, free := x.takeSlot(x.slots); free {
 			x.leaveSlot, x.slotless = leave, false
 			return nil
+		}
+		if err := x.does(ctx, waitsForSlot); err != nil {
+			return err
 		}
 		if err := x.standBy(ctx, &idle); err != nil {
 			return err

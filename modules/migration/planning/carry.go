@@ -191,6 +191,9 @@ func (s *Scheduler) let(ctx context.Context, p *Plan, r *ready) error {
 		if _, err := s.still(tx, p); err != nil {
 			return err
 		}
+		if err := migration.LockOpen(tx, backends.StorefrontID(r.Storefront)); err != nil {
+			return err
+		}
 		var wishes int64
 		if err := tx.Get(&wishes, `SELECT count(*) FROM blackouts b WHERE b.storefront_id = $1 AND `+barred, r.Storefront, s.clock().UnixMicro()); err != nil {
 			return err
@@ -222,11 +225,6 @@ func (s *Scheduler) note(ctx context.Context, p *Plan, seq int64, said, waits st
 	return s.update(ctx, p, func(tx control.Tx, p *Plan) error {
 		return setWaits(tx, p.ID, seq, waits)
 	})
-}
-
-func setWaits(tx control.Tx, plan string, seq int64, waits string) error {
-	_, err := tx.Exec(`UPDATE plan_moves SET waits = $3, updated_at = $4 WHERE plan_id = $1 AND seq = $2`, plan, seq, waits, tx.Now())
-	return err
 }
 
 // turn is a move that may begin, as far as its wave goes.

@@ -142,10 +142,11 @@ func TestACutoverThatMissesItsWindow(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, migration.WantCutover, got.Intent, "the word stands")
 	w.ask(t, p, planning.Pause)
-	w.until(t, p, waits(1, "cuts over at 2026-03-02T14:00:00Z: the window 14:00-15:00 UTC"))
-	w.until(t, p, waits(2, ""))
+	got, err = w.moves.Get(ctx, moves[0].Move)
+	require.NoError(t, err)
+	require.Equal(t, migration.NoIntent, got.Intent, "a pause takes it back")
+	w.until(t, p, waits(1, ""))
 	w.hour.Store(26)
-	w.until(t, p, waits(1, "cuts over all the same, since it was let before; to hold it: smartseller move pause "+moves[0].Move))
 	w.ask(t, p, planning.Resume)
 	moves = w.until(t, p, waits(1, ""), s)
 	require.Equal(t, planning.Moving, moves[0].State)
@@ -153,6 +154,64 @@ func TestACutoverThatMissesItsWindow(t *testing.T) {
 	late.Store(26)
 	w.until(t, p, moveIs(1, planning.Moved), s)
 	w.until(t, p, moveIs(2, planning.Moved), s)
+}
+
+// TestAFailureHoldsWhatWasLet and has not begun to cut over: the plan stops for all.
+func TestAFailureHoldsWhatWasLet(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, controltest.Open(t))
+	w.options.Clock = func() time.Time { return noon.Add(3 * time.Hour) } // by which the movers' window is over
+	w.mover()
+	w.run(t)
+	s := w.scheduler(t, "one")
+	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 2), Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", AtOnce: true, Canaries: new(int64(2))}, Automatic: true})
+	w.until(t, p, waits(2, "cuts over at 2026-03-01T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	w.hour.Store(2)
+	moves := w.until(t, p, func(_ *planning.Plan, moves []planning.PlanMove) bool {
+		return moves[0].Waits == "" && moves[1].Waits == ""
+	}, s)
+	intent := func() migration.Intent {
+		m, err := w.moves.Get(ctx, moves[1].Move)
+		require.NoError(t, err)
+		return m.Intent
+	}
+	require.Equal(t, migration.WantCutover, intent())
+	_, err := w.moves.Ask(ctx, moves[0].Move, migration.WantCancel)
+	require.NoError(t, err)
+	w.until(t, p, state(planning.Stopped), s)
+	require.Equal(t, migration.NoIntent, intent())
+}
+
+// TestACutoverThatIsTried goes on though its plan is paused, as it says.
+func TestACutoverThatIsTried(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, controltest.Open(t))
+	w.run(t)
+	s := w.scheduler(t, "one")
+	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 1), Options: planning.PlanOptions{AtOnce: true, CutoverWindow: "14:00-15:00"}, Automatic: true})
+	w.until(t, p, waits(1, "cuts over at 2026-03-01T14:00:00Z: the window 14:00-15:00 UTC"), s)
+	entered, leave, left := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		left <- w.router.Update(ctx, w.idOf(t, "shop-0"), func(context.Context, backends.Tx) error {
+			close(entered)
+			<-leave
+			return nil
+		})
+	}()
+	<-entered
+	w.hour.Store(2)
+	moves := w.until(t, p, func(_ *planning.Plan, moves []planning.PlanMove) bool {
+		m, err := w.moves.Get(ctx, moves[0].Move)
+		require.NoError(t, err)
+		return m.Phase == migration.CuttingOver
+	}, s)
+	w.ask(t, p, planning.Pause)
+	w.until(t, p, waits(1, "cuts over all the same, since it was let before; to hold it: smartseller move pause "+moves[0].Move))
+	close(leave)
+	require.NoError(t, <-left)
+	w.until(t, p, moveIs(1, planning.Moved), s)
 }
 
 // TestCutoversComeInQuietHours by the traffic of last week.

@@ -3,6 +3,7 @@ package planning
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -91,7 +92,7 @@ func (in *imagined) imagine(wanted []candidate) {
 
 // imagineNew takes a plan that would be made now.
 func (s *Service) imagineNew(ctx context.Context, n NewPlan) (in imagined, err error) {
-	p, wanted, fleet, err := s.draft(ctx, n)
+	p, wanted, fleet, err := s.draft(ctx, n, math.MaxInt) // nothing is kept of it
 	if err != nil {
 		return in, err
 	}

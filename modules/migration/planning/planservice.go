@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"smartseller/backends"
+	"smartseller/modules/migration"
 	"smartseller/platform/control"
 	"smartseller/platform/fault"
 	"smartseller/platform/ids"
@@ -16,7 +17,7 @@ import (
 // is automatic it waits for an approval. ErrNothingToDo says that the policy wants
 // none; what cannot be planned is named by its place in the list.
 func (s *Service) Create(ctx context.Context, n NewPlan) (*Plan, error) {
-	p, wanted, _, err := s.draft(ctx, n)
+	p, wanted, _, err := s.draft(ctx, n, MaxPlan)
 	if err != nil {
 		return nil, err
 	}
@@ -34,8 +35,8 @@ func (s *Service) Create(ctx context.Context, n NewPlan) (*Plan, error) {
 	return s.Plan(ctx, p.ID)
 }
 
-// draft makes a plan, with its moves in their order, without keeping them; and the fleet.
-func (s *Service) draft(ctx context.Context, n NewPlan) (*Plan, []candidate, []*Shop, error) {
+// draft makes a plan of at most so many moves, in their order, without keeping them; and the fleet.
+func (s *Service) draft(ctx context.Context, n NewPlan, most int) (*Plan, []candidate, []*Shop, error) {
 	options, err := n.Options.withDefaults()
 	if err != nil {
 		return nil, nil, nil, err
@@ -52,7 +53,7 @@ func (s *Service) draft(ctx context.Context, n NewPlan) (*Plan, []candidate, []*
 	if n.Automatic {
 		p.State, p.ApprovedBy = Running, n.By
 	}
-	limit := MaxPlan
+	limit := most
 	if n.Limit > 0 {
 		limit = min(limit, int(n.Limit))
 	}
@@ -213,6 +214,10 @@ func (s *Service) Ask(ctx context.Context, id string, action PlanAction, by stri
 		switch action {
 		case Approve:
 			p.ApprovedBy = by
+		case Pause:
+			if err := migration.TakeBackCutovers(tx, id); err != nil {
+				return err
+			}
 		case Resume:
 			if p.State == Stopped { // somebody has seen them; a pause says nothing of failures
 				p.forgiven = p.Moves[Failed]

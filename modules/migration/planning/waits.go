@@ -193,3 +193,8 @@ func (o PlanOptions) window() time.Duration {
 	}
 	return 24 * time.Hour
 }
+
+func setWaits(tx control.Tx, plan string, seq int64, waits string) error {
+	_, err := tx.Exec(`UPDATE plan_moves SET waits = $3, updated_at = $4 WHERE plan_id = $1 AND seq = $2`, plan, seq, waits, tx.Now())
+	return err
+}

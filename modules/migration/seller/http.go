@@ -25,6 +25,7 @@ type sellerMoveBody struct {
 	ID        string             `json:"id,omitempty" doc:"None while it is planned and not begun"`
 	State     string             `json:"state" enum:"planned,under_way,paused,moved,done,not_moved" doc:"moved: it serves from the new place, and can go back still; not_moved: given up or taken back"`
 	Phase     string             `json:"phase"`
+	Trial     string             `json:"trial,omitempty" enum:"rehearsal,drill" doc:"rehearsal: your storefront stays where it is; drill: it comes back by itself; none: the move is to last"`
 	From      string             `json:"from,omitempty" doc:"Kind of database"`
 	To        string             `json:"to,omitempty" doc:"Kind of database"`
 	Copied    int64              `json:"copied_rows"`
@@ -38,7 +39,7 @@ type sellerMoveBody struct {
 
 func bodyOf(m Move) sellerMoveBody {
 	b := sellerMoveBody{
-		ID: m.ID, State: string(m.State), Phase: string(m.Phase), From: string(m.From), To: string(m.To), Copied: m.Copied, Total: m.Total, ETA: m.ETA,
+		ID: m.ID, State: string(m.State), Phase: string(m.Phase), Trial: m.Trial, From: string(m.From), To: string(m.To), Copied: m.Copied, Total: m.Total, ETA: m.ETA,
 		CreatedAt: m.CreatedAt, MovedAt: m.MovedAt, EndedAt: m.EndedAt,
 	}
 	if r := m.Receipt; r != nil {
@@ -65,7 +66,7 @@ type sellerMoveInput struct {
 type sellerMoveOutput struct{ Body sellerMoveBody }
 
 type notNowBody struct {
-	From   *time.Time `json:"from,omitempty" doc:"None: now"`
+	From   *time.Time `json:"from,omitempty" doc:"None: now" audit:"detail"`
 	Until  time.Time  `json:"until" doc:"At most 90 days ahead" audit:"detail"`
 	Reason string     `json:"reason,omitempty" maxLength:"500" doc:"For the operators"`
 }
@@ -113,7 +114,7 @@ func Routes(server *httpx.Server, s *Service) {
 	})
 	httpx.Register(server, huma.Operation{
 		OperationID: "set-not-now", Method: http.MethodPut, Path: notNow, Summary: "Ask that your storefront does not change over until a time",
-		Description: "A move may be prepared meanwhile, which nobody feels; the change to the new place waits. One that has begun is not stopped.", Security: httpx.Seller,
+		Description: "A move may be prepared meanwhile, which nobody feels; the change to the new place waits. One that has begun is not stopped. There is one such wish at a time: this one takes the place of the last.", Security: httpx.Seller,
 	}, func(ctx context.Context, in *notNowInput) (*notNowOutput, error) {
 		n := NotNow{Until: in.Body.Until, Reason: in.Body.Reason}
 		if in.Body.From != nil {

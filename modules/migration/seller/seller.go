@@ -35,6 +35,7 @@ type Move struct {
 	ID        string // "" while a plan has not started it
 	State     State
 	Phase     migration.Phase
+	Trial     string // migration.Rehearsal, migration.Drill, or "": it is to last
 	From, To  backends.Kind
 	Copied    int64 // rows
 	Total     int64 // rows

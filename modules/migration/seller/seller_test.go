@@ -2,10 +2,12 @@ package seller
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"smartseller/modules/migration"
+	"smartseller/platform/fault"
 )
 
 // TestStates: there are words for a seller for every phase that a move can be in, or end in.
@@ -31,6 +33,27 @@ func TestETALeavesPausesOut(t *testing.T) {
 	require.Zero(t, eta(m, 0, 100, now))
 	m.Phase, m.Stats.WorkedMicros[migration.Copying], m.Stats.WorkedMicros[migration.CatchingUp] = migration.Verifying, 20*second, second
 	require.EqualValues(t, now+15*second, eta(m, 100, 100, now))
-	m.Phase = migration.Paused
+	m.Options.Mode = migration.Rehearsal
+	require.Zero(t, eta(m, 100, 100, now), "it is not to change over")
+	m.Options.Mode, m.Phase = "", migration.Paused
 	require.Zero(t, eta(m, 100, 100, now))
+}
+
+// TestNotNowIsATime that lies ahead, and not too far.
+func TestNotNowIsATime(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for code, n := range map[string]NotNow{
+		"":            {From: now, Until: now.Add(longest)},
+		"before_from": {From: now.Add(time.Hour), Until: now.Add(time.Hour)},
+		"in_the_past": {From: now.Add(-time.Hour), Until: now},
+		"too_far":     {From: now, Until: now.Add(longest + time.Microsecond)},
+	} {
+		err := n.check(now)
+		if code == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.Equal(t, code, fault.Of(err).Fields[0].Code)
+	}
 }

@@ -84,7 +84,7 @@ func (s *Service) around(ctx context.Context, storefront backends.StorefrontID) 
 func (s *Service) see(ctx context.Context, m *migration.Move, kinds map[string]backends.Kind, now int64) (Move, error) {
 	out := Move{
 		ID: m.ID, State: states[m.Phase], Phase: m.Phase, From: kinds[m.Source.Backend], To: kinds[m.Target.Backend],
-		CreatedAt: m.CreatedAt, MovedAt: m.Stats.CommittedAt,
+		Trial: m.Options.Mode, CreatedAt: m.CreatedAt, MovedAt: m.Stats.CommittedAt,
 	}
 	if m.EndedAt != nil {
 		out.EndedAt = *m.EndedAt
@@ -108,11 +108,11 @@ func (s *Service) see(ctx context.Context, m *migration.Move, kinds map[string]b
 }
 
 // eta takes comparing to last as long as copying did, and copying to go on as it went, both
-// without pauses; 0: nothing is known yet, or it waits for somebody.
+// without pauses; 0: nothing is known yet, it waits for somebody, or it never will be.
 func eta(m *migration.Move, copied, total, now int64) int64 {
 	worked := func(p migration.Phase) int64 { return m.Stats.Worked(p, m.Phase, now) }
 	copying := worked(migration.Copying)
-	if copying <= 0 || m.Stats.VerifiedAt > 0 {
+	if copying <= 0 || m.Stats.VerifiedAt > 0 || m.Options.Mode == migration.Rehearsal {
 		return 0
 	}
 	switch m.Phase {
@@ -162,6 +162,7 @@ func (s *Service) Ask(ctx context.Context, storefront backends.StorefrontID, n N
 		if n.From.IsZero() {
 			n.From = now
 		}
+		n.From, n.Until = n.From.UTC().Truncate(time.Microsecond), n.Until.UTC().Truncate(time.Microsecond) // as they are kept
 		if err := n.check(now); err != nil {
 			return err
 		}

@@ -1,0 +1,30 @@
+package migration
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestReceiptsAreChecked: however it is set out, a receipt is genuine until something in it is changed.
+func TestReceiptsAreChecked(t *testing.T) {
+	t.Parallel()
+	i := newWorld(t).instance(t, nil)
+	m := start(t, i, i.storefront(t, 20), Options{WindowSeconds: 3600})
+	i.waitFor(t, m.ID, Watching)
+	ask(t, i, m.ID, WantFinalize)
+	m = i.waitFor(t, m.ID, Completed)
+	var signed SignedReceipt
+	require.NoError(t, json.Unmarshal([]byte(m.Receipt), &signed))
+	require.True(t, i.service.Genuine(signed))
+	var setOut bytes.Buffer
+	require.NoError(t, json.Indent(&setOut, signed.Receipt, "", "    "))
+	require.True(t, i.service.Genuine(SignedReceipt{setOut.Bytes(), signed.HMAC}))
+	changed := bytes.Replace(signed.Receipt, []byte(`"counters":20`), []byte(`"counters":21`), 1)
+	require.NotEqual(t, string(signed.Receipt), string(changed))
+	require.False(t, i.service.Genuine(SignedReceipt{changed, signed.HMAC}))
+	require.False(t, i.service.Genuine(SignedReceipt{signed.Receipt, ""}))
+	require.False(t, i.service.Genuine(SignedReceipt{nil, signed.HMAC}))
+}
