@@ -4,13 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -86,6 +81,7 @@ type journey struct {
 	load          *load.Load
 	inService     atomic.Pointer[[]*program] // whom the load asks, as a balancer would
 	mode          string                     // of the trip under way
+	overtaken     bool                       // the first one did not come to the point of the trip under way
 }
 
 // run makes the trips of the course, and checks after each that nothing was lost.
@@ -93,12 +89,27 @@ func (c course) run(t *testing.T, report func(passage)) {
 	j := &journey{course: c, t: t, home: c.from + "-1", away: c.to + "-2"}
 	j.begin()
 	for i, r := range c.trips {
-		seen := passage{from: j.home, to: j.away, pair: j.pair, trip: r, ended: fmt.Sprintf("FAILED, and %d trips were not made", len(c.trips)-i-1)}
-		func() {
-			defer func() { report(seen) }() // also of a trip that fails, which ends the test
-			j.make(r, &seen)
-		}()
+		left := fmt.Sprintf("FAILED, and %d trips were not made", len(c.trips)-i-1)
+		for try := 1; !j.travel(r, left, report); try++ {
+			require.Less(t, try, overtakenMost, "the server that was to die at %s was overtaken each time", passage{trip: r}.died())
+		}
 	}
+}
+
+// overtakenMost is how often a trip is made whose server does not come to its point: on busy
+// processors the other one may take the move over before, as it should.
+const overtakenMost = 5
+
+// travel makes a trip and reports it; false: without its death.
+func (j *journey) travel(r trip, left string, report func(passage)) bool {
+	seen := passage{from: j.home, to: j.away, pair: j.pair, trip: r, ended: left}
+	defer func() { report(seen) }() // also of a trip that fails, which ends the test
+	j.overtaken = false
+	j.make(r, &seen)
+	if j.overtaken {
+		seen.ended += ", overtaken"
+	}
+	return !j.overtaken
 }
 
 func (j *journey) begin() {
@@ -174,52 +185,6 @@ func (j *journey) make(r trip, seen *passage) {
 	seen.stall = time.Duration(max(waited.StallMicros, waited.BackStall)) * time.Microsecond
 	seen.ended, seen.load, seen.took = ended, j.load.Since(began), time.Since(began)
 	j.load.Start(context.Background())
-}
-
-// die takes the move to a death and returns the move's id, with the server dead.
-func (j *journey) die(d death, move string, early bool) string {
-	if d.asked == "rollback" || d.asked == "finalize" { // the point may lie on the way to the cutover as well
-		j.revive()
-		if move == "" {
-			move = j.start()
-		}
-		j.ask(move, "cutover")
-		j.survivor().waitFor(j.t, move, "watching")
-	}
-	generation := int64(1) // of a move that was claimed once
-	if move != "" {
-		generation = j.generation(move)
-	}
-	if d.stopped {
-		j.revive()
-		j.turnTo(j.second)
-	}
-	if d.point != anyMoment {
-		j.first.arm(j.t, map[bool]string{true: "stop "}[d.stopped]+d.point)
-	}
-	j.revive()
-	if move == "" {
-		move = j.start()
-	}
-	j.ask(move, d.asked)
-	if d.point == anyMoment {
-		<-time.After(rand.N(firstMoments)) // not waited for: drawn by lot
-		j.signal(j.first, map[bool]syscall.Signal{true: syscall.SIGSTOP, false: syscall.SIGKILL}[d.stopped])
-	}
-	if d.stopped {
-		j.stand(move, generation, early || j.mayLock(d))
-		return move
-	}
-	j.first.diesAt(j.t, d.point)
-	j.serving(j.survivor())
-	return move
-}
-
-// mayLock says that whoever stands still at a point of one table may be amidst a change of
-// another one, which is copied beside it: a file stays locked then until it goes on.
-func (j *journey) mayLock(d death) bool {
-	aside := slices.Contains([]string{"K3", "K4", "K5", "loaded"}, d.point)
-	return aside && (j.from == "files" || j.to == "files")
 }
 
 // revive starts the first server again if it is dead. It may die again.
@@ -304,31 +269,6 @@ func (j *journey) ask(move, what string) {
 	default:
 		send(what)
 	}
-}
-
-// stand waits until the first server stands still and the second one has taken the
-// move over, and lets the first one go on: early, while the second one works, or once
-// the move has ended (see check).
-func (j *journey) stand(move string, generation int64, early bool) {
-	require.Eventually(j.t, func() bool { return stopped(j.first) }, patience, glance, "the point was not reached: %s", &j.first.log)
-	j.claimed(move, generation)
-	if early {
-		j.wake()
-	}
-}
-
-// wake lets the first server go on, which is asked again at once: it believes of the
-// placement what it believed when it was stopped.
-func (j *journey) wake() {
-	j.signal(j.first, syscall.SIGCONT)
-	j.serving(j.servers()...)
-}
-
-// stopped says that a process stands still.
-func stopped(p *program) bool {
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.process.Process.Pid), "stat"))
-	_, state, _ := strings.Cut(string(text), ") ") // behind the name, which may hold anything
-	return err == nil && strings.HasPrefix(state, "T")
 }
 
 // end brings the move to the end that the trip wants and says which it was.

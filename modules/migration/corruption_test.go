@@ -207,7 +207,7 @@ func (c *corruption) injected(t *testing.T) injection {
 // The paths of verification, each on its own.
 func (c *corruption) byRows(ctx context.Context, from, to backends.Store) error {
 	for _, t := range c.tables {
-		if _, err := c.x.compareTable(ctx, t, from, to); err != nil {
+		if _, _, err := c.x.compareTable(ctx, t, from, to); err != nil {
 			return err
 		}
 	}
