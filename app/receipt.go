@@ -13,7 +13,7 @@ import (
 type checkReceipt struct {
 	remote
 	output
-	File string `arg:"" type:"existingfile" help:"What 'move show --json' printed, or the receipt in it; -: standard input."`
+	File string `arg:"" help:"What 'move show --json' printed, or the receipt in it; -: standard input."`
 }
 
 var (
@@ -48,7 +48,7 @@ func readReceipt(file string) (json.RawMessage, error) {
 		text, err = io.ReadAll(os.Stdin)
 	}
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "unreadable", "The receipt cannot be read.").Because(err)
+		return nil, fault.New(fault.Invalid, "unreadable", "The file %s cannot be read: name one that holds what 'move show --json' printed.", file).Because(err)
 	}
 	for range 2 { // the whole move has it one level below
 		var kept struct {

@@ -186,31 +186,22 @@ func TestAFailureHoldsWhatWasLet(t *testing.T) {
 // TestACutoverThatIsTried goes on though its plan is paused, as it says.
 func TestACutoverThatIsTried(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
 	w := newWorld(t, controltest.Open(t))
+	tried := newGate()
+	w.options.Hook = func(ctx context.Context, point string) error {
+		if point == "K8" {
+			return tried.pass(ctx)
+		}
+		return nil
+	}
+	w.mover()
 	w.run(t)
 	s := w.scheduler(t, "one")
-	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 1), Options: planning.PlanOptions{AtOnce: true, CutoverWindow: "14:00-15:00"}, Automatic: true})
-	w.until(t, p, waits(1, "cuts over at 2026-03-01T14:00:00Z: the window 14:00-15:00 UTC"), s)
-	entered, leave, left := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	go func() {
-		left <- w.router.Update(ctx, w.idOf(t, "shop-0"), func(context.Context, backends.Tx) error {
-			close(entered)
-			<-leave
-			return nil
-		})
-	}()
-	<-entered
-	w.hour.Store(2)
-	moves := w.until(t, p, func(_ *planning.Plan, moves []planning.PlanMove) bool {
-		m, err := w.moves.Get(ctx, moves[0].Move)
-		require.NoError(t, err)
-		return m.Phase == migration.CuttingOver
-	}, s)
+	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 1), Options: planning.PlanOptions{AtOnce: true}, Automatic: true})
+	moves := w.until(t, p, func(*planning.Plan, []planning.PlanMove) bool { return len(tried.reached) > 0 }, s)
 	w.ask(t, p, planning.Pause)
 	w.until(t, p, waits(1, "cuts over all the same, since it was let before; to hold it: smartseller move pause "+moves[0].Move))
-	close(leave)
-	require.NoError(t, <-left)
+	close(tried.open)
 	w.until(t, p, moveIs(1, planning.Moved), s)
 }
 
