@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"smartseller/backends"
+	"smartseller/modules/migration"
 	"smartseller/platform/fault"
 )
 
@@ -131,11 +132,15 @@ func Main(args []string, out, errs io.Writer) int {
 
 // words are what commands name as ${word}.
 func words() kong.Vars {
-	var kinds []string
-	for _, k := range backends.Kinds() {
-		kinds = append(kinds, string(k))
+	return kong.Vars{"url": defaultURL, "data": defaultData, "kinds": joined(backends.Kinds()), "phases": joined(migration.Phases())}
+}
+
+func joined[T ~string](all []T) string {
+	var texts []string
+	for _, one := range all {
+		texts = append(texts, string(one))
 	}
-	return kong.Vars{"url": defaultURL, "data": defaultData, "kinds": strings.Join(kinds, ", ")}
+	return strings.Join(texts, ", ")
 }
 
 // describe prefers the words meant for people.

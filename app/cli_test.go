@@ -242,9 +242,10 @@ func TestWatchTellsOfPhasesAndProgress(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.Handle("/api/admin/moves/"+moveID+"/events", events)
 	first := "copying"
+	began := map[string]int{"copying": 1_000_000, "watching": 6_000_000}
 	mux.HandleFunc("/api/admin/moves/"+moveID, func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"id":"` + moveID + `","source":"a","target":"b","phase":"` + first + `","cause":"it broke","advice":"Mend it.",
-			"stats":{"rows":{"customers":800,"orders":200},"committed_at":5,"stall_micros":12000}}`))
+		_, _ = fmt.Fprintf(w, `{"id":"`+moveID+`","source":"a","target":"b","phase":%q,"cause":"it broke","advice":"Mend it.",
+			"stats":{"rows":{"customers":800,"orders":200},"committed_at":5,"stall_micros":12000,"since_micros":%d}}`, first, began[first])
 		first = "failed"
 	})
 	watch := func(until, now string) (string, error) {

@@ -34,6 +34,12 @@ var errEnough = errors.New("enough")
 // follow hands every event of a move to see, each once and in order, until see says
 // errEnough. Where the stream breaks off it goes on behind the last event.
 func (r *remote) follow(ctx context.Context, path string, see func(event) error) error {
+	return r.hear(ctx, path, false, see)
+}
+
+// hear is follow, also of what is over: then a stream that ends in order has told all that there
+// is, which may be nothing, for stories are forgotten.
+func (r *remote) hear(ctx context.Context, path string, over bool, see func(event) error) error {
 	last, wait := "", reconnectFirst
 	alive := time.Now()
 	for {
@@ -42,7 +48,7 @@ func (r *remote) follow(ctx context.Context, path string, see func(event) error)
 			return see(e)
 		})
 		switch {
-		case errors.Is(err, errEnough):
+		case errors.Is(err, errEnough), err == nil && over:
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,22 +19,22 @@ import (
 
 type watchMove struct {
 	moveArg
-	Until string `placeholder:"PHASE" enum:",planned,preparing,copying,catching_up,verifying,cutting_over,watching,finalizing,completed,paused,cancelling,cancelled,rolling_back,rolled_back,failed,rehearsed" default:"" help:"End once the move has reached this phase, such as watching; otherwise when the move ends."`
+	Until string `placeholder:"PHASE" enum:",${phases}" default:"" help:"End once the move is in this phase, such as watching, or has it behind it on its way to completed. A pause or a rollback that is over does not count; a phase that cannot come any more is exit code 73. None: until the move ends."`
 }
 
 // Run follows the move's events until it ends or has reached the phase that was
 // asked for. Whoever leaves earlier leaves the move alone.
 func (c *watchMove) Run(ctx context.Context, out io.Writer) error {
-	m, err := c.find(ctx)
+	w, err := c.watcher(ctx)
 	if err != nil {
 		return err
 	}
-	w := &watcher{watchMove: c, move: m, view: newView(out), past: m.Phase}
-	if c.JSON {
+	if w.view = newView(out); c.JSON {
 		w.view = silent{}
 	}
+	m := w.move
 	w.view.say(fmt.Sprintf("move %s of storefront %s: %s -> %s", m.ID, m.Storefront, m.Source, m.Target))
-	err = c.follow(ctx, movesPath+"/"+m.ID+"/events", func(e event) error { return w.see(ctx, e, out) })
+	err = c.hear(ctx, movesPath+"/"+m.ID+"/events", m.EndedAt != nil, func(e event) error { return w.see(ctx, e, out) })
 	w.view.close()
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return fault.New(fault.Timeout, "left", "You have left; the move goes on without you. Watch it again: smartseller move watch %s", m.ID).Because(err)
@@ -51,14 +52,40 @@ type watcher struct {
 	view    view
 	copying copying
 	phase   string
-	reached bool   // the phase that was asked for
-	past    string // the phase that the move was in at first: all before it is told in short
+	reached bool // the phase that was asked for
+	// What the move went through before the phase that it was found in is told in short, and
+	// counts for nothing.
+	found string // that phase
+	since int64  // when it began, or went on behind a pause; microseconds UTC
+	now   bool   // what lay before that has been told
+}
+
+func (c *watchMove) watcher(ctx context.Context) (*watcher, error) {
+	said, err := c.raw(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &watcher{watchMove: c}
+	var more struct {
+		Stats struct {
+			Since int64 `json:"since_micros"` // 0: it is planned, or of a program that noted less
+		}
+	}
+	if err := errors.Join(json.Unmarshal(said, &w.move), json.Unmarshal(said, &more)); err != nil {
+		return nil, fmt.Errorf("the server's answer is not understood: %w", err)
+	}
+	w.found = w.move.Phase
+	w.since = cmp.Or(more.Stats.Since, w.move.Stats.Began[w.found])
+	return w, nil
 }
 
 func (w *watcher) see(ctx context.Context, e event, out io.Writer) error {
 	h, err := e.happened()
 	if err != nil {
 		return fmt.Errorf("event %s of the move is not understood: %w", e.ID, err)
+	}
+	if e.Kind == "phase" && (h.At > w.since || h.At == w.since && h.What.Phase == w.found) {
+		w.now = true
 	}
 	if w.JSON {
 		text, err := json.Marshal(e)
@@ -74,13 +101,29 @@ func (w *watcher) see(ctx context.Context, e event, out io.Writer) error {
 	if e.Kind != "phase" {
 		return nil
 	}
-	w.phase = h.What.Phase
-	w.reached = w.phase == w.Until
-	if w.reached || ended(w.phase) {
+	if w.phase = h.What.Phase; !w.now {
+		return nil
+	}
+	return w.judge(ctx)
+}
+
+// judge says whether there is anything left to wait for: errEnough if not, and an error where
+// what is waited for does not come.
+func (w *watcher) judge(ctx context.Context) error {
+	switch w.reached = reached(w.Until, w.phase); {
+	case w.reached && w.phase != w.Until:
+		w.view.say(inWords(w.Until) + " lies behind the move, and counts as reached")
 		return errEnough
+	case w.reached, ended(w.phase):
+		return errEnough
+	case tooLate(w.Until, w.phase):
+		return fault.New(fault.Conflict, "too_late", "The move is %s: it does not come to be %s any more. Why: smartseller move explain %s", inWords(w.phase), inWords(w.Until), w.move.ID)
 	}
 	return w.givenUp(ctx)
 }
+
+// inWords is a phase within a sentence.
+func inWords(phase string) string { return strings.ReplaceAll(phase, "_", " ") }
 
 // awaits is the phase that is waited for, as far as it is known: a drill brings the storefront back.
 func (w *watcher) awaits() string {
@@ -105,7 +148,7 @@ func (w *watcher) givenUp(ctx context.Context) error {
 	if m.Phase != "watching" || m.Asked != "" || m.Cause == "" || unfinalized == (awaited == "rolled_back") {
 		return nil
 	}
-	return fault.New(fault.Conflict, "not_come_about", "The move is watching, and was not %s: %s. %s", strings.ReplaceAll(awaited, "_", " "), m.Cause, m.Advice)
+	return fault.New(fault.Conflict, "not_come_about", "The move is watching, and was not %s: %s. %s", inWords(awaited), m.Cause, m.Advice)
 }
 
 // tell says an event in words.
@@ -114,9 +157,6 @@ func (w *watcher) tell(ctx context.Context, e event, h happened) error {
 	say := func(format string, args ...any) { w.view.say(at + "  " + fmt.Sprintf(format, args...)) }
 	switch e.Kind {
 	case "phase":
-		if h.What.Phase == w.past {
-			w.past = ""
-		}
 		say("%s%s", h.What.Phase, w.hint(h.What.Phase))
 		if h.What.Phase == "copying" {
 			w.copying.resume(h.At)
@@ -128,17 +168,17 @@ func (w *watcher) tell(ctx context.Context, e event, h happened) error {
 			}
 			w.copying.rows = w.move.Stats.Rows
 		}
-		if w.copying.note(h); w.past == "" {
+		if w.copying.note(h); w.now {
 			w.view.table(h, w.copying.String())
 		}
 	case "verified":
 		wait := ""
-		if w.past == "" {
+		if w.now {
 			wait = "; what it waits for, if for anything: smartseller move explain " + w.move.ID
 		}
 		say("verified: both places are equal%s", wait)
 		for _, gate := range slices.Sorted(maps.Keys(h.gates)) {
-			if w.past == "" {
+			if w.now {
 				say("  %s: %s", gate, h.gates[gate])
 			}
 		}
@@ -187,7 +227,7 @@ func (w *watcher) tell(ctx context.Context, e event, h happened) error {
 // hint says what a phase waits for, if it is somebody's word.
 func (w *watcher) hint(phase string) string {
 	switch {
-	case w.past != "":
+	case !w.now:
 		return ""
 	case phase == "verifying" && w.move.Options.Manual:
 		return "; then it waits for: smartseller move cutover " + w.move.ID
@@ -218,6 +258,8 @@ func (w *watcher) end(ctx context.Context, out io.Writer) error {
 		}
 	}
 	switch {
+	case reached(w.Until, m.Phase): // its story is forgotten
+		return nil
 	case m.Phase == "failed":
 		return fault.New(fault.Conflict, "move_failed", "%s", strings.TrimSpace("The move has failed: "+m.Cause+". "+m.Advice))
 	case m.Options.Mode == "drill" && m.Stats.Drill == nil:
@@ -225,7 +267,7 @@ func (w *watcher) end(ctx context.Context, out io.Writer) error {
 	case m.Stats.Drill != nil && !m.Stats.Drill.Passed:
 		return fault.New(fault.Conflict, "drill_failed", "The drill has failed: %s.", m.Stats.Drill.Verdict)
 	case w.Until != "":
-		return fault.New(fault.Conflict, "move_ended", "The move has ended as %s and never was %s.", m.Phase, w.Until)
+		return fault.New(fault.Conflict, "move_ended", "The move has ended as %s: it does not come to be %s any more.", inWords(m.Phase), inWords(w.Until))
 	}
 	return nil
 }

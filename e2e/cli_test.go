@@ -56,7 +56,8 @@ func TestCommandsAnswerScripts(t *testing.T) {
 		"version", "storefront create toys files-1", "storefront list", "storefront show toys", "backend add files-3 sqlite --path " + filepath.Join(p.folder, "files-3"),
 		"backend list", "backend check files-3", "backend remove files-3", "where toys", "move start toys files-2 --dry-run",
 		"move start toys files-2 --manual", "move watch toys --until verifying", "move list", "move list toys", "move show toys", "move explain toys",
-		"schema status", "schema status toys", "schema upgrade toys", "schema upgrade", "move pause toys", "move watch toys --until paused", "move resume toys", "move cancel toys",
+		"schema status", "schema status toys", "schema upgrade toys", "schema upgrade", "move pause toys", "move watch toys --until paused", "move watch toys --until paused",
+		"move resume toys", "move watch toys --until verifying", "move cancel toys",
 	} {
 		out := p.must(t, append(strings.Fields(args), "--json")...)
 		decoder, values := json.NewDecoder(strings.NewReader(out)), 0
@@ -79,6 +80,8 @@ func TestMovesAreFoundByTheirStorefront(t *testing.T) {
 	p.must(t, "move", "watch", "demo", "--until", "watching")
 	p.must(t, "move", "rollback", "demo")
 	require.Contains(t, p.must(t, "move", "watch", "demo"), "rolled_back")
+	out, code := p.command(t, "move", "watch", "demo", "--until", "watching")
+	require.Equal(t, 73, code, "it is not there any more: %s", out)
 	second := p.start(t, "files-2", "--manual")
 	shown := p.must(t, "move", "show", "demo")
 	require.Contains(t, shown, second, "the newest is meant")
