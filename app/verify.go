@@ -75,6 +75,10 @@ func (c *verifyMove) Run(ctx context.Context, out io.Writer) error {
 			return errEnough
 		case e.Kind == "trouble" && h.What.Error != "" && h.At >= m.UpdatedAt:
 			return hinders(h.What.Error)
+		case e.Kind == "asked" && h.What.For != "verify" && h.At >= m.UpdatedAt:
+			// Should that be refused, the move stays as it is, and nobody asks for the comparison any more.
+			return fault.New(fault.Conflict, "verify_replaced", "The move was asked to %s before both places were compared, which takes the place of the comparison. "+
+				"If it stays watching, ask again: smartseller move verify %s", h.What.For, c.Move)
 		case e.Kind == "phase" && h.What.Phase != "watching" && h.At >= m.UpdatedAt:
 			return fault.New(fault.Conflict, "move_phase", "The move went on to be %s before both places were compared.", h.What.Phase)
 		}
