@@ -53,7 +53,7 @@ type whereCommand struct {
 	remote
 	output
 	Storefront string     `arg:"" help:"Id or slug."`
-	At         *time.Time `help:"A time, such as 2026-03-01T12:00:00Z; none: now."`
+	At         *time.Time `help:"A time that is not ahead, such as 2026-03-01T12:00:00Z; none: now."`
 }
 
 // stay is where a storefront was, and for how long.

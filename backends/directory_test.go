@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -53,6 +54,32 @@ func TestRegistering(t *testing.T) {
 	require.NoError(t, w.directory.Remove(ctx, "more-files", false))
 	_, err = w.directory.Backend(ctx, "more-files")
 	require.ErrorIs(t, err, backends.ErrNoBackend)
+}
+
+// TestWhereAStorefrontIs is a fact, and so is where it was; where it will be is none.
+func TestWhereAStorefrontIs(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, 4)
+	id := backends.StorefrontID(ids.New())
+	w.settle(t, id)
+	is, err := w.directory.Is(ctx, id)
+	require.NoError(t, err)
+	require.Equal(t, backends.Stay{Placement: backends.Placement{Place: place(id), Epoch: 1}, Since: is.Since}, is)
+	was, err := w.directory.Was(ctx, id, is.Since)
+	require.NoError(t, err)
+	require.Equal(t, is, was)
+	for _, early := range []int64{is.Since - 1, time.Time{}.UnixMicro()} {
+		_, err = w.directory.Was(ctx, id, early)
+		require.ErrorIs(t, err, backends.ErrNotYetPlaced)
+	}
+	_, err = w.directory.Was(ctx, id, is.Since+time.Hour.Microseconds())
+	require.Equal(t, fault.Invalid, fault.Of(err).Kind, "%v", err)
+	require.Equal(t, "at", fault.Of(err).Fields[0].Parameter)
+	_, err = w.directory.Is(ctx, "nobody")
+	require.ErrorIs(t, err, backends.ErrNoStorefront)
+	_, err = w.directory.Was(ctx, "nobody", is.Since)
+	require.ErrorIs(t, err, backends.ErrNoStorefront)
 }
 
 // TestRegisteredAnew: a backend that another instance removes, and registers anew as

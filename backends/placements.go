@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"slices"
+	"time"
 
 	"smartseller/platform/control"
 	"smartseller/platform/fault"
@@ -119,9 +122,37 @@ type Stay struct {
 // ErrNotYetPlaced says that a storefront was nowhere at the time asked for.
 var ErrNotYetPlaced = fault.New(fault.NotFound, "not_yet_placed", "The storefront did not exist at that time; ask for a later one.")
 
-// Was tells where a storefront was at a time, microseconds UTC, from the history
-// of its placements. ErrNoStorefront when it never was anywhere.
+// Is tells where a storefront is now, and since when. ErrNoStorefront when it never was anywhere.
+func (d *Directory) Is(ctx context.Context, storefront StorefrontID) (Stay, error) {
+	stays, _, err := d.stays(ctx, storefront)
+	if err != nil {
+		return Stay{}, err
+	}
+	return stays[len(stays)-1], nil
+}
+
+// Was tells where a storefront was at a time, microseconds UTC. ErrNoStorefront when it never
+// was anywhere; a time ahead is not answered, since no placement is known to last until then.
 func (d *Directory) Was(ctx context.Context, storefront StorefrontID, at int64) (Stay, error) {
+	stays, now, err := d.stays(ctx, storefront)
+	if err != nil {
+		return Stay{}, err
+	}
+	if at > now {
+		return Stay{}, fault.InvalidParameter("at", "in_the_future", fmt.Sprintf("is later than %s, which it is by the control database's clock: nobody knows yet where the storefront will be; "+
+			"ask for an earlier time, or for none, which is now", time.UnixMicro(now).UTC().Format(time.RFC3339)))
+	}
+	for _, s := range slices.Backward(stays) {
+		if s.Since <= at {
+			return s, nil
+		}
+	}
+	return Stay{}, ErrNotYetPlaced
+}
+
+// stays are all the placements that a storefront ever had, the first one first, and what time it
+// is by the clock that they go by.
+func (d *Directory) stays(ctx context.Context, storefront StorefrontID) (out []Stay, now int64, err error) {
 	var rows []struct {
 		Epoch   int64  `db:"epoch"`
 		Backend string `db:"backend"`
@@ -129,31 +160,20 @@ func (d *Directory) Was(ctx context.Context, storefront StorefrontID, at int64) 
 		Since   int64  `db:"since"`
 		Move    string `db:"move_id"`
 	}
-	err := d.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		rows = nil
+	err = d.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		rows, now = nil, tx.Now()
 		return tx.Select(&rows, `SELECT epoch, backend, made_at_epoch, since, move_id FROM placement_history WHERE storefront_id = $1 ORDER BY epoch`, string(storefront))
 	})
-	if err != nil {
-		return Stay{}, err
+	if err == nil && len(rows) == 0 {
+		err = ErrNoStorefront
 	}
-	if len(rows) == 0 {
-		return Stay{}, ErrNoStorefront
-	}
-	var found *Stay
 	for i, r := range rows {
-		if r.Since > at {
-			break
-		}
-		found = &Stay{
-			Placement: Placement{Place: Place{Backend: r.Backend, Storefront: storefront, Epoch: r.Made}, Epoch: r.Epoch},
-			Since:     r.Since, Move: r.Move,
-		}
-		if i+1 < len(rows) {
-			found.Until = &rows[i+1].Since
+		out = append(out, Stay{
+			Placement: Placement{Place: Place{Backend: r.Backend, Storefront: storefront, Epoch: r.Made}, Epoch: r.Epoch}, Since: r.Since, Move: r.Move,
+		})
+		if i > 0 {
+			out[i-1].Until = &rows[i].Since
 		}
 	}
-	if found == nil {
-		return Stay{}, ErrNotYetPlaced
-	}
-	return *found, nil
+	return out, now, err
 }

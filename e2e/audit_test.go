@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -172,7 +171,7 @@ func (a *audit) requireGone(p backends.Place) {
 // Nobody may write meanwhile.
 func (a *audit) requireInStep(storefront string) {
 	a.t.Helper()
-	now, err := a.directory.Was(context.Background(), backends.StorefrontID(storefront), time.Now().UnixMicro())
+	now, err := a.directory.Is(context.Background(), backends.StorefrontID(storefront))
 	require.NoError(a.t, err)
 	before, err := a.directory.Was(context.Background(), backends.StorefrontID(storefront), now.Since-1)
 	require.NoError(a.t, err)

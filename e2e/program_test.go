@@ -277,9 +277,12 @@ func TestFirstStartMoveAndStop(t *testing.T) {
 	t.Parallel()
 	p := install(t)
 	require.Contains(t, p.must(t, "storefront", "list"), "files-1 (epoch 1)")
+	before := time.Now().UTC().Format(time.RFC3339Nano)
 	move := p.start(t, "files-2")
 	p.waitFor(t, move, "watching")
 	require.Contains(t, p.must(t, "storefront", "list"), "files-2 (epoch 2)")
+	require.Contains(t, p.must(t, "where", "demo"), "files-2 at epoch 2")
+	require.Contains(t, p.must(t, "where", "demo", "--at", before), "files-1 at epoch 1")
 	p.must(t, "move", "finalize", move)
 	require.Contains(t, p.must(t, "move", "watch", move), "completed")
 	require.Contains(t, p.must(t, "move", "show", move, "--json"), `"outcome": "completed"`)
@@ -321,6 +324,8 @@ func TestExitCodesAndErrors(t *testing.T) {
 		{[]string{"move", "show", "demo"}, 66, "has never been moved"},
 		{[]string{"move", "pause", "0193b3a0-0000-7000-8000-000000000001"}, 66, "no such move"},
 		{[]string{"move", "watch", "demo", "--until", "nonsense"}, 64, "--until"},
+		{[]string{"where", "demo", "--at", "2999-01-01T00:00:00Z"}, 65, "at: is later than"},
+		{[]string{"where", "demo", "--at", "0001-01-01T00:00:00Z"}, 66, "did not exist at that time"},
 		{[]string{"backend", "add", "Files", "sqlite", "--path", "x"}, 65, "/name"},
 		{[]string{"backend", "check", "nothing"}, 66, "no backend of that name"},
 		{[]string{"storefront", "list", "--config", "absent.yaml"}, 78, "absent.yaml"},

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"smartseller/backends"
+	"smartseller/platform/fault"
 	"smartseller/platform/httpx"
 )
 
@@ -58,8 +59,20 @@ type refInput struct {
 }
 
 type whereInput struct {
-	Ref string    `path:"ref" doc:"Id or slug"`
-	At  time.Time `query:"at" format:"date-time" doc:"A time as in RFC 3339; none: now"`
+	Ref string `path:"ref" doc:"Id or slug"`
+	At  string `query:"at" format:"date-time" doc:"A time as in RFC 3339, not ahead of the control database's clock; none: now"`
+}
+
+// at is the time that is asked about; nil: none is given, which no time says of itself.
+func (in *whereInput) at() (*time.Time, error) {
+	if in.At == "" {
+		return nil, nil
+	}
+	at, err := time.Parse(time.RFC3339Nano, in.At)
+	if err != nil {
+		return nil, fault.InvalidParameter("at", "invalid_time", "must be a time as in RFC 3339, such as 2026-03-01T12:00:00Z").Because(err)
+	}
+	return &at, nil
 }
 
 type whereOutput struct {
@@ -185,7 +198,11 @@ func Routes(server *httpx.Server, s *Service) {
 		OperationID: "where-storefront", Method: http.MethodGet, Path: "/api/admin/storefronts/{ref}/where", Summary: "Say where a storefront was at a time",
 		Security: httpx.Admin, Errors: []int{http.StatusNotFound},
 	}, func(ctx context.Context, in *whereInput) (*whereOutput, error) {
-		was, err := s.Was(ctx, in.Ref, in.At)
+		at, err := in.at()
+		if err != nil {
+			return nil, err
+		}
+		was, err := s.Was(ctx, in.Ref, at)
 		out := &whereOutput{}
 		b := &out.Body
 		b.Storefront, b.Backend, b.Made, b.Epoch = string(was.Placement.Place.Storefront), was.Placement.Place.Backend, was.Placement.Place.Epoch, was.Placement.Epoch

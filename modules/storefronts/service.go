@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -95,17 +94,16 @@ func (s *Service) Find(ctx context.Context, ref string) (out Storefront, err err
 	return out, err
 }
 
-// Was tells where a storefront, given by id or slug, was at a time; the zero time: now.
-func (s *Service) Was(ctx context.Context, ref string, at time.Time) (backends.Stay, error) {
+// Was tells where a storefront, given by id or slug, was at a time; nil: where it is now.
+func (s *Service) Was(ctx context.Context, ref string, at *time.Time) (backends.Stay, error) {
 	found, err := s.Find(ctx, ref)
 	if err != nil {
 		return backends.Stay{}, err
 	}
-	micros := at.UnixMicro()
-	if at.IsZero() {
-		micros = math.MaxInt64
+	if at == nil {
+		return s.directory.Is(ctx, found.ID)
 	}
-	return s.directory.Was(ctx, found.ID, micros)
+	return s.directory.Was(ctx, found.ID, at.UnixMicro())
 }
 
 // List returns up to limit storefronts by slug, after the slug cursor.
