@@ -23,24 +23,19 @@ const (
 		"Is the old one right, then write the row once more through the storefront, which brings it to both, and verify again: smartseller move verify %s."
 )
 
-// Audit is the last comparison of both places while the rollback window is open. Times
-// are microseconds.
+// Audit is the last comparison of both places while the rollback window is open.
 type Audit struct {
-	Round    int64 `json:"round" doc:"How many comparisons have ended"`
-	Asked    bool  `json:"asked" doc:"An operator asked for it"`
-	Rows     int64 `json:"rows" doc:"That were compared by digest"`
-	Tables   int   `json:"tables"`
-	Unsummed int   `json:"tables_without_sums,omitempty" doc:"Tables that were written too often for the servers' own sums to be compared"`
-	Took     int64 `json:"took_micros"`
-	EndedAt  int64 `json:"ended_at"`
-	// Findings is how many differences there are; Found tells the first of them, by key
-	// and column, never by value.
-	Findings int64    `json:"findings"`
-	Found    []string `json:"found,omitempty"`
-	// Unread says that one of the places cannot be read, and Damaged which, by its backend;
-	// "": neither says so of itself.
-	Unread  bool   `json:"unread,omitempty"`
-	Damaged string `json:"damaged,omitempty"`
+	Round    int64    `json:"round" doc:"How many comparisons have ended"`
+	Asked    bool     `json:"asked" doc:"An operator asked for it"`
+	Rows     int64    `json:"rows" doc:"That were compared by digest"`
+	Tables   int      `json:"tables"`
+	Unsummed int      `json:"tables_without_sums,omitempty" doc:"Tables that were written too often for the servers' own sums to be compared"`
+	Took     int64    `json:"took_micros" doc:"How long it took, microseconds"`
+	EndedAt  int64    `json:"ended_at" doc:"Microseconds UTC"`
+	Findings int64    `json:"findings" doc:"How many differences there are"`
+	Found    []string `json:"found,omitempty" doc:"The first 20 of them, by key and column, never by value"`
+	Unread   bool     `json:"unread,omitempty" doc:"One of the places cannot be read"`
+	Damaged  string   `json:"damaged,omitempty" doc:"The backend whose place says of itself that it is damaged; empty: neither does"`
 }
 
 // auditAdvice is what to do where the places differ.

@@ -15,20 +15,20 @@ const Drill = "drill"
 
 const drillSeconds = 600 // where an operator does not say how long
 
-// DrillReport says how an exercise went. Times are microseconds. What an instance counted
-// that died before it wrote it down is left out; latencies are those of the last minute, at
-// the instance that ran the move, and 0 when it saw too few requests to tell.
+// DrillReport says how an exercise went. What an instance counted that died before it wrote it
+// down is left out; latencies are those of the last minute, at the instance that ran the move,
+// and 0 when it saw too few requests to tell.
 type DrillReport struct {
 	Passed    bool   `json:"passed"`
 	Verdict   string `json:"verdict"`
-	Ready     int64  `json:"ready_micros" doc:"From its beginning until it was verified"`
-	Stall     int64  `json:"stall_micros" doc:"For which writes waited on the way"`
-	Served    int64  `json:"served_micros" doc:"For which the storefront lived at the new place"`
+	Ready     int64  `json:"ready_micros" doc:"From its beginning until it was verified, microseconds"`
+	Stall     int64  `json:"stall_micros" doc:"For which writes waited on the way, microseconds"`
+	Served    int64  `json:"served_micros" doc:"For which the storefront lived at the new place, microseconds"`
 	Changes   int64  `json:"changes" doc:"Written there, and brought back"`
-	Back      int64  `json:"back_micros" doc:"From the word to roll back until the old place was decided on"`
-	BackStall int64  `json:"back_stall_micros" doc:"For which writes waited on the way back"`
-	P95Before int64  `json:"p95_before_micros,omitempty" doc:"Of requests at the old place, before the cutover"`
-	P95There  int64  `json:"p95_there_micros,omitempty" doc:"Of requests at the new place, before the way back"`
+	Back      int64  `json:"back_micros" doc:"From the word to roll back until the old place was decided on, microseconds"`
+	BackStall int64  `json:"back_stall_micros" doc:"For which writes waited on the way back, microseconds"`
+	P95Before int64  `json:"p95_before_micros,omitempty" doc:"Of requests at the old place, before the cutover, microseconds"`
+	P95There  int64  `json:"p95_there_micros,omitempty" doc:"Of requests at the new place, before the way back, microseconds"`
 }
 
 func (o Options) drill() time.Duration {

@@ -11,14 +11,13 @@ import (
 )
 
 // Estimate is how long something took, or is expected to, and how much room it takes up.
-// Times are microseconds.
 type Estimate struct {
 	Move  string           `json:"move,omitempty" doc:"The rehearsal, drill or move of the same storefront and way that it is from"`
 	Basis string           `json:"basis,omitempty" doc:"What it comes from, or what was assumed"`
 	Rows  map[string]int64 `json:"rows,omitempty"`
-	Ready int64            `json:"ready_micros" doc:"From its beginning until it was verified, without pauses"`
-	Stall int64            `json:"stall_micros" doc:"For which writes waited"`
-	Bytes int64            `json:"bytes,omitempty" doc:"That the storefront takes up at the target"`
+	Ready int64            `json:"ready_micros" doc:"From its beginning until it was verified, without pauses, microseconds"`
+	Stall int64            `json:"stall_micros" doc:"For which writes waited, microseconds"`
+	Bytes int64            `json:"bytes,omitempty" doc:"That the storefront takes up at the target, bytes"`
 }
 
 func (m *Move) measured() Estimate {

@@ -12,31 +12,40 @@ import (
 	"smartseller/platform/identity"
 )
 
+// Schema implements huma.SchemaProvider.
+func (Phase) Schema(huma.Registry) *huma.Schema { return httpx.OneOf(Phases()) }
+
+// Schema implements huma.SchemaProvider.
+func (Cut) Schema(huma.Registry) *huma.Schema { return httpx.OneOf(cuts) }
+
+// Schema implements huma.SchemaProvider.
+func (Intent) Schema(huma.Registry) *huma.Schema { return httpx.OneOf(append(wishes, WantYield)) }
+
 type moveBody struct {
 	ID         string          `json:"id"`
 	Storefront string          `json:"storefront_id"`
 	Source     string          `json:"source" doc:"Backend that it leaves"`
 	Target     string          `json:"target" doc:"Backend that it goes to"`
-	Phase      string          `json:"phase"`
-	Cut        string          `json:"cut" doc:"The last attempt to commit: cutting, aborted, committed; empty: there was none, or it was given up"`
-	Asked      string          `json:"asked,omitempty" doc:"What an operator asked and is not done yet"`
+	Phase      Phase           `json:"phase" doc:"Where it is. A move that succeeds: planned, preparing, copying, catching_up, verifying, cutting_over, watching, finalizing, completed; it ends as completed, cancelled, rolled_back, failed or rehearsed"`
+	Cut        Cut             `json:"cut" doc:"The last attempt to commit: cutting, aborted, committed; empty: there was none, or it was given up"`
+	Asked      Intent          `json:"asked,omitempty" doc:"What an operator asked and is not done yet; yield: a newer program did, which it makes way for"`
 	Options    Options         `json:"options"`
-	Stats      Stats           `json:"stats"`
-	Tables     []Checkpoint    `json:"tables,omitempty"`
-	Cause      string          `json:"cause,omitempty"`
-	Advice     string          `json:"advice,omitempty"`
-	Receipt    json.RawMessage `json:"receipt,omitempty"`
+	Stats      Stats           `json:"stats" doc:"What it measured so far"`
+	Tables     []Checkpoint    `json:"tables,omitempty" doc:"How far each table's copy is; said of one move, not in a list"`
+	Cause      string          `json:"cause,omitempty" doc:"Why it failed, is given up, or did not do what was asked"`
+	Advice     string          `json:"advice,omitempty" doc:"What to do about that"`
+	Receipt    json.RawMessage `json:"receipt,omitempty" doc:"The signed account of a move that has ended"`
 	By         string          `json:"requested_by"`
 	Reason     string          `json:"reason"`
 	CreatedAt  int64           `json:"created_at" doc:"Microseconds UTC"`
 	UpdatedAt  int64           `json:"updated_at" doc:"Microseconds UTC"`
-	EndedAt    *int64          `json:"ended_at,omitempty" doc:"Microseconds UTC"`
+	EndedAt    *int64          `json:"ended_at,omitempty" doc:"Microseconds UTC; none: it is open"`
 }
 
 func bodyOf(m *Move, tables []Checkpoint) moveBody {
 	b := moveBody{
-		ID: m.ID, Storefront: string(m.Storefront), Source: m.Source.Backend, Target: m.Target.Backend, Phase: string(m.Phase),
-		Cut: string(m.Cut), Asked: string(m.Intent), Options: m.Options, Stats: m.Stats, Tables: tables, Cause: m.Cause, Advice: m.Advice,
+		ID: m.ID, Storefront: string(m.Storefront), Source: m.Source.Backend, Target: m.Target.Backend, Phase: m.Phase,
+		Cut: m.Cut, Asked: m.Intent, Options: m.Options, Stats: m.Stats, Tables: tables, Cause: m.Cause, Advice: m.Advice,
 		By: m.RequestedBy, Reason: m.Reason, CreatedAt: m.CreatedAt, UpdatedAt: m.UpdatedAt, EndedAt: m.EndedAt,
 	}
 	if m.Receipt != "" {
@@ -159,7 +168,8 @@ func Routes(server *httpx.Server, s *Service) {
 	httpx.Register(server, huma.Operation{
 		OperationID: "move-events", Method: http.MethodGet, Path: movesPath + "/{id}/events", Summary: "Follow a move, as Server-Sent Events",
 		Description: "Every event of the move from its beginning, then each as it happens, until the move ends. Ids grow by one; a stream that " +
-			"breaks off goes on behind Last-Event-ID. Data is an object: at, in microseconds UTC, and what, which depends on the kind of event.",
+			"breaks off goes on behind Last-Event-ID. Data is an object: at, in microseconds UTC, and what, which depends on the kind of event. " +
+			"Events are forgotten 90 days after the end of their move. The kinds, each with its what:\n" + aboutEvents(),
 		Responses: httpx.Streamed(), Security: httpx.Admin, Errors: []int{http.StatusNotFound},
 	}, func(ctx context.Context, in *eventsInput) (*huma.StreamResponse, error) {
 		if _, err := s.Get(ctx, in.ID); err != nil {
@@ -171,7 +181,7 @@ func Routes(server *httpx.Server, s *Service) {
 	})
 	paceRoutes(server, s)
 	receiptRoutes(server, s)
-	for _, want := range []Intent{WantPause, WantResume, WantCancel, WantCutover, WantRollback, WantFinalize, WantVerify} {
+	for _, want := range wishes {
 		httpx.Register(server, huma.Operation{
 			OperationID: string(want) + "-move", Method: http.MethodPost, Path: movesPath + "/{id}/" + string(want), Summary: "Ask a move to " + string(want),
 			DefaultStatus: http.StatusAccepted, Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},

@@ -52,6 +52,8 @@ const (
 	Committed Cut = "committed"
 )
 
+var cuts = []Cut{NotCut, Cutting, Aborted, Committed}
+
 // Intent is what an operator asked of the move and it has not answered yet.
 type Intent string
 
@@ -69,29 +71,20 @@ const (
 	WantYield Intent = "yield"
 )
 
+// wishes are what an operator can ask.
+var wishes = []Intent{WantPause, WantResume, WantCancel, WantCutover, WantRollback, WantFinalize, WantVerify}
+
 // Options are what a move's operator chooses.
 type Options struct {
-	// ManualCutover waits, in step, until an operator says cutover.
-	ManualCutover bool `json:"manual_cutover,omitempty"`
-	// Mode is "", a move, or Rehearsal, or Drill.
-	Mode string `json:"mode,omitempty" enum:"rehearsal,drill" doc:"rehearsal: the whole move but the commit, then cleaned up; it forecasts how long a move takes and how long writes stall. drill: the whole move, then, after drill_seconds at the new place, the way back by itself, with a report"`
-	// DrillSeconds is how long a drill lets the storefront live at the new place; 0: ten minutes.
-	DrillSeconds int64 `json:"drill_seconds,omitempty" minimum:"0" maximum:"604800" doc:"How long a drill lets the storefront live at the new place; 0: ten minutes"`
-	// BeginAt is when the move begins, microseconds UTC; 0, or in the past: at once.
-	BeginAt int64 `json:"begin_at,omitempty" minimum:"0" doc:"When the move begins, microseconds UTC, at most a year ahead; nothing is touched before; 0: at once"`
-	// CutoverWindow is the part of every day in which the move may cut over, such as
-	// 02:00-05:00, by the clocks of TimeZone; "": at any time. A rollback asks for no window.
-	CutoverWindow string `json:"cutover_window,omitempty" maxLength:"11" example:"02:00-05:00" doc:"Cut over only within this part of the day; empty: at any time"`
-	// TimeZone is a name of the IANA time zone database; "": the storefront's own.
-	TimeZone string `json:"time_zone,omitempty" maxLength:"64" example:"Europe/Berlin" doc:"Of cutover_window; empty: the storefront's own"`
-	// WindowSeconds is how long the old place is kept in step after the cutover,
-	// so that a rollback loses nothing; 0: a day.
-	WindowSeconds int64 `json:"window_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long a rollback stays possible, at most 30 days; default a day"`
-	// Unpaced copies and compares at full speed, whatever requests feel.
-	Unpaced bool `json:"unpaced,omitempty"`
-	// PacePercent bounds the share of the time that copying and comparing may work;
-	// 0: 100. It can be changed while the move runs.
-	PacePercent int64 `json:"pace_percent,omitempty" minimum:"0" maximum:"100"`
+	ManualCutover bool   `json:"manual_cutover,omitempty" doc:"Verified, it waits in step until an operator says cutover"`
+	Mode          string `json:"mode,omitempty" enum:"rehearsal,drill" doc:"rehearsal: the whole move but the commit, then cleaned up; it forecasts how long a move takes and how long writes stall. drill: the whole move, then, after drill_seconds at the new place, the way back by itself, with a report. None: a move"`
+	DrillSeconds  int64  `json:"drill_seconds,omitempty" minimum:"0" maximum:"604800" doc:"How long a drill lets the storefront live at the new place, seconds; 0: ten minutes"`
+	BeginAt       int64  `json:"begin_at,omitempty" minimum:"0" doc:"When the move begins, microseconds UTC, at most a year ahead; nothing is touched before; 0: at once"`
+	CutoverWindow string `json:"cutover_window,omitempty" maxLength:"11" example:"02:00-05:00" doc:"Cut over only within this part of every day, by the clocks of time_zone; empty: at any time. A rollback asks for no window"`
+	TimeZone      string `json:"time_zone,omitempty" maxLength:"64" example:"Europe/Berlin" doc:"Of cutover_window, a name of the IANA time zone database; empty: the storefront's own"`
+	WindowSeconds int64  `json:"window_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long the old place is kept in step after the cutover, so that a rollback loses nothing, seconds, at most 30 days; 0: a day"`
+	Unpaced       bool   `json:"unpaced,omitempty" doc:"Copy and compare at full speed, whatever requests feel"`
+	PacePercent   int64  `json:"pace_percent,omitempty" minimum:"0" maximum:"100" doc:"Share of the time that copying and comparing may work, at most, percent; 0: 100. It can be changed while the move runs"`
 }
 
 func (o Options) window() time.Duration {
@@ -101,63 +94,42 @@ func (o Options) window() time.Duration {
 	return 24 * time.Hour
 }
 
-// Stats are what a move measured so far. Times are microseconds UTC.
+// Stats are what a move measured so far.
 type Stats struct {
-	Rows    map[string]int64  `json:"rows,omitempty"`
-	Digests map[string]string `json:"digests,omitempty"`
-	// Unsummed are the tables whose sums by the servers themselves could not be compared.
-	Unsummed []string `json:"tables_without_sums,omitempty"`
-	Captured int64    `json:"captured"`
-	// PacePercent is the share of the time that copying worked last; 0: it halted for the sake of requests.
-	PacePercent int64 `json:"pace_percent"`
-	// Halted is why the copy halts for the sake of a server; "": it does not.
-	Halted string `json:"halted,omitempty"`
-	// Doing is what may take long in its phase; "": nothing that the phase does not say.
-	Doing string `json:"doing,omitempty"`
-	// Trouble is what keeps the move from going on; nil: nothing that has lasted.
-	Trouble      *Trouble `json:"trouble,omitempty"`
-	CutoverTries int64    `json:"cutover_tries"`
-	// VerifiedAt is when the move was verified and began to wait for its cutover; 0: not yet.
-	VerifiedAt int64 `json:"verified_at,omitempty"`
-	// ReadyMicros is how long it worked until it was verified for the first time.
-	ReadyMicros int64 `json:"ready_micros,omitempty"`
-	// WorkedMicros is how long each phase lasted that has ended, or was paused, without the
-	// pauses; SinceMicros since when the one under way lasts.
-	WorkedMicros map[Phase]int64 `json:"worked_micros,omitempty"`
-	SinceMicros  int64           `json:"since_micros,omitempty"`
-	CommittedAt  int64           `json:"committed_at,omitempty"`
-	// BackAt is when a rollback was committed.
-	BackAt int64 `json:"back_at,omitempty"`
-	// CutAt is when the last attempt to commit began, before writes had to wait.
-	CutAt int64 `json:"cut_at,omitempty"`
-	// StallMicros is the longest for which writes waited in an attempt to cut over, and
-	// BackStallMicros to roll back. Where the instance died meanwhile: at most that, or up to
-	// the commit, if it had opened the new place already.
-	StallMicros     int64             `json:"stall_micros,omitempty"`
-	BackStallMicros int64             `json:"back_stall_micros,omitempty"`
-	PhaseStartedAt  map[Phase]int64   `json:"phase_started_at,omitempty"`
-	Gates           map[string]string `json:"gates,omitempty"`
-	Purged          int64             `json:"purged"`
-	// Bytes is what the storefront took up at its source before the move, TargetBytes at the
-	// target once it was there; 0: not measured yet.
-	Bytes       int64 `json:"bytes,omitempty"`
-	TargetBytes int64 `json:"target_bytes,omitempty"`
-	// Forecast is how the move was expected to go, when it began.
-	Forecast *Estimate `json:"forecast,omitempty"`
-	// Rehearsed says that a rehearsal came as far as the commit.
-	Rehearsed bool `json:"rehearsed,omitempty"`
-	// Audit is the last comparison of both places in the rollback window; nil: none has ended yet.
-	Audit *Audit `json:"audit,omitempty"`
-	// CapturedBefore is Captured at the commit; what came later was written at the new place.
-	CapturedBefore int64 `json:"captured_before,omitempty"`
-	// P95Before and P95There are the latencies of requests at the old place before the
-	// cutover and at the new one before a rollback, as this instance saw them; 0: too few.
-	P95Before int64 `json:"p95_before_micros,omitempty"`
-	P95There  int64 `json:"p95_there_micros,omitempty"`
-	// RollbackRefused is why the last rollback that was tried did not come about.
-	RollbackRefused string `json:"rollback_refused,omitempty"`
-	// Drill is the report of an exercise that has ended.
-	Drill *DrillReport `json:"drill,omitempty"`
+	Rows         map[string]int64  `json:"rows,omitempty" doc:"Of each table: when its copy began, when it was compared last, or as counted under the seal"`
+	Digests      map[string]string `json:"digests,omitempty" doc:"Of each table's rows, which both places had when they were compared last"`
+	Unsummed     []string          `json:"tables_without_sums,omitempty" doc:"Tables whose sums by the servers themselves could not be compared, since they were written all the time"`
+	Captured     int64             `json:"captured" doc:"Changes that were brought over, there and back"`
+	PacePercent  int64             `json:"pace_percent" doc:"Share of the time that copying worked last, percent; 0: it halted for the sake of requests"`
+	Halted       string            `json:"halted,omitempty" doc:"Why the copy halts for the sake of a server; empty: it does not"`
+	Doing        string            `json:"doing,omitempty" doc:"What may take long in its phase; empty: nothing that the phase does not say"`
+	Trouble      *Trouble          `json:"trouble,omitempty" doc:"What keeps the move from going on; none: nothing that has lasted"`
+	CutoverTries int64             `json:"cutover_tries" doc:"Attempts to cut over that were begun; of a rollback, since it was asked for"`
+	VerifiedAt   int64             `json:"verified_at,omitempty" doc:"When it was verified and began to wait for its cutover, microseconds UTC; 0: not yet"`
+	ReadyMicros  int64             `json:"ready_micros,omitempty" doc:"How long it worked until it was verified for the first time, without pauses, microseconds"`
+	WorkedMicros map[Phase]int64   `json:"worked_micros,omitempty" doc:"How long each phase lasted that has ended, or was paused, without the pauses, microseconds"`
+	SinceMicros  int64             `json:"since_micros,omitempty" doc:"When the phase under way began, or went on behind a pause, microseconds UTC"`
+	CommittedAt  int64             `json:"committed_at,omitempty" doc:"When the cutover was committed, microseconds UTC; 0: not yet"`
+	BackAt       int64             `json:"back_at,omitempty" doc:"When a rollback was committed, microseconds UTC; 0: none was"`
+	CutAt        int64             `json:"cut_at,omitempty" doc:"When the last attempt to commit began, before writes had to wait, microseconds UTC"`
+	// Where the instance died meanwhile: at most that, or up to the commit, if it had opened the
+	// new place already.
+	StallMicros     int64             `json:"stall_micros,omitempty" doc:"The longest for which writes waited in an attempt to cut over, microseconds"`
+	BackStallMicros int64             `json:"back_stall_micros,omitempty" doc:"The longest for which writes waited in an attempt to roll back, microseconds"`
+	PhaseStartedAt  map[Phase]int64   `json:"phase_started_at,omitempty" doc:"When it entered each phase last, a return behind a pause not counted, microseconds UTC"`
+	Gates           map[string]string `json:"gates,omitempty" doc:"What each gate measured, by its name"`
+	Purged          int64             `json:"purged" doc:"Rows that were erased where the storefront is not any more"`
+	Bytes           int64             `json:"bytes,omitempty" doc:"What the storefront took up at its source before the move, bytes; 0: not measured yet"`
+	TargetBytes     int64             `json:"target_bytes,omitempty" doc:"What it took up at the target once it was there, bytes; 0: not measured yet"`
+	Forecast        *Estimate         `json:"forecast,omitempty" doc:"How the move was expected to go, when it began"`
+	Rehearsed       bool              `json:"rehearsed,omitempty" doc:"A rehearsal came as far as the commit"`
+	Audit           *Audit            `json:"audit,omitempty" doc:"The last comparison of both places in the rollback window; none: none has ended yet"`
+	CapturedBefore  int64             `json:"captured_before,omitempty" doc:"captured at the commit; what came later was written at the new place"`
+	// As the instance saw them that ran the move; 0 also when it saw too few.
+	P95Before       int64        `json:"p95_before_micros,omitempty" doc:"Within what 95 of 100 requests were answered at the old place before the cutover, microseconds; 0: not known"`
+	P95There        int64        `json:"p95_there_micros,omitempty" doc:"Within what they were at the new place before a rollback, microseconds; 0: not known"`
+	RollbackRefused string       `json:"rollback_refused,omitempty" doc:"Why the last rollback that was tried did not come about"`
+	Drill           *DrillReport `json:"drill,omitempty" doc:"The report of an exercise that has ended"`
 }
 
 // Move is one migration of one storefront.
@@ -211,12 +183,13 @@ func (m *Move) token() backends.Token { return backends.Token{Move: m.ID, Gen: m
 // lies at the target, in the transactions of the chunks.
 type Checkpoint struct {
 	Table  string `db:"table_name" json:"table"`
-	Copied int64  `db:"copied" json:"copied"`
-	Total  int64  `db:"total" json:"total"`
+	Copied int64  `db:"copied" json:"copied" doc:"Rows"`
+	Total  int64  `db:"total" json:"total" doc:"Rows that it had when the copy began"`
 	Done   bool   `db:"done" json:"done"`
 }
 
-// Event is one entry of a move's story. Seq grows by one, without gaps.
+// Event is one entry of a move's story. Seq grows by one, without gaps. Of which kinds it can be,
+// and what the data says then: eventKinds.
 type Event struct {
 	Seq  int64  `db:"seq" json:"seq"`
 	At   int64  `db:"at" json:"at"`

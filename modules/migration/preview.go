@@ -16,8 +16,8 @@ type Preview struct {
 	Storefront backends.StorefrontID `json:"storefront_id"`
 	Source     string                `json:"source"`
 	Target     string                `json:"target"`
-	Bytes      int64                 `json:"bytes"`
-	Rows       map[string]int64      `json:"rows"`
+	Bytes      int64                 `json:"bytes" doc:"What the storefront takes up at its source, bytes"`
+	Rows       map[string]int64      `json:"rows" doc:"Of each table"`
 	Findings   []backends.Finding    `json:"findings"`
 	Forecast   *Estimate             `json:"forecast"`
 }

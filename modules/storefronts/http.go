@@ -102,13 +102,7 @@ type addBackendInput struct {
 type kind backends.Kind
 
 // Schema implements huma.SchemaProvider.
-func (kind) Schema(huma.Registry) *huma.Schema {
-	s := &huma.Schema{Type: huma.TypeString}
-	for _, k := range backends.Kinds() {
-		s.Enum = append(s.Enum, string(k))
-	}
-	return s
-}
+func (kind) Schema(huma.Registry) *huma.Schema { return httpx.OneOf(backends.Kinds()) }
 
 type capacityInput struct {
 	Name string `path:"name" maxLength:"40"`
