@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 
 type moveCommand struct {
 	Start    startMove    `cmd:"" help:"Start a move." example:"smartseller move start demo files-2"`
-	List     listMoves    `cmd:"" help:"List moves, newest first." example:"smartseller move list"`
+	List     listMoves    `cmd:"" help:"List moves, newest first." example:"smartseller move list --open"`
 	Show     showMove     `cmd:"" help:"Show one, with its receipt." example:"smartseller move show demo"`
 	Explain  explainMove  `cmd:"" help:"Say what one waits for, and what to do." example:"smartseller move explain demo"`
 	Watch    watchMove    `cmd:"" help:"Follow one until it ends; Ctrl-C leaves it running." example:"smartseller move watch demo --until watching"`
@@ -125,11 +126,29 @@ type listMoves struct {
 	remote
 	output
 	Storefront string `arg:"" optional:"" help:"Id or slug: only its moves."`
+	Open       bool   `help:"Only moves that have not ended."`
+}
+
+// listedMove is a move in a list.
+type listedMove struct {
+	moveState
+	Slug string
+}
+
+func (m listedMove) String() string {
+	when := "since " + clockText(m.CreatedAt)
+	if m.EndedAt != nil {
+		when = clockText(m.CreatedAt) + " to " + clockText(*m.EndedAt)
+	}
+	return fmt.Sprintf("%s  %-24s %s -> %s  %s  %s", m.ID, cmp.Or(m.Slug, m.Storefront), m.Source, m.Target, m.Phase, when)
 }
 
 // Run prints a line per move.
 func (c *listMoves) Run(ctx context.Context, out io.Writer) error {
 	path := movesPath + "?limit=100"
+	if c.Open {
+		path += "&open=true"
+	}
 	if c.Storefront != "" {
 		shop, err := c.storefront(ctx, c.Storefront)
 		if err != nil {
@@ -137,9 +156,7 @@ func (c *listMoves) Run(ctx context.Context, out io.Writer) error {
 		}
 		path += "&storefront_id=" + url.QueryEscape(shop.ID)
 	}
-	return each(ctx, &c.remote, c.output, out, path, func(m moveState) string {
-		return fmt.Sprintf("%s  %s  %s -> %s  %s", m.ID, m.Storefront, m.Source, m.Target, m.Phase)
-	})
+	return each(ctx, &c.remote, c.output, out, path, listedMove.String)
 }
 
 // moveArg names a move; it is part of every command on one.

@@ -88,8 +88,13 @@ func TestMovesAreFoundByTheirStorefront(t *testing.T) {
 	require.Contains(t, p.must(t, "move", "show", first), first)
 	require.Equal(t, 2, strings.Count(p.must(t, "move", "list", "demo"), "\n"))
 	require.Empty(t, p.must(t, "move", "list", "toys"))
+	require.Regexp(t, first+`  demo +files-1 -> files-2  rolled_back  \S+Z to \S+Z\n`, p.must(t, "move", "list"))
+	require.Regexp(t, `^`+second+`  demo +files-1 -> files-2  \w+  since \S+Z\n$`, p.must(t, "move", "list", "--open"))
+	require.NotContains(t, p.must(t, "move", "list", "--json"), `"receipt"`)
+	require.Contains(t, p.must(t, "move", "show", first, "--json"), `"receipt"`)
 	p.must(t, "move", "cancel", "demo")
 	require.Contains(t, p.must(t, "move", "watch", second), "cancelled")
+	require.Empty(t, p.must(t, "move", "list", "--open"))
 }
 
 // TestSchemaOfTheFleet: one place that is lost stops nobody else, and shows in the

@@ -24,6 +24,7 @@ func (Intent) Schema(huma.Registry) *huma.Schema { return httpx.OneOf(append(wis
 type moveBody struct {
 	ID         string          `json:"id"`
 	Storefront string          `json:"storefront_id"`
+	Slug       string          `json:"slug,omitempty" doc:"The storefront's; said in a list"`
 	Source     string          `json:"source" doc:"Backend that it leaves"`
 	Target     string          `json:"target" doc:"Backend that it goes to"`
 	Phase      Phase           `json:"phase" doc:"Where it is. A move that succeeds: planned, preparing, copying, catching_up, verifying, cutting_over, watching, finalizing, completed; it ends as completed, cancelled, rolled_back, failed or rehearsed"`
@@ -34,7 +35,7 @@ type moveBody struct {
 	Tables     []Checkpoint    `json:"tables,omitempty" doc:"How far each table's copy is; said of one move, not in a list"`
 	Cause      string          `json:"cause,omitempty" doc:"Why it failed, is given up, or did not do what was asked"`
 	Advice     string          `json:"advice,omitempty" doc:"What to do about that"`
-	Receipt    json.RawMessage `json:"receipt,omitempty" doc:"The signed account of a move that has ended"`
+	Receipt    json.RawMessage `json:"receipt,omitempty" doc:"The signed account of a move that has ended; said of one move, not in a list"`
 	By         string          `json:"requested_by"`
 	Reason     string          `json:"reason"`
 	CreatedAt  int64           `json:"created_at" doc:"Microseconds UTC"`
@@ -51,6 +52,13 @@ func bodyOf(m *Move, tables []Checkpoint) moveBody {
 	if m.Receipt != "" {
 		b.Receipt = json.RawMessage(m.Receipt)
 	}
+	return b
+}
+
+// entryOf is a move in a list.
+func entryOf(m Listed) moveBody {
+	b := bodyOf(m.Move, nil)
+	b.Slug, b.Receipt = m.Slug, nil
 	return b
 }
 
@@ -94,6 +102,7 @@ type explainOutput struct{ Body Explanation }
 type listInput struct {
 	httpx.PageByID
 	Storefront string `query:"storefront_id" maxLength:"36" doc:"Only moves of this one"`
+	Open       bool   `query:"open" doc:"Only moves that have not ended"`
 }
 
 type listOutput struct {
@@ -134,11 +143,11 @@ func Routes(server *httpx.Server, s *Service) {
 	httpx.Register(server, huma.Operation{
 		OperationID: "list-moves", Method: http.MethodGet, Path: movesPath, Summary: "List moves, newest first", Security: httpx.Admin,
 	}, func(ctx context.Context, in *listInput) (*listOutput, error) {
-		moves, err := s.List(ctx, backends.StorefrontID(in.Storefront), in.Cursor, in.Limit)
+		moves, err := s.ListBy(ctx, Filter{Storefront: backends.StorefrontID(in.Storefront), Open: in.Open}, in.Cursor, in.Limit)
 		out := &listOutput{}
 		out.Body.Data = make([]moveBody, len(moves))
 		for i, m := range moves {
-			out.Body.Data[i] = bodyOf(m, nil)
+			out.Body.Data[i] = entryOf(m)
 		}
 		if len(moves) == in.Limit {
 			out.Body.NextCursor = moves[len(moves)-1].ID

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"smartseller/platform/control"
 	"smartseller/platform/httpx"
 )
 
@@ -180,5 +181,71 @@ func TestEventsAreAsDescribed(t *testing.T) {
 		for field := range said {
 			require.Contains(t, strings.Split(fields, ", "), field, e.Kind)
 		}
+	}
+}
+
+// TestListOfMoves: newest first, of one storefront or of all, the open ones alone if need be, each
+// with its storefront's slug; and without what is long and said of one move.
+func TestListOfMoves(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWorld(t).instance(t, nil)
+	toys, books := i.storefront(t, 1), i.storefront(t, 1)
+	require.NoError(t, i.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		_, err := tx.Exec(`INSERT INTO storefronts (id, slug, name, currency, time_zone, status, settings, created_at, updated_at, version)
+			VALUES ($1, 'toys', 'Toys', 'EUR', 'UTC', 'active', '{}', 0, 0, 1)`, string(toys))
+		return err
+	}))
+	ended := start(t, i, toys, Options{})
+	i.waitFor(t, ended.ID, Watching)
+	ask(t, i, ended.ID, WantFinalize)
+	i.waitFor(t, ended.ID, Completed)
+	open := start(t, i, books, Options{ManualCutover: true})
+	back := startTo(t, i, toys, "one", Options{ManualCutover: true})
+	for name, c := range map[string]struct {
+		filter Filter
+		cursor string
+		want   []string
+	}{
+		"all":                    {Filter{}, "", []string{back.ID, open.ID, ended.ID}},
+		"behind a cursor":        {Filter{}, open.ID, []string{ended.ID}},
+		"open":                   {Filter{Open: true}, "", []string{back.ID, open.ID}},
+		"open, behind a cursor":  {Filter{Open: true}, open.ID, nil},
+		"of a storefront":        {Filter{Storefront: toys}, "", []string{back.ID, ended.ID}},
+		"open, of a storefront":  {Filter{Storefront: toys, Open: true}, "", []string{back.ID}},
+		"open, of somebody else": {Filter{Storefront: "nobody", Open: true}, "", nil},
+	} {
+		listed, err := i.service.ListBy(ctx, c.filter, c.cursor, 10)
+		require.NoError(t, err)
+		var got []string
+		for _, l := range listed {
+			got = append(got, l.ID)
+			b := entryOf(l)
+			require.Equal(t, map[bool]string{true: "toys"}[l.Storefront == toys], b.Slug, name)
+			require.Empty(t, b.Receipt, name)
+		}
+		require.Equal(t, c.want, got, name)
+	}
+	require.NotEmpty(t, get(t, i, ended.ID).Receipt, "which is shown of one move")
+}
+
+// TestListsHaveAnIndex: a fleet's few open moves are found without a walk through all that ended.
+func TestListsHaveAnIndex(t *testing.T) {
+	t.Parallel()
+	i := newWorld(t).instance(t, nil)
+	for index, f := range map[string]Filter{
+		"moves_open_listed": {Open: true}, "moves_storefront": {Storefront: "toys"}, "sqlite_autoindex_moves_1": {},
+	} {
+		text, args := f.query("~", 10)
+		var plan []struct {
+			ID      int64  `db:"id"`
+			Parent  int64  `db:"parent"`
+			Notused int64  `db:"notused"`
+			Detail  string `db:"detail"`
+		}
+		require.NoError(t, i.db.View(context.Background(), func(_ context.Context, tx control.Tx) error {
+			return tx.Select(&plan, `EXPLAIN QUERY PLAN `+text, args...)
+		}))
+		require.Regexp(t, `moves USING INDEX `+index+` .*id<`, plan[0].Detail)
 	}
 }

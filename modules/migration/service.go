@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -124,28 +125,42 @@ func (s *Service) Get(ctx context.Context, id string) (m *Move, err error) {
 	return m, err
 }
 
-// List returns moves, newest first, after the one with the id cursor ("" for the
-// first page); of one storefront, or ("") of all.
+// List is ListBy of one storefront, or ("") of all, and of moves alone.
 func (s *Service) List(ctx context.Context, storefront backends.StorefrontID, cursor string, limit int) ([]*Move, error) {
-	var rows []moveRow
-	if cursor == "" {
-		cursor = "~" // behind every id
+	listed, err := s.ListBy(ctx, Filter{Storefront: storefront}, cursor, limit)
+	out := make([]*Move, len(listed))
+	for i, l := range listed {
+		out[i] = l.Move
 	}
-	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		rows = nil
-		if storefront == "" {
-			return tx.Select(&rows, `SELECT `+moveColumns+` FROM moves WHERE id < $1 ORDER BY id DESC LIMIT $2`, cursor, int64(limit))
-		}
-		return tx.Select(&rows, `SELECT `+moveColumns+` FROM moves WHERE id < $1 AND storefront_id = $3 ORDER BY id DESC LIMIT $2`,
-			cursor, int64(limit), string(storefront))
+	return out, err
+}
+
+// Filter says which moves are listed; the zero value: all.
+type Filter struct {
+	Storefront backends.StorefrontID
+	Open       bool // only those that have not ended
+}
+
+// Listed is a move in a list.
+type Listed struct {
+	*Move
+	Slug string // the storefront's
+}
+
+// ListBy returns moves, newest first, after the one with the id cursor ("" for the first page).
+func (s *Service) ListBy(ctx context.Context, f Filter, cursor string, limit int) ([]Listed, error) {
+	var rows []listedRow
+	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
+		rows, err = listMoves(tx, f, cmp.Or(cursor, "~"), int64(limit)) // "~" is behind every id
+		return err
 	})
-	out := make([]*Move, 0, len(rows))
+	out := make([]Listed, len(rows))
 	for i := range rows {
 		m, bad := rows[i].move()
 		if bad != nil {
 			return nil, bad
 		}
-		out = append(out, m)
+		out[i] = Listed{Move: m, Slug: rows[i].Slug}
 	}
 	return out, err
 }

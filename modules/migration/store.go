@@ -118,6 +118,31 @@ func readMove(tx control.Tx, id string, lock bool) (*Move, error) {
 	return r.move()
 }
 
+// listedRow is a move with its storefront's slug.
+type listedRow struct {
+	moveRow
+	Slug string `db:"slug"`
+}
+
+// listMoves reads some moves, newest first, before the one with the id cursor.
+func listMoves(tx control.Tx, f Filter, cursor string, limit int64) (rows []listedRow, err error) {
+	text, args := f.query(cursor, limit)
+	err = tx.Select(&rows, text, args...)
+	return rows, err
+}
+
+func (f Filter) query(cursor string, limit int64) (text string, args []any) {
+	text = `SELECT ` + moveColumns + `, COALESCE((SELECT s.slug FROM storefronts s WHERE s.id = moves.storefront_id), '') AS slug FROM moves WHERE id < $1`
+	args = []any{cursor, limit}
+	if f.Open {
+		text += ` AND ended_at IS NULL`
+	}
+	if f.Storefront != "" {
+		text, args = text+` AND storefront_id = $3`, append(args, string(f.Storefront))
+	}
+	return text + ` ORDER BY id DESC LIMIT $2`, args
+}
+
 // writeMove stores what a transition changed. The row must be locked, and held by
 // the fencing number that the caller checked.
 func writeMove(tx control.Tx, m *Move) error {
