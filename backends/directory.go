@@ -251,16 +251,6 @@ func (d *Directory) config(tx control.Tx, name string) (Config, error) {
 	return d.unseal(name, sealed)
 }
 
-// Host is the only one that reaches the places of a backend, if there is such a one, and
-// the backend.
-func (d *Directory) Host(tx control.Tx, name string) (string, error) {
-	cfg, err := d.config(tx, name)
-	if errors.Is(err, ErrNoBackend) {
-		err = nil // that is for others to say
-	}
-	return cfg.Host, err
-}
-
 // registered reads what is registered under a name: no two registrations are sealed alike.
 func registered(get func(dst any, text string, args ...any) error, name string) (sealed []byte, err error) {
 	err = get(&sealed, `SELECT config FROM backends WHERE name = $1`, name)

@@ -178,7 +178,8 @@ func TestSharedFoldersAreToldApart(t *testing.T) {
 	keys, err := crypto.New(make([]byte, crypto.MasterKeySize))
 	require.NoError(t, err)
 	catalog := storetest.Catalog(t)
-	d := backends.NewDirectory(controltest.Open(t), keys, catalog, map[backends.Kind]backends.Opener{
+	db := controltest.Open(t)
+	d := backends.NewDirectory(db, keys, catalog, map[backends.Kind]backends.Opener{
 		backends.SQLite: func(cfg backends.Config) (backends.Backend, error) {
 			b, err := sqlite.Opener(catalog)(cfg)
 			return together{b}, err
@@ -194,6 +195,12 @@ func TestSharedFoldersAreToldApart(t *testing.T) {
 	cfg.Host = "elsewhere"
 	require.NoError(t, d.Register(ctx, cfg))
 	require.NoError(t, d.Register(ctx, backends.Config{Name: "two", Kind: backends.SQLite, Path: t.TempDir(), Host: "here"}))
+	require.NoError(t, d.Register(ctx, backends.Config{Name: "anywhere", Kind: backends.SQLite, Path: t.TempDir()}))
+	require.NoError(t, db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		hosts, err := d.Hosts(tx)
+		require.Equal(t, map[string]string{"one": "here", "again": "elsewhere", "two": "here"}, hosts)
+		return err
+	}))
 }
 
 // together is a backend whose places share one database.

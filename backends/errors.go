@@ -72,6 +72,17 @@ var (
 	ErrTransition = errors.New("the fence is in another state")
 )
 
+// Elsewhere says why a place is [ErrUnreachable]: its files are on another host, where an
+// instance can use them.
+type Elsewhere struct{ Backend, Host, Here string }
+
+func (e *Elsewhere) Error() string {
+	return fmt.Sprintf("%s: backend %s lives on host %s, this is %s", ErrUnreachable, e.Backend, e.Host, e.Here)
+}
+
+// Unwrap makes errors.Is(err, ErrUnreachable) true.
+func (e *Elsewhere) Unwrap() error { return ErrUnreachable }
+
 // What a caller of the Router meets when a storefront cannot be served.
 var (
 	ErrBusy = fault.New(fault.Unavailable, "storefront_busy",

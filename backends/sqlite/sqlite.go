@@ -279,11 +279,11 @@ func fix(err error) string {
 
 func (b *Backend) onThisHost() error {
 	host, err := os.Hostname()
-	if err == nil && b.cfg.Host != "" && b.cfg.Host != host {
-		err = fmt.Errorf("backend %s lives on host %s, this is %s", b.cfg.Name, b.cfg.Host, host)
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return unreachable(err)
+	case b.cfg.Host != "" && b.cfg.Host != host:
+		return &backends.Elsewhere{Backend: b.cfg.Name, Host: b.cfg.Host, Here: host}
 	}
 	return nil
 }

@@ -56,6 +56,16 @@ func (l *Lease) Held(tx Tx) (bool, error) {
 	return row.Holder == l.holder && row.Until >= tx.Now(), err
 }
 
+// Taken says whether any instance has the lease.
+func (l *Lease) Taken(tx Tx) (bool, error) {
+	var until int64
+	err := tx.Get(&until, `SELECT until FROM leases WHERE name = $1`, l.name)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return until >= tx.Now(), err
+}
+
 // Release hands the lease back, so that another instance goes on at once.
 func (l *Lease) Release(ctx context.Context) error {
 	return l.db.Update(ctx, func(_ context.Context, tx Tx) error {

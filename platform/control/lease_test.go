@@ -24,16 +24,25 @@ func TestALeaseIsOneInstances(t *testing.T) {
 			}))
 			return held
 		}
+		taken := func(l *control.Lease) (taken bool) {
+			require.NoError(t, db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
+				taken, err = l.Taken(tx)
+				return err
+			}))
+			return taken
+		}
 		take := func(l *control.Lease) bool {
 			held, err := l.Hold(ctx)
 			require.NoError(t, err)
 			return held
 		}
 		require.False(t, holds(one), "nobody took it yet")
+		require.False(t, taken(one))
 		require.True(t, take(one))
 		require.True(t, take(one))
 		require.False(t, take(two))
 		require.Equal(t, []bool{true, false}, []bool{holds(one), holds(two)})
+		require.True(t, taken(two), "by another one")
 		require.NoError(t, two.Release(ctx), "it is not its to give")
 		require.False(t, take(two))
 		require.NoError(t, db.Update(ctx, func(_ context.Context, tx control.Tx) error {
@@ -41,6 +50,7 @@ func TestALeaseIsOneInstances(t *testing.T) {
 			return err
 		}))
 		require.False(t, holds(one), "it has run out")
+		require.False(t, taken(one))
 		require.True(t, take(two))
 		require.False(t, take(one))
 		require.NoError(t, two.Release(ctx))
