@@ -68,6 +68,14 @@ type schemaUpgrade struct {
 	Failed     bool   `help:"Repeat what failed in the newest upgrade, and nothing else."`
 }
 
+// Validate refuses what would upgrade a place that did not fail.
+func (c *schemaUpgrade) Validate() error {
+	if c.Failed && c.Storefront != "" {
+		return errors.New("--failed repeats what failed among all places: leave it, or the storefront, out")
+	}
+	return nil
+}
+
 // Run upgrades the place of one storefront, or has all upgraded and watches. It fails
 // when any place did, after all others had their turn.
 func (c *schemaUpgrade) Run(ctx context.Context, out io.Writer) error {
@@ -123,12 +131,16 @@ func (c *schemaUpgrade) see(e event, run *upgradeState, out io.Writer) error {
 // upgradeWithin bounds the upgrade of one place.
 const upgradeWithin = time.Hour
 
-// alone upgrades the place of one storefront, and waits for it.
+// alone upgrades the place of one storefront, and waits for it; who leaves ends nothing.
 func (c *schemaUpgrade) alone(ctx context.Context, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, upgradeWithin)
 	defer cancel()
 	var said json.RawMessage
-	if err := c.callLong(ctx, http.MethodPost, storefrontsPath+"/"+url.PathEscape(c.Storefront)+"/schema/upgrade", nil, &said); err != nil {
+	err := c.callLong(ctx, http.MethodPost, storefrontsPath+"/"+url.PathEscape(c.Storefront)+"/schema/upgrade", nil, &said)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return fault.New(fault.Timeout, "left", "You have left; the upgrade goes on without you. How it stands: smartseller schema status %s", c.Storefront).Because(err)
+	}
+	if err != nil {
 		return err
 	}
 	return answer(c.output, out, said, schemaState.String)

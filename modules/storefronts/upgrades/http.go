@@ -269,8 +269,9 @@ func schemaRoutes(server *httpx.Server, s *Service) {
 	})
 	httpx.Register(server, huma.Operation{
 		OperationID: "upgrade-schema", Method: http.MethodPost, Path: "/api/admin/storefronts/{ref}/schema/upgrade",
-		Summary: "Bring the tenant schema of a storefront's place, and of all that share it, up to date", Security: httpx.Admin,
-		Errors: []int{http.StatusNotFound, http.StatusConflict},
+		Summary:     "Bring the tenant schema of a storefront's place, and of all that share it, up to date",
+		Description: "It goes on when the client leaves; whoever asks again meanwhile waits for the same. Files are upgraded by an instance on their host.",
+		Security:    httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, func(ctx context.Context, in *refInput) (*schemaOutput, error) {
 		found, err := s.UpgradeSchema(ctx, in.Ref)
 		return &schemaOutput{schemaBodyOf(found)}, err

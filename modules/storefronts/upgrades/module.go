@@ -12,4 +12,5 @@ var Module = fx.Module("upgrades", fx.Provide(NewService), fx.Invoke(startUpgrad
 func startUpgrader(lc fx.Lifecycle, s *Service, log *slog.Logger) {
 	u := NewUpgrader(UpgraderOptions{Service: s, Log: log})
 	lc.Append(fx.StartStopHook(u.Start, u.Stop))
+	lc.Append(fx.StopHook(s.Stop))
 }

@@ -164,13 +164,14 @@ func problemOf(err error) string {
 
 // UpgradeSchema brings the place of a storefront, given by id or slug, to the newest
 // tenant schema; with it, those of all storefronts that share it, and before it the old
-// place of an open rollback window. See backends.Directory.Upgrade.
+// place of an open rollback window. It goes on when ctx ends, and whoever asks for the same
+// meanwhile waits for it. See backends.Directory.Upgrade.
 func (s *Service) UpgradeSchema(ctx context.Context, ref string) (PlaceSchema, error) {
 	shop, err := s.shops.Find(ctx, ref)
 	if err != nil {
 		return PlaceSchema{}, err
 	}
-	if err := s.bring(ctx, &Place{Key: Key{Storefront: shop.ID, Backend: shop.Backend}}); err != nil {
+	if err := s.bringAlone(ctx, Place{Key: Key{Storefront: shop.ID, Backend: shop.Backend}}); err != nil {
 		return PlaceSchema{}, err
 	}
 	if shop, err = s.shops.Find(ctx, ref); err != nil { // it may have moved

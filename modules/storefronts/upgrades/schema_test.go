@@ -34,6 +34,23 @@ type fleet struct {
 	t      *testing.T
 	stores *backends.Stores
 	folder string
+	// gate is passed by each upgrade of a file, before it begins; nil: there is none.
+	gate func(ctx context.Context, p backends.Place) error
+}
+
+// gated is a folder of files whose upgrades pass the gate.
+type gated struct {
+	backends.Backend
+	fleet *fleet
+}
+
+func (g gated) Upgrade(ctx context.Context, p backends.Place) error {
+	if g.fleet.gate != nil {
+		if err := g.fleet.gate(ctx, p); err != nil {
+			return err
+		}
+	}
+	return g.Backend.Upgrade(ctx, p)
 }
 
 func newFleet(t *testing.T, db *control.DB) *fleet {
@@ -44,10 +61,15 @@ func newFleet(t *testing.T, db *control.DB) *fleet {
 	catalog, err := backends.NewCatalog()
 	require.NoError(t, err)
 	directory := backends.NewDirectory(db, keys, catalog, map[backends.Kind]backends.Opener{
-		backends.SQLite: sqlite.Opener(catalog), backends.SharedPostgres: sharedpostgres.Opener(catalog),
+		backends.SharedPostgres: sharedpostgres.Opener(catalog),
+		backends.SQLite: func(cfg backends.Config) (backends.Backend, error) {
+			b, err := sqlite.Opener(catalog)(cfg)
+			return gated{b, f}, err
+		},
 	})
 	f.stores = backends.NewStores(directory, 4)
 	t.Cleanup(func() {
+		f.Stop()
 		require.NoError(t, f.stores.Close())
 		require.NoError(t, directory.Close())
 	})

@@ -18,12 +18,13 @@ type Service struct {
 	directory *backends.Directory
 	shops     *storefronts.Service
 	known     int64 // tenant migrations of this program
+	alone     *alone
 }
 
 // NewService makes the service.
 func NewService(db *control.DB, directory *backends.Directory, shops *storefronts.Service) (*Service, error) {
 	known, err := migrations.CountTenant()
-	return &Service{db: db, directory: directory, shops: shops, known: int64(known)}, err
+	return &Service{db: db, directory: directory, shops: shops, known: int64(known), alone: newAlone()}, err
 }
 
 // Start begins a run, or joins the one under way: joined. failedOnly repeats in the
