@@ -34,13 +34,20 @@ var errEnough = errors.New("enough")
 // follow hands every event of a move to see, each once and in order, until see says
 // errEnough. Where the stream breaks off it goes on behind the last event.
 func (r *remote) follow(ctx context.Context, path string, see func(event) error) error {
-	return r.hear(ctx, path, false, see)
+	return r.hear(ctx, path, following{}, see)
 }
 
-// hear is follow, also of what is over: then a stream that ends in order has told all that there
-// is, which may be nothing, for stories are forgotten.
-func (r *remote) hear(ctx context.Context, path string, over bool, see func(event) error) error {
-	last, wait := "", reconnectFirst
+// following says what of a story is to be told: what comes behind an event, and whether all has
+// happened already; then a stream that ends in order has told what there is, which may be
+// nothing, for stories are forgotten.
+type following struct {
+	behind string
+	over   bool
+}
+
+// hear is follow, of a part.
+func (r *remote) hear(ctx context.Context, path string, f following, see func(event) error) error {
+	last, wait := f.behind, reconnectFirst
 	alive := time.Now()
 	for {
 		err := r.stream(ctx, path, last, func(e event) error {
@@ -48,7 +55,7 @@ func (r *remote) hear(ctx context.Context, path string, over bool, see func(even
 			return see(e)
 		})
 		switch {
-		case errors.Is(err, errEnough), err == nil && over:
+		case errors.Is(err, errEnough), err == nil && f.over:
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()

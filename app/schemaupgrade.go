@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"smartseller/platform/fault"
@@ -20,6 +21,7 @@ type upgradeState struct {
 	ID, State string
 	Joined    bool
 	Places    map[string]int
+	Change    int64 // the last one
 }
 
 func (u upgradeState) String() string {
@@ -95,7 +97,11 @@ func (c *schemaUpgrade) Run(ctx context.Context, out io.Writer) error {
 			return err
 		}
 	}
-	err := c.follow(ctx, upgradesPath+"/"+run.ID+"/events", func(e event) error { return c.see(e, &run, out) })
+	last := "" // all that became of places so far
+	if c.Failed {
+		last = strconv.FormatInt(run.Change, 10) // that was told before
+	}
+	err := c.hear(ctx, upgradesPath+"/"+run.ID+"/events", following{behind: last}, func(e event) error { return c.see(e, &run, out) })
 	switch {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return fault.New(fault.Timeout, "left", "You have left; the upgrade goes on without you. Watch it again: smartseller schema upgrade").Because(err)

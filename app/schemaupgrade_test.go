@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -38,4 +40,34 @@ func TestOneStorefrontIsNotRepeated(t *testing.T) {
 	var out, errs bytes.Buffer
 	require.Equal(t, 64, Main([]string{"schema", "upgrade", "toys", "--failed"}, &out, &errs))
 	require.Contains(t, errs.String(), "--failed repeats what failed among all places")
+}
+
+// TestWhoFollowsAnUpgrade is told all of it, or of what failed and is repeated alone.
+func TestWhoFollowsAnUpgrade(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		failed       bool
+		behind, told string
+	}{
+		"of all places":  {false, "", "before, repeated"},
+		"of what failed": {true, "1", "repeated"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &story{events: []string{
+				"event: place\ndata: " + `{"slug":"before","state":"done"}`,
+				"event: place\ndata: " + `{"slug":"repeated","state":"done"}`,
+				"event: ended\ndata: " + `{"id":"1","state":"completed","places":{"done":2}}`,
+			}}
+			mux := http.NewServeMux()
+			mux.HandleFunc("POST "+upgradesPath, func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = w.Write([]byte(`{"id":"1","state":"running","places":{"done":1,"waiting":1},"change":1}`))
+			})
+			mux.Handle(upgradesPath+"/1/events", s)
+			var out bytes.Buffer
+			require.NoError(t, (&schemaUpgrade{remote: *listen(t, mux), Failed: c.failed}).Run(context.Background(), &out))
+			require.Equal(t, []string{c.behind}, s.asked)
+			require.Equal(t, c.told, strings.Join(regexp.MustCompile(`(?m)^(before|repeated)\b`).FindAllString(out.String(), -1), ", "))
+		})
+	}
 }

@@ -34,7 +34,7 @@ func (c *watchMove) Run(ctx context.Context, out io.Writer) error {
 	}
 	m := w.move
 	w.view.say(fmt.Sprintf("move %s of storefront %s: %s -> %s", m.ID, m.Storefront, m.Source, m.Target))
-	err = c.hear(ctx, movesPath+"/"+m.ID+"/events", m.EndedAt != nil, func(e event) error { return w.see(ctx, e, out) })
+	err = c.hear(ctx, movesPath+"/"+m.ID+"/events", following{over: m.EndedAt != nil}, func(e event) error { return w.see(ctx, e, out) })
 	w.view.close()
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return fault.New(fault.Timeout, "left", "You have left; the move goes on without you. Watch it again: smartseller move watch %s", m.ID).Because(err)

@@ -59,12 +59,13 @@ type runBody struct {
 	Places map[PlaceState]int64 `json:"places" doc:"How many are waiting, done, failed and skipped. All storefronts of a shared backend are in one place"`
 	Wave   *int64               `json:"wave,omitempty" doc:"The first one with a place that waits"`
 	By     string               `json:"requested_by"`
+	Change int64                `json:"change" doc:"The last one; with it as Last-Event-ID its events tell only what comes behind"`
 	Began  int64                `json:"created_at" doc:"Microseconds UTC"`
 	Ended  *int64               `json:"ended_at,omitempty" doc:"Microseconds UTC"`
 }
 
 func runBodyOf(r *Run) runBody {
-	b := runBody{ID: r.ID, State: string(r.State), Places: r.Places, By: r.RequestedBy, Began: r.CreatedAt, Ended: r.EndedAt}
+	b := runBody{ID: r.ID, State: string(r.State), Places: r.Places, By: r.RequestedBy, Change: r.Changes, Began: r.CreatedAt, Ended: r.EndedAt}
 	if r.Wave >= 0 {
 		b.Wave = &r.Wave
 	}
@@ -93,7 +94,7 @@ func placeBodyOf(p Place) placeBody {
 
 type startInput struct {
 	Body struct {
-		Failed bool `json:"failed_only,omitempty" doc:"Repeat in the newest upgrade what failed there, and nothing else" audit:"detail"`
+		Failed bool `json:"failed_only,omitempty" doc:"Repeat in the newest upgrade, unless that was cancelled, what failed there, and nothing else" audit:"detail"`
 	}
 }
 
@@ -238,8 +239,8 @@ func (s *Service) stream(ctx context.Context, id string, after int64) (out []htt
 	if run.State == Running || len(places) == most {
 		return out, false, err
 	}
-	if run.changes > after {
-		add(run.changes, "ended", runBodyOf(run))
+	if run.Changes > after {
+		add(run.Changes, "ended", runBodyOf(run))
 	}
 	return out, true, err
 }

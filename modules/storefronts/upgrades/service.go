@@ -2,14 +2,12 @@ package upgrades
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 
 	"smartseller/backends"
 	"smartseller/migrations"
 	"smartseller/modules/storefronts"
 	"smartseller/platform/control"
-	"smartseller/platform/ids"
 )
 
 // Service is what operators ask of schemas. Safe for concurrent use; any instance will do.
@@ -27,41 +25,50 @@ func NewService(db *control.DB, directory *backends.Directory, shops *storefront
 	return &Service{db: db, directory: directory, shops: shops, known: int64(known), alone: newAlone()}, err
 }
 
+// startTries bounds how often a start gives way to that of another instance.
+const startTries = 5
+
 // Start begins a run, or joins the one under way: joined. failedOnly repeats in the
-// newest run what failed there, alone: ErrNothingFailed. A program that knows more
-// migrations than the one that began the run begins it anew; one that knows fewer gets ErrNewerRun.
+// newest run what failed there, alone: ErrNothingFailed, ErrRunCancelled. A program that knows
+// more migrations than the one that began the run begins it anew; one that knows fewer gets
+// ErrNewerRun, or ErrNewerRan when that has ended.
 func (s *Service) Start(ctx context.Context, by string, failedOnly bool) (run *Run, joined bool, err error) {
-	err = s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-		newest, err := readNewest(tx)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
+	for range startTries {
+		run, joined, err = s.start(ctx, by, failedOnly)
+		if !errors.Is(err, control.ErrUnique) { // else another instance was faster by a moment
+			break
 		}
-		run, joined = newest, newest != nil && newest.State == Running
-		switch {
-		case newest != nil && newest.known > s.known:
-			return ErrNewerRun
-		case failedOnly:
-			return repeatFailed(tx, run, s.known)
-		case !joined:
-			run = &Run{ID: ids.New(), State: Running, RequestedBy: by, known: s.known}
-			if err := insertRun(tx, run); err != nil {
-				return err
-			}
-			_, err := enrol(tx, run)
-			return err
-		case run.known < s.known:
-			return beginAnew(tx, run, s.known)
-		}
-		return nil
-	})
-	if errors.Is(err, control.ErrUnique) { // another instance was faster by a moment
-		return s.Start(ctx, by, failedOnly)
 	}
+	return run, joined, err
+}
+
+func (s *Service) start(ctx context.Context, by string, failedOnly bool) (run *Run, joined bool, err error) {
+	err = s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		if run, err = readNewest(tx); err != nil {
+			return err
+		}
+		joined = run != nil && run.State == Running
+		switch {
+		case joined && run.known > s.known:
+			return ErrNewerRun
+		case run != nil && run.known > s.known:
+			return ErrNewerRan
+		case failedOnly:
+			err = repeatFailed(tx, run, s.known)
+		case !joined:
+			run, err = begin(tx, run, by, s.known)
+		case run.known < s.known:
+			err = beginAnew(tx, run, s.known)
+		}
+		if err != nil {
+			return err
+		}
+		return count(tx, run)
+	})
 	if err != nil {
 		return nil, false, err
 	}
-	run, err = s.Run(ctx, run.ID)
-	return run, joined, err
+	return run, joined, nil
 }
 
 // Run reads one run.
@@ -79,9 +86,6 @@ func (s *Service) Run(ctx context.Context, id string) (run *Run, err error) {
 // Runs returns up to limit runs, newest first, after the one with the id cursor ("" for
 // the first page).
 func (s *Service) Runs(ctx context.Context, cursor string, limit int) (out []*Run, err error) {
-	if cursor == "" {
-		cursor = "~" // behind every id
-	}
 	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
 		if out, err = readRuns(tx, cursor, int64(limit)); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"smartseller/backends"
 	"smartseller/modules/storefronts"
 	"smartseller/platform/control"
+	"smartseller/platform/ids"
 )
 
 type runRow struct {
@@ -24,7 +25,7 @@ type runRow struct {
 const runColumns = `id, state, known, changes, requested_by, created_at, ended_at`
 
 func (r *runRow) run() *Run {
-	return &Run{ID: r.ID, State: State(r.State), RequestedBy: r.RequestedBy, CreatedAt: r.CreatedAt, EndedAt: r.EndedAt, known: r.Known, changes: r.Changes}
+	return &Run{ID: r.ID, State: State(r.State), RequestedBy: r.RequestedBy, CreatedAt: r.CreatedAt, EndedAt: r.EndedAt, known: r.Known, Changes: r.Changes}
 }
 
 // readRun reads a run; lock holds its row until the transaction ends.
@@ -41,13 +42,18 @@ func readRun(tx control.Tx, id string, lock bool) (*Run, error) {
 	return r.run(), err
 }
 
-// readNewest reads the newest run, its row locked; sql.ErrNoRows when there is none yet.
+// newest is the run under way, else the one that began last. Ids do not say that: each
+// instance makes them by its own clock.
+const newest = `(SELECT id FROM schema_upgrades ORDER BY CASE WHEN state = 'running' THEN 0 ELSE 1 END, created_at DESC, id DESC LIMIT 1)`
+
+// readNewest reads the newest run, its row locked; nil when there is none yet.
 func readNewest(tx control.Tx) (*Run, error) {
 	var r runRow
-	if err := tx.GetLocked(&r, `SELECT `+runColumns+` FROM schema_upgrades WHERE id = (SELECT max(id) FROM schema_upgrades)`); err != nil {
-		return nil, err
+	err := tx.GetLocked(&r, `SELECT `+runColumns+` FROM schema_upgrades WHERE id = `+newest)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
 	}
-	return r.run(), nil
+	return r.run(), err
 }
 
 // readOpen reads the run that is under way; nil when none is.
@@ -60,9 +66,12 @@ func readOpen(tx control.Tx) (*Run, error) {
 	return r.run(), err
 }
 
+// readRuns reads runs, newest first, behind the one that cursor names ("": from the newest on).
 func readRuns(tx control.Tx, cursor string, limit int64) ([]*Run, error) {
 	var rows []runRow
-	err := tx.Select(&rows, `SELECT `+runColumns+` FROM schema_upgrades WHERE id < $1 ORDER BY id DESC LIMIT $2`, cursor, limit)
+	err := tx.Select(&rows, `SELECT `+runColumns+` FROM schema_upgrades
+		WHERE $1 = '' OR (created_at, id) < ((SELECT c.created_at FROM schema_upgrades c WHERE c.id = $1), $1)
+		ORDER BY created_at DESC, id DESC LIMIT $2`, cursor, limit)
 	out := make([]*Run, len(rows))
 	for i := range rows {
 		out[i] = rows[i].run()
@@ -110,10 +119,20 @@ func list(values []string) (marks string, args []any) {
 	return strings.Join(m, ", "), args
 }
 
-func insertRun(tx control.Tx, r *Run) error {
+// begin makes a run of all places. It began behind the run before by more than the control
+// database's clock says, should that have been set back.
+func begin(tx control.Tx, before *Run, by string, known int64) (*Run, error) {
+	r := &Run{ID: ids.New(), State: Running, RequestedBy: by, CreatedAt: tx.Now(), known: known}
+	if before != nil {
+		r.CreatedAt = max(r.CreatedAt, before.CreatedAt+1)
+	}
 	_, err := tx.Exec(`INSERT INTO schema_upgrades (id, state, known, changes, requested_by, created_at, updated_at, ended_at)
-		VALUES ($1, 'running', $2, 0, $3, $4, $4, NULL)`, r.ID, r.known, r.RequestedBy, tx.Now())
-	return err
+		VALUES ($1, 'running', $2, 0, $3, $4, $4, NULL)`, r.ID, r.known, r.RequestedBy, r.CreatedAt)
+	if err != nil {
+		return nil, err
+	}
+	_, err = enrol(tx, r)
+	return r, err
 }
 
 // enrol adds every place that the run does not know yet, in waves behind those that it
@@ -141,8 +160,8 @@ func enrol(tx control.Tx, r *Run) (int64, error) {
 
 // changed counts a change of a run, whose row is locked.
 func changed(tx control.Tx, r *Run) error {
-	r.changes++
-	_, err := tx.Exec(`UPDATE schema_upgrades SET changes = $2, updated_at = $3 WHERE id = $1`, r.ID, r.changes, tx.Now())
+	r.Changes++
+	_, err := tx.Exec(`UPDATE schema_upgrades SET changes = $2, updated_at = $3 WHERE id = $1`, r.ID, r.Changes, tx.Now())
 	return err
 }
 
@@ -169,8 +188,11 @@ func wait(tx control.Tx, r *Run, state PlaceState) (int64, error) {
 
 // repeatFailed lets the places of the newest run, or of none, that failed have another turn.
 func repeatFailed(tx control.Tx, r *Run, known int64) error {
-	if r == nil {
+	switch {
+	case r == nil:
 		return ErrNothingFailed
+	case r.State == Cancelled: // what was skipped would be so for good
+		return ErrRunCancelled
 	}
 	n, err := wait(tx, r, Failed)
 	if err != nil {
@@ -235,7 +257,7 @@ func setPlace(tx control.Tx, r *Run, p Place, due int64) error {
 	}
 	_, err := tx.Exec(`UPDATE schema_upgrade_places SET state = $4, cause = $5, version_before = $6, version = $7, due_at = $8, change = $9, updated_at = $10
 		WHERE run_id = $1 AND storefront_id = $2 AND backend = $3`,
-		r.ID, string(p.Storefront), p.Backend, string(p.State), p.Cause, p.Before, p.Version, due, r.changes, tx.Now())
+		r.ID, string(p.Storefront), p.Backend, string(p.State), p.Cause, p.Before, p.Version, due, r.Changes, tx.Now())
 	return err
 }
 
@@ -262,7 +284,7 @@ func readFates(tx control.Tx, shops []storefronts.Storefront) (map[backends.Stor
 	}
 	marks, args := list(all)
 	err := tx.Select(&rows, `SELECT p.storefront_id AS id, u.state, u.cause FROM placements p JOIN backends b ON b.name = p.backend
-		JOIN schema_upgrade_places u ON u.run_id = (SELECT max(id) FROM schema_upgrades)
+		JOIN schema_upgrade_places u ON u.run_id = `+newest+`
 			AND u.storefront_id = CASE WHEN b.shared = 1 THEN '' ELSE p.storefront_id END AND (b.shared = 0 OR u.backend = p.backend)
 		WHERE p.storefront_id IN (`+marks+`)`, args...)
 	for _, r := range rows {

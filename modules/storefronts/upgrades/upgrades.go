@@ -41,8 +41,9 @@ type Run struct {
 	EndedAt     *int64
 	Places      map[PlaceState]int64 // how many are in each state
 	Wave        int64                // the first one with a place that waits; -1: none
+	Changes     int64                // so far: grows with whatever changes in the run
 
-	known, changes int64
+	known int64
 }
 
 // Key names a place of a run.
@@ -84,4 +85,9 @@ var (
 	ErrRunEnded      = fault.New(fault.Conflict, "upgrade_ended", "The upgrade has ended: there is nothing to cancel.")
 	ErrNewerRun      = fault.New(fault.Conflict, "upgrade_newer",
 		"A newer program than this one is upgrading the places: ask one of its instances, or wait for its end.")
+	// ErrNewerRan: it has ended, and to wait is no use.
+	ErrNewerRan = fault.New(fault.Conflict, "upgraded_by_newer",
+		"The newest upgrade was a newer program's, and has ended: this one has nothing to add. Ask a server of that version, or bring this one to it.")
+	ErrRunCancelled = fault.New(fault.Conflict, "upgrade_cancelled",
+		"The newest upgrade was cancelled, and nothing of it is repeated: begin a new one (smartseller schema upgrade).")
 )
