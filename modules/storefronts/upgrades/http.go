@@ -209,7 +209,8 @@ func runRoutes(server *httpx.Server, s *Service) {
 	})
 	httpx.Register(server, huma.Operation{
 		OperationID: "cancel-schema-upgrade", Method: http.MethodPost, Path: runsPath + "/{id}/cancel", Summary: "End an upgrade; what waits is skipped",
-		Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},
+		Description: "What is being upgraded at this moment is finished, and counts as skipped until it is.",
+		Security:    httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, func(ctx context.Context, in *runInput) (*runOutput, error) {
 		run, err := s.Cancel(ctx, in.ID)
 		if err != nil {

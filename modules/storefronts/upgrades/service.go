@@ -124,8 +124,8 @@ func (s *Service) Changed(ctx context.Context, id string, after int64, limit int
 	return run, out, err
 }
 
-// Cancel ends a run: what waits is skipped, and what is being upgraded is finished.
-// ErrRunEnded when it has ended.
+// Cancel ends a run: what waits is skipped. What is being upgraded is finished, and counts
+// as skipped until it is. ErrRunEnded when it has ended.
 func (s *Service) Cancel(ctx context.Context, id string) (run *Run, err error) {
 	err = s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 		if run, err = readRun(tx, id, true); err != nil {

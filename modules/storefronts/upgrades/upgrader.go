@@ -174,7 +174,8 @@ func (u *Upgrader) update(ctx context.Context, run *Run, change func(tx control.
 	})
 }
 
-// wave upgrades places side by side, and keeps the lease meanwhile.
+// wave upgrades places side by side, and keeps the lease meanwhile. What becomes of one
+// cuts off no other: a migration that is cut off has to begin anew.
 func (u *Upgrader) wave(ctx context.Context, run *Run, turn []Place) error {
 	ctx, cancel := context.WithCancel(ctx)
 	kept := make(chan struct{})
@@ -186,12 +187,18 @@ func (u *Upgrader) wave(ctx context.Context, run *Run, turn []Place) error {
 		cancel()
 		<-kept
 	}()
-	group, aside := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	group.SetLimit(placesAside)
-	for _, p := range turn {
-		group.Go(func() error { return u.one(aside, run, p) })
+	errs := make([]error, len(turn))
+	for n, p := range turn {
+		group.Go(func() error {
+			if err := u.one(ctx, run, p); !errors.Is(err, errNotNow) { // of which the next step sees why
+				errs[n] = err
+			}
+			return nil
+		})
 	}
-	return group.Wait()
+	return errors.Join(append(errs, group.Wait())...)
 }
 
 // keep renews the lease until ctx ends, and ends it when another instance has the lease.
@@ -238,12 +245,21 @@ func (u *Upgrader) one(ctx context.Context, run *Run, p Place) error {
 	default:
 		p.State, p.Cause = Failed, u.why(ctx, p, err)
 	}
-	return u.update(ctx, run, func(tx control.Tx, r *Run) error {
-		if due > 0 && p.Cause == was {
-			return putOff(tx, p, tx.Now()+due)
-		}
-		return setPlace(tx, r, p, tx.Now()+due)
-	})
+	return u.update(ctx, run, func(tx control.Tx, r *Run) error { return note(tx, r, p, was, due) })
+}
+
+// note writes what became of a place that waited because of was.
+func note(tx control.Tx, r *Run, p Place, was string, due int64) error {
+	switch {
+	case p.State == Waiting && r.State != Running: // what waits was cancelled with the run
+		p.State = Skipped
+	case p.State == Waiting && p.Cause == was:
+		return putOff(tx, p, tx.Now()+due)
+	}
+	if err := setPlace(tx, r, p, tx.Now()+due); err != nil || r.State == Running {
+		return err
+	}
+	return changed(tx, r) // so that the end is told again, with these counts
 }
 
 // why tells operators of a failure; what has no words for them goes into the log.

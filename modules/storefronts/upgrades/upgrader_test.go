@@ -54,6 +54,20 @@ func (f *fleet) finish(run *Run, u *Upgrader) *Run {
 	return run
 }
 
+func (f *fleet) step(u *Upgrader) (worked bool) {
+	f.t.Helper()
+	worked, err := u.Step(context.Background())
+	require.NoError(f.t, err)
+	return worked
+}
+
+// rest makes steps until there is nothing to do for an instance.
+func (f *fleet) rest(u *Upgrader) {
+	f.t.Helper()
+	for f.step(u) {
+	}
+}
+
 // expire ends the lease of an instance that is dead.
 func (f *fleet) expire() {
 	f.t.Helper()

@@ -28,7 +28,7 @@ const (
 	Waiting PlaceState = "waiting"
 	Done    PlaceState = "done" // it is up to date
 	Failed  PlaceState = "failed"
-	Skipped PlaceState = "skipped" // the run was cancelled before
+	Skipped PlaceState = "skipped" // the run was cancelled before; one that is being upgraded then becomes done or failed
 )
 
 // Run brings the tenant schema of every storefront's place up to date. Times are
