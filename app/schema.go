@@ -35,7 +35,7 @@ type schemaState struct {
 }
 
 func (s schemaState) String() string {
-	text := fmt.Sprintf("%-24s %-20s %-8s", s.Slug, s.Backend, s.State)
+	text := fmt.Sprintf("%-24s %-20s %-9s", s.Slug, s.Backend, s.State)
 	switch {
 	case s.Problem != "":
 		text += " " + s.Problem

@@ -26,7 +26,7 @@ type schemaBody struct {
 	Storefront string `json:"storefront_id"`
 	Slug       string `json:"slug"`
 	Backend    string `json:"backend"`
-	State      string `json:"state" enum:"current,behind,newer,unknown" doc:"newer: made by a newer program; unknown: see problem"`
+	State      string `json:"state" enum:"current,behind,newer,unknown,elsewhere" doc:"newer: made by a newer program; unknown: see problem; elsewhere: on another host, which problem names"`
 	Version    int64  `json:"version" doc:"The newest migration up to which none is missing"`
 	Newest     int64  `json:"newest" doc:"The newest migration of this program, for this kind of database"`
 	Pending    int    `json:"pending" doc:"Migrations that are missing"`

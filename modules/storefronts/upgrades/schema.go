@@ -21,6 +21,8 @@ const (
 	SchemaBehind  SchemaState = "behind"
 	SchemaNewer   SchemaState = "newer"   // than this program: another instance's is newer
 	SchemaUnknown SchemaState = "unknown" // the place does not answer
+	// SchemaElsewhere: on another host, and this one cannot look at it.
+	SchemaElsewhere SchemaState = "elsewhere"
 )
 
 // PlaceSchema is the tenant schema where a storefront's data is now.
@@ -28,7 +30,7 @@ type PlaceSchema struct {
 	Storefront storefronts.Storefront
 	State      SchemaState
 	Schema     database.Schema
-	Problem    string // why the state is unknown
+	Problem    string // why the state is not known here
 	Upgrade    Fate   // what became of its place in the newest run
 }
 
@@ -90,7 +92,13 @@ type answer struct {
 	asked   sync.Once
 	backend backends.Backend
 	schema  database.Schema // where places share it
-	problem string
+	problem problem
+}
+
+// problem is why a place's schema is not known; the zero problem: it is.
+type problem struct {
+	state SchemaState
+	text  string
 }
 
 func newOnce() *once { return &once{answers: map[string]*answer{}} }
@@ -105,11 +113,11 @@ func (o *once) of(backend string) *answer {
 }
 
 func (s *Service) schemaOf(ctx context.Context, shop storefronts.Storefront, shared *once) PlaceSchema {
-	out := PlaceSchema{Storefront: shop}
-	out.Schema, out.Problem = s.askSchema(ctx, shop, shared)
+	schema, hidden := s.askSchema(ctx, shop, shared)
+	out := PlaceSchema{Storefront: shop, Schema: schema, Problem: hidden.text}
 	switch {
-	case out.Problem != "":
-		out.State = SchemaUnknown
+	case hidden.text != "":
+		out.State = hidden.state
 	case out.Schema.Pending > 0:
 		out.State = SchemaBehind
 	case out.Schema.Unknown > 0:
@@ -120,10 +128,10 @@ func (s *Service) schemaOf(ctx context.Context, shop storefronts.Storefront, sha
 	return out
 }
 
-func (s *Service) askSchema(ctx context.Context, shop storefronts.Storefront, shared *once) (database.Schema, string) {
+func (s *Service) askSchema(ctx context.Context, shop storefronts.Storefront, shared *once) (database.Schema, problem) {
 	whole := shared.of(shop.Backend)
 	whole.asked.Do(func() { s.askBackend(ctx, shop.Place(), whole) })
-	if whole.problem != "" || whole.backend.Shared() {
+	if whole.problem.text != "" || whole.backend.Shared() {
 		return whole.schema, whole.problem
 	}
 	asking, cancel := context.WithTimeout(ctx, schemaPatience)
@@ -135,7 +143,7 @@ func (s *Service) askSchema(ctx context.Context, shop storefronts.Storefront, sh
 func (s *Service) askBackend(ctx context.Context, p backends.Place, a *answer) {
 	b, err := s.directory.Backend(ctx, p.Backend)
 	if err != nil {
-		a.problem = err.Error()
+		a.problem = problem{SchemaUnknown, err.Error()}
 		return
 	}
 	asking, cancel := context.WithTimeout(ctx, schemaPatience)
@@ -150,16 +158,19 @@ func (s *Service) askBackend(ctx context.Context, p backends.Place, a *answer) {
 }
 
 // problemOf says no more than an operator needs: a driver's text may name addresses.
-func problemOf(err error) string {
+func problemOf(err error) problem {
+	var far *backends.Elsewhere
 	switch {
 	case err == nil:
-		return ""
+		return problem{}
+	case errors.As(err, &far):
+		return problem{SchemaElsewhere, "lives on host " + far.Host + ": ask a server there"}
 	case errors.Is(err, backends.ErrNoPlace):
-		return "the place does not exist; see: smartseller move explain"
+		return problem{SchemaUnknown, "the place does not exist; see: smartseller move explain"}
 	case errors.Is(err, backends.ErrUnreachable), errors.Is(err, context.DeadlineExceeded):
-		return "the backend does not answer; see: smartseller doctor"
+		return problem{SchemaUnknown, "the backend does not answer; see: smartseller doctor"}
 	}
-	return "the schema cannot be read; see the server's log"
+	return problem{SchemaUnknown, "the schema cannot be read; see the server's log"}
 }
 
 // UpgradeSchema brings the place of a storefront, given by id or slug, to the newest
@@ -219,7 +230,11 @@ func inWords(err error, backend string) error {
 	if failed := backends.CannotMigrate(err, backend); failed != nil {
 		return failed
 	}
+	var far *backends.Elsewhere
 	switch {
+	case errors.As(err, &far):
+		return fault.New(fault.Conflict, "place_elsewhere",
+			"The files of %s live on host %s, this is %s: ask a server there (SMARTSELLER_URL).", backend, far.Host, far.Here).Because(err)
 	case errors.Is(err, backends.ErrLockBusy):
 		return fault.New(fault.Unavailable, "place_busy", "Transactions on %s kept its tables locked (%s): end them, or upgrade again when they have ended.", backend, err).Because(err)
 	case errors.Is(err, backends.ErrUnreachable):

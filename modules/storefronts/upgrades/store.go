@@ -9,6 +9,7 @@ import (
 	"smartseller/backends"
 	"smartseller/modules/storefronts"
 	"smartseller/platform/control"
+	"smartseller/platform/database"
 	"smartseller/platform/ids"
 )
 
@@ -97,7 +98,7 @@ func count(tx control.Tx, runs ...*Run) error {
 		N     int64  `db:"n"`
 		First int64  `db:"first"`
 	}
-	marks, args := list(all)
+	marks, args := list(nil, all)
 	err := tx.Select(&rows, `SELECT run_id, state, count(*) AS n, min(wave) AS first FROM schema_upgrade_places WHERE run_id IN (`+marks+`) GROUP BY run_id, state`, args...)
 	for _, r := range rows {
 		run := byID[r.Run]
@@ -109,8 +110,8 @@ func count(tx control.Tx, runs ...*Run) error {
 	return err
 }
 
-// list makes the placeholders and arguments of a list of values.
-func list(values []string) (marks string, args []any) {
+// list makes the placeholders of a list of values behind other arguments, and all arguments.
+func list(args []any, values []string) (marks string, all []any) {
 	var m []string
 	for _, v := range values {
 		args = append(args, v)
@@ -224,6 +225,15 @@ func cancel(tx control.Tx, r *Run) error {
 
 const placeColumns = `u.run_id, u.storefront_id, u.backend, u.wave, u.state, u.cause, u.version_before, u.version, u.change, u.updated_at`
 
+// placeNow joins to the places u of a run the backend that each is on now.
+const placeNow = ` FROM schema_upgrade_places u LEFT JOIN placements p ON p.storefront_id = u.storefront_id `
+
+// turn is a place whose turn it is.
+type turn struct {
+	Place
+	On string `db:"now_on"` // the backend
+}
+
 const placeRows = `SELECT ` + placeColumns + `, COALESCE(s.slug, '') AS slug,
 	CASE WHEN u.storefront_id = '' THEN (SELECT count(*) FROM placements p WHERE p.backend = u.backend) ELSE 1 END AS holds
 	FROM schema_upgrade_places u LEFT JOIN storefronts s ON s.id = u.storefront_id`
@@ -242,12 +252,33 @@ func readChanged(tx control.Tx, run string, after, limit int64) (out []Place, er
 }
 
 // readTurn reads the places whose turn it is: those of the first wave in which any waits
-// that is due.
-func readTurn(tx control.Tx, run string) (out []Place, err error) {
-	err = tx.Select(&out, `SELECT `+placeColumns+` FROM schema_upgrade_places u WHERE u.run_id = $1 AND u.state = 'waiting' AND u.due_at <= $2 AND u.wave =
-		(SELECT min(f.wave) FROM schema_upgrade_places f WHERE f.run_id = $1 AND f.state = 'waiting' AND f.due_at <= $2) ORDER BY u.storefront_id, u.backend`,
-		run, tx.Now())
+// that is due and not on a backend that is away.
+func readTurn(tx control.Tx, run string, away []string) (out []turn, err error) {
+	marks, args := list([]any{run, tx.Now()}, append([]string{""}, away...)) // "": a list must not be empty
+	here := placeNow + `WHERE u.run_id = $1 AND u.state = 'waiting' AND u.due_at <= $2 AND COALESCE(p.backend, u.backend) NOT IN (` + marks + `)`
+	err = tx.Select(&out, `SELECT `+placeColumns+`, COALESCE(p.backend, u.backend) AS now_on`+here+
+		` AND u.wave = (SELECT u.wave`+here+` ORDER BY u.wave LIMIT 1) ORDER BY u.storefront_id, u.backend`, args...)
 	return out, err
+}
+
+// readMistold reads some places that wait on backends and do not say cause though these are
+// deserted, or say it though they are not.
+func readMistold(tx control.Tx, run string, on []string, cause string, deserted bool) (out []Place, err error) {
+	const most = 100
+	marks, args := list([]any{run, cause, database.Truth(deserted), int64(most)}, on)
+	err = tx.Select(&out, `SELECT `+placeColumns+placeNow+`WHERE u.run_id = $1 AND u.state = 'waiting' AND (u.cause = $2) <> ($3 = 1)
+		AND COALESCE(p.backend, u.backend) IN (`+marks+`) ORDER BY u.storefront_id, u.backend LIMIT $4`, args...)
+	return out, err
+}
+
+// setCause writes what a place of a run whose row is locked waits for.
+func setCause(tx control.Tx, r *Run, p Place) error {
+	if err := changed(tx, r); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`UPDATE schema_upgrade_places SET cause = $4, change = $5, updated_at = $6 WHERE run_id = $1 AND storefront_id = $2 AND backend = $3`,
+		r.ID, string(p.Storefront), p.Backend, p.Cause, r.Changes, tx.Now())
+	return err
 }
 
 // setPlace writes what became of a place of a run whose row is locked.
@@ -282,7 +313,7 @@ func readFates(tx control.Tx, shops []storefronts.Storefront) (map[backends.Stor
 		State string `db:"state"`
 		Cause string `db:"cause"`
 	}
-	marks, args := list(all)
+	marks, args := list(nil, all)
 	err := tx.Select(&rows, `SELECT p.storefront_id AS id, u.state, u.cause FROM placements p JOIN backends b ON b.name = p.backend
 		JOIN schema_upgrade_places u ON u.run_id = `+newest+`
 			AND u.storefront_id = CASE WHEN b.shared = 1 THEN '' ELSE p.storefront_id END AND (b.shared = 0 OR u.backend = p.backend)

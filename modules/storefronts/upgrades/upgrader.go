@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,21 +20,28 @@ import (
 const (
 	lookEvery    = time.Second
 	upgradeLease = 10 * time.Second
+	// hostNotice is how long a run waits for the instances of each host to take part.
+	hostNotice = 3 * lookEvery
 	// placeWithin bounds the upgrade of one place.
 	placeWithin = time.Hour
 	// tryAgain is how long a place that is being moved is let be.
 	tryAgain = 15 * time.Second
 )
 
-// Upgrader carries runs out: one instance at a time, whichever has the lease. What it
-// has done is in the control database, and to upgrade a place twice does no harm: it may die
-// anywhere, and another one goes on.
+// Upgrader carries runs out: one instance at a time, whichever has the lease, and for the
+// files of each host one that is there. What it has done is in the control database, and to
+// upgrade a place twice does no harm: it may die anywhere, and another one goes on.
 type Upgrader struct {
 	service *Service
-	lease   *control.Lease
-	life    time.Duration // of the lease
+	name    string        // of this instance, as the holder of leases
+	host    string        // where it is; "": that is not known
+	life    time.Duration // of leases
 	log     *slog.Logger
 	hook    func(ctx context.Context, point string) error
+
+	met    string // the run under way, and since when
+	since  time.Time
+	notice time.Duration // for so long the instances of other hosts may take to meet it
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -43,6 +52,7 @@ type UpgraderOptions struct {
 	Service *Service
 	Log     *slog.Logger
 	Name    string        // of this instance; "": of this process
+	Host    string        // where it is; "": as the system says
 	Lease   time.Duration // for so long a run waits when an instance dies; 0: 10 s
 	// Hook is called behind each upgrade, before it is noted, as "U1"; nil: the
 	// failpoints that the process was built with. Its error ends the step on the spot, as a
@@ -61,9 +71,10 @@ func NewUpgrader(o UpgraderOptions) *Upgrader {
 			return nil
 		}
 	}
-	return &Upgrader{
-		service: o.Service, lease: control.NewLease(o.Service.db, "schema upgrade", o.Name, o.Lease), life: o.Lease, log: o.Log, hook: o.Hook,
+	if o.Host == "" {
+		o.Host, _ = os.Hostname() // whoever does not know upgrades what is on no certain host
 	}
+	return &Upgrader{service: o.Service, name: o.Name, host: o.Host, life: o.Lease, log: o.Log, hook: o.Hook, notice: hostNotice}
 }
 
 // Start begins to carry runs out.
@@ -73,13 +84,15 @@ func (u *Upgrader) Start() {
 	go u.loop(ctx)
 }
 
-// Stop returns when nothing runs any more, and hands the lease back, so that another
+// Stop returns when nothing runs any more, and hands the leases back, so that another
 // instance goes on at once.
 func (u *Upgrader) Stop(ctx context.Context) {
 	u.cancel()
 	<-u.done
-	if err := u.lease.Release(ctx); err != nil {
-		u.log.WarnContext(ctx, "a lease could not be handed back; it runs out by itself", "error", err)
+	for _, host := range slices.Compact([]string{"", u.host}) {
+		if err := u.leaseOf(host).Release(ctx); err != nil {
+			u.log.WarnContext(ctx, "a lease could not be handed back; it runs out by itself", "error", err)
+		}
 	}
 }
 
@@ -107,39 +120,59 @@ func (u *Upgrader) loop(ctx context.Context) {
 // ended. The next step sees what is.
 var errNotNow = errors.New("not any more")
 
-// Step upgrades the places whose turn it is, if this instance has the lease; worked says
-// that there may be more to do.
+// Step upgrades the places whose turn it is, as far as this instance has their leases;
+// worked says that there may be more to do.
 func (u *Upgrader) Step(ctx context.Context) (worked bool, err error) {
-	var run *Run
-	var turn []Place
-	err = u.service.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		if run, err = readOpen(tx); err != nil || run == nil {
-			return err
-		}
-		turn, err = readTurn(tx, run.ID)
-		return err
-	})
-	if err != nil || run == nil || run.known > u.service.known { // that is a newer program's
-		return false, err
-	}
-	if held, err := u.lease.Hold(ctx); err != nil || !held {
-		return false, err
-	}
-	if len(turn) == 0 {
-		worked, err = u.settle(ctx, run)
-	} else {
-		worked, err = true, u.wave(ctx, run, turn)
-	}
+	worked, err = u.step(ctx)
 	if errors.Is(err, errNotNow) {
 		return false, nil
 	}
 	return worked, err
 }
 
+func (u *Upgrader) step(ctx context.Context) (worked bool, err error) {
+	var run *Run
+	var hosts map[string]string
+	err = u.service.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		if run, err = readOpen(tx); err != nil || run == nil {
+			return err
+		}
+		hosts, err = u.service.directory.Hosts(tx)
+		return err
+	})
+	if err == nil {
+		u.meet(run)
+	}
+	if err != nil || run == nil || run.known > u.service.known { // that is a newer program's
+		return false, err
+	}
+	held, err := u.hold(ctx, hosts)
+	if err != nil || len(held) == 0 {
+		return false, err
+	}
+	common := held[""]
+	if common != nil {
+		if told, err := u.tell(ctx, common, run, hosts); told || err != nil {
+			return told, err
+		}
+	}
+	turn, err := u.tasks(ctx, run, hosts, held)
+	switch {
+	case err != nil:
+		return false, err
+	case len(turn) > 0:
+		return true, u.wave(ctx, run, turn, held)
+	case common != nil:
+		return u.settle(ctx, common, run)
+	}
+	return false, nil
+}
+
 // settle takes in places that came to be since the run began, and ends a run that has none
 // left.
-func (u *Upgrader) settle(ctx context.Context, run *Run) (more bool, err error) {
-	err = u.update(ctx, run, func(tx control.Tx, r *Run) error {
+func (u *Upgrader) settle(ctx context.Context, lease *control.Lease, run *Run) (more bool, err error) {
+	err = u.update(ctx, lease, run, func(tx control.Tx, r *Run) error {
+		more = false
 		if r.State != Running {
 			return errNotNow
 		}
@@ -156,10 +189,10 @@ func (u *Upgrader) settle(ctx context.Context, run *Run) (more bool, err error) 
 	return more, err
 }
 
-// update changes a run while this instance has the lease.
-func (u *Upgrader) update(ctx context.Context, run *Run, change func(tx control.Tx, r *Run) error) error {
+// update changes a run while this instance has a lease.
+func (u *Upgrader) update(ctx context.Context, lease *control.Lease, run *Run, change func(tx control.Tx, r *Run) error) error {
 	return u.service.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-		held, err := u.lease.Held(tx)
+		held, err := lease.Held(tx)
 		if err != nil {
 			return err
 		}
@@ -174,14 +207,14 @@ func (u *Upgrader) update(ctx context.Context, run *Run, change func(tx control.
 	})
 }
 
-// wave upgrades places side by side, and keeps the lease meanwhile. What becomes of one
+// wave upgrades places side by side, and keeps the leases meanwhile. What becomes of one
 // cuts off no other: a migration that is cut off has to begin anew.
-func (u *Upgrader) wave(ctx context.Context, run *Run, turn []Place) error {
+func (u *Upgrader) wave(ctx context.Context, run *Run, turn []task, held map[string]*control.Lease) error {
 	ctx, cancel := context.WithCancel(ctx)
 	kept := make(chan struct{})
 	go func() {
 		defer close(kept)
-		u.keep(ctx, cancel)
+		u.keep(ctx, cancel, held)
 	}()
 	defer func() {
 		cancel()
@@ -190,9 +223,9 @@ func (u *Upgrader) wave(ctx context.Context, run *Run, turn []Place) error {
 	var group errgroup.Group
 	group.SetLimit(placesAside)
 	errs := make([]error, len(turn))
-	for n, p := range turn {
+	for n, t := range turn {
 		group.Go(func() error {
-			if err := u.one(ctx, run, p); !errors.Is(err, errNotNow) { // of which the next step sees why
+			if err := u.one(ctx, run, t); !errors.Is(err, errNotNow) { // of which the next step sees why
 				errs[n] = err
 			}
 			return nil
@@ -201,8 +234,8 @@ func (u *Upgrader) wave(ctx context.Context, run *Run, turn []Place) error {
 	return errors.Join(append(errs, group.Wait())...)
 }
 
-// keep renews the lease until ctx ends, and ends it when another instance has the lease.
-func (u *Upgrader) keep(ctx context.Context, cancel func()) {
+// keep renews leases until ctx ends, and ends it when another instance has one of them.
+func (u *Upgrader) keep(ctx context.Context, cancel func(), held map[string]*control.Lease) {
 	tick := time.NewTicker(u.life / 3)
 	defer tick.Stop()
 	for {
@@ -211,15 +244,17 @@ func (u *Upgrader) keep(ctx context.Context, cancel func()) {
 			return
 		case <-tick.C:
 		}
-		if held, err := u.lease.Hold(ctx); err == nil && !held {
-			cancel()
+		for _, lease := range held {
+			if has, err := lease.Hold(ctx); err == nil && !has {
+				cancel()
+			}
 		}
 	}
 }
 
 // one gives a place its turn, unless the run has ended meanwhile.
-func (u *Upgrader) one(ctx context.Context, run *Run, p Place) error {
-	err := u.update(ctx, run, func(_ control.Tx, r *Run) error {
+func (u *Upgrader) one(ctx context.Context, run *Run, t task) error {
+	err := u.update(ctx, t.lease, run, func(_ control.Tx, r *Run) error {
 		if r.State != Running {
 			return errNotNow
 		}
@@ -228,7 +263,7 @@ func (u *Upgrader) one(ctx context.Context, run *Run, p Place) error {
 	if err != nil {
 		return err
 	}
-	was := p.Cause
+	p, due := t.Place, int64(0)
 	err = u.service.bring(ctx, &p)
 	if ctx.Err() != nil {
 		return errNotNow // it was cut off, and says nothing of the place
@@ -236,16 +271,18 @@ func (u *Upgrader) one(ctx context.Context, run *Run, p Place) error {
 	if err := u.hook(ctx, "U1"); err != nil {
 		return err
 	}
-	due := int64(0)
+	var far *backends.Elsewhere
 	switch {
 	case err == nil:
 		p.State, p.Cause = Done, ""
 	case errors.Is(err, backends.ErrPlaceMoving):
 		due, p.Cause = tryAgain.Microseconds(), fault.Of(err).Detail
+	case errors.As(err, &far): // it has just moved there
+		due, p.Cause = tryAgain.Microseconds(), awaits(far.Host)
 	default:
 		p.State, p.Cause = Failed, u.why(ctx, p, err)
 	}
-	return u.update(ctx, run, func(tx control.Tx, r *Run) error { return note(tx, r, p, was, due) })
+	return u.update(ctx, t.lease, run, func(tx control.Tx, r *Run) error { return note(tx, r, p, t.Cause, due) })
 }
 
 // note writes what became of a place that waited because of was.

@@ -27,9 +27,18 @@ var errKilled = errors.New("killed")
 
 // upgrader is one instance's, whose steps the test makes.
 func (f *fleet) upgrader(name string, hook func() error) *Upgrader {
-	return NewUpgrader(UpgraderOptions{
-		Service: f.Service, Name: name, Log: slog.New(slog.NewTextHandler(f.t.Output(), nil)), Hook: func(context.Context, string) error { return hook() },
+	return f.upgraderOn("", name, hook)
+}
+
+// upgraderOn is one of an instance on a host, "": this one, to which no other instances come
+// if they are not there.
+func (f *fleet) upgraderOn(host, name string, hook func() error) *Upgrader {
+	u := NewUpgrader(UpgraderOptions{
+		Service: f.Service, Name: name, Host: host, Log: slog.New(slog.NewTextHandler(f.t.Output(), nil)),
+		Hook: func(context.Context, string) error { return hook() },
 	})
+	u.notice = 0
+	return u
 }
 
 func alive() error { return nil }

@@ -25,8 +25,8 @@ type PlaceState string
 
 // The states of a run's place.
 const (
-	Waiting PlaceState = "waiting"
-	Done    PlaceState = "done" // it is up to date
+	Waiting PlaceState = "waiting" // for its turn, for a move to end, or for a server on its host
+	Done    PlaceState = "done"    // it is up to date
 	Failed  PlaceState = "failed"
 	Skipped PlaceState = "skipped" // the run was cancelled before; one that is being upgraded then becomes done or failed
 )
