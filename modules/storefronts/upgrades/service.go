@@ -109,17 +109,18 @@ func (s *Service) Places(ctx context.Context, id string, state PlaceState, after
 }
 
 // Changed reads the run, and up to limit of its places that changed after a change, in
-// that order.
+// that order. Places are counted only when the run has ended and there are no more changes:
+// many may follow a run of many places.
 func (s *Service) Changed(ctx context.Context, id string, after int64, limit int) (run *Run, out []Place, err error) {
 	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
 		if run, err = readRun(tx, id, false); err != nil {
 			return err
 		}
-		if err := count(tx, run); err != nil {
+		out, err = readChanged(tx, id, after, int64(limit))
+		if err != nil || run.State == Running || len(out) == limit {
 			return err
 		}
-		out, err = readChanged(tx, id, after, int64(limit))
-		return err
+		return count(tx, run)
 	})
 	return run, out, err
 }

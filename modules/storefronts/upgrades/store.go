@@ -251,6 +251,13 @@ func readChanged(tx control.Tx, run string, after, limit int64) (out []Place, er
 	return out, err
 }
 
+// anyWaits says whether any place of a run waits.
+func anyWaits(tx control.Tx, r *Run) (bool, error) {
+	var n int64
+	err := tx.Get(&n, `SELECT count(*) FROM (SELECT 1 FROM schema_upgrade_places WHERE run_id = $1 AND state = 'waiting' LIMIT 1) w`, r.ID)
+	return n > 0, err
+}
+
 // readTurn reads the places whose turn it is: those of the first wave in which any waits
 // that is due and not on a backend that is away.
 func readTurn(tx control.Tx, run string, away []string) (out []turn, err error) {

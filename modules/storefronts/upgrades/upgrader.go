@@ -98,8 +98,9 @@ func (u *Upgrader) Stop(ctx context.Context) {
 
 func (u *Upgrader) loop(ctx context.Context) {
 	defer close(u.done)
-	tick := time.NewTicker(lookEvery)
+	tick, sweep := time.NewTicker(lookEvery), time.NewTicker(forgetEvery)
 	defer tick.Stop()
+	defer sweep.Stop()
 	for {
 		worked, err := u.Step(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -111,6 +112,10 @@ func (u *Upgrader) loop(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-sweep.C:
+			if err := u.service.forget(ctx, runsKept); err != nil && ctx.Err() == nil {
+				u.log.WarnContext(ctx, "old upgrades were not forgotten", "error", err)
+			}
 		case <-tick.C:
 		}
 	}
@@ -176,11 +181,15 @@ func (u *Upgrader) settle(ctx context.Context, lease *control.Lease, run *Run) (
 		if r.State != Running {
 			return errNotNow
 		}
+		waits, err := anyWaits(tx, r)
+		if err != nil || waits { // to look for new places every second costs more than to be late
+			return err
+		}
 		n, err := enrol(tx, r)
 		if more = n > 0; more || err != nil {
 			return err
 		}
-		if err := count(tx, r); err != nil || r.Places[Waiting] > 0 {
+		if err := count(tx, r); err != nil {
 			return err
 		}
 		u.log.InfoContext(ctx, "the schemas of all places had their turn", "run", r.ID, "done", r.Places[Done], "failed", r.Places[Failed])
