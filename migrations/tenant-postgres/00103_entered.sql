@@ -3,7 +3,7 @@
 
 -- +goose Up
 -- +goose StatementBegin
-CREATE FUNCTION smartseller_nothing_entered() RETURNS text LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION smartseller_nothing_entered() RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RAISE EXCEPTION 'no storefront was entered' USING ERRCODE = 'SS002';
 END
