@@ -272,7 +272,7 @@ func (u *Upgrader) one(ctx context.Context, run *Run, t task) error {
 	if err != nil {
 		return err
 	}
-	p, due := t.Place, int64(0)
+	p := t.Place
 	err = u.service.bring(ctx, &p)
 	if ctx.Err() != nil {
 		return errNotNow // it was cut off, and says nothing of the place
@@ -280,6 +280,13 @@ func (u *Upgrader) one(ctx context.Context, run *Run, t task) error {
 	if err := u.hook(ctx, "U1"); err != nil {
 		return err
 	}
+	due := u.judge(ctx, &p, err)
+	return u.update(ctx, t.lease, run, func(tx control.Tx, r *Run) error { return note(tx, r, p, t.Cause, due) })
+}
+
+// judge says what has become of a place that had its turn, and, if it waits still, for how
+// long it is let be.
+func (u *Upgrader) judge(ctx context.Context, p *Place, err error) (due int64) {
 	var far *backends.Elsewhere
 	switch {
 	case err == nil:
@@ -289,9 +296,9 @@ func (u *Upgrader) one(ctx context.Context, run *Run, t task) error {
 	case errors.As(err, &far): // it has just moved there
 		due, p.Cause = tryAgain.Microseconds(), awaits(far.Host)
 	default:
-		p.State, p.Cause = Failed, u.why(ctx, p, err)
+		p.State, p.Cause = Failed, u.why(ctx, *p, err)
 	}
-	return u.update(ctx, t.lease, run, func(tx control.Tx, r *Run) error { return note(tx, r, p, t.Cause, due) })
+	return due
 }
 
 // note writes what became of a place that waited because of was.
