@@ -211,7 +211,7 @@ func (w *watcher) tell(ctx context.Context, e event, h happened) error {
 			say("goes on")
 		}
 	case "taken_back":
-		say("the seller wants no move: the word to %s is taken back", h.What.For)
+		say("the word to %s is taken back: %s", h.What.For, h.What.Why)
 	case "asked":
 		say("asked to %s", h.What.For)
 	case "audit":

@@ -38,8 +38,6 @@ func (e *Refused) Error() string {
 var (
 	// ErrNested: a transaction was begun inside another one.
 	ErrNested = errors.New("a tenant transaction inside a tenant transaction is refused: pass the Tx to a helper instead")
-	// ErrTooWide: rows that were asked for by key take too much memory at once.
-	ErrTooWide = errors.New("the rows are too wide to be read at once")
 	// ErrUnique: a unique key is taken. errors.As(*UniqueError) names it.
 	ErrUnique = errors.New("unique key taken")
 	// ErrReadOnly: a Write or Lock statement inside View.

@@ -242,8 +242,10 @@ func (h Holder) Waits() string {
 
 // Reader reads rows as the mover: one snapshot, any fence state.
 type Reader interface {
-	// Rows reads the rows of these keys; keys without a row are absent from the answer. Rows of
-	// several keys that take more than 4 MiB are ErrTooWide: ask for fewer.
+	// SomeRows is Rows that ends behind 4 MiB: rest are the keys that it did not come to, in
+	// any order. It comes to one at least.
+	SomeRows(keys []Key) (rows map[Key]Row, rest []Key, err error)
+	// Rows reads the rows of these keys; keys without a row are absent from the answer.
 	Rows(keys []Key) (map[Key]Row, error)
 	// Scan returns up to limit rows with after < id <= through in key order;
 	// through "" means to the end. more says that there may be further rows: the

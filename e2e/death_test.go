@@ -43,11 +43,18 @@ func (j *journey) die(d death, move string, early bool) string {
 		<-time.After(rand.N(firstMoments)) // not waited for: drawn by lot
 		j.signal(j.first, map[bool]syscall.Signal{true: syscall.SIGSTOP, false: syscall.SIGKILL}[d.stopped])
 	}
-	if d.point != anyMoment && !j.comes(move, d) {
+	if d.asked == "pause" { // and was claimed again behind it
+		generation = j.generation(move)
+	}
+	if d.point != anyMoment && !j.comes(move, d, generation) {
 		j.overtaken = true
 		j.first.arm(j.t, "")
 		j.serving(j.servers()...)
-		j.revive() // it came late
+		if j.first.dead() { // it came late
+			require.False(j.t, d.stopped, "it ended by itself: %s", &j.first.log)
+			j.first.diesAt(j.t, d.point)
+			j.revive()
+		}
 		return move
 	}
 	if d.stopped {
@@ -59,19 +66,15 @@ func (j *journey) die(d death, move string, early bool) string {
 	return move
 }
 
-// comes waits until the first server has come to the point; false: the other one has taken the
-// move over before.
-func (j *journey) comes(move string, d death) (came bool) {
+// comes waits until the first server, which has claimed the move as this generation, has come to
+// the point; false: the other one has taken the move over before.
+func (j *journey) comes(move string, d death, generation int64) (came bool) {
 	there := j.first.dead
 	if d.stopped {
 		there = func() bool { return stopped(j.first) }
 	}
-	has := int64(0)
-	if j.pair {
-		has = j.generation(move)
-	}
 	require.Eventually(j.t, func() bool {
-		overtaken := j.pair && j.generation(move) > has
+		overtaken := j.pair && j.generation(move) > generation
 		came = there() // asked last, since a takeover follows a death as well
 		return came || overtaken
 	}, patience, glance, "the point was not reached: %s", &j.first.log)

@@ -82,6 +82,7 @@ type journey struct {
 	inService     atomic.Pointer[[]*program] // whom the load asks, as a balancer would
 	mode          string                     // of the trip under way
 	overtaken     bool                       // the first one did not come to the point of the trip under way
+	late          int                        // trips in which it did not
 }
 
 // run makes the trips of the course, and checks after each that nothing was lost.
@@ -90,15 +91,19 @@ func (c course) run(t *testing.T, report func(passage)) {
 	j.begin()
 	for i, r := range c.trips {
 		left := fmt.Sprintf("FAILED, and %d trips were not made", len(c.trips)-i-1)
-		for try := 1; !j.travel(r, left, report); try++ {
-			require.Less(t, try, overtakenMost, "the server that was to die at %s was overtaken each time", passage{trip: r}.died())
+		for home := j.home; !j.travel(r, left, report); {
+			j.late++
+			require.LessOrEqual(t, j.late, overtakenMost+len(c.trips)/20, "servers that were to die were overtaken again and again, at %s the last time", passage{trip: r}.died())
+			if j.home != home { // it is made again the same way
+				j.travel(trip{}, left, report)
+			}
 		}
 	}
 }
 
-// overtakenMost is how often a trip is made whose server does not come to its point: on busy
-// processors the other one may take the move over before, as it should.
-const overtakenMost = 5
+// overtakenMost is in how many trips of a course, and one of twenty more, the server may not come
+// to its point: on busy processors the other one takes the move over before, as it should.
+const overtakenMost = 2
 
 // travel makes a trip and reports it; false: without its death.
 func (j *journey) travel(r trip, left string, report func(passage)) bool {

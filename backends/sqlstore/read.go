@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,32 +35,60 @@ var _ backends.Reader = (*mover)(nil)
 
 // Rows implements backends.Reader.
 func (m *mover) Rows(keys []backends.Key) (map[backends.Key]backends.Row, error) {
-	out := make(map[backends.Key]backends.Row, len(keys))
+	out, _, err := m.rowsWithin(keys, math.MaxInt)
+	return out, err
+}
+
+// SomeRows implements backends.Reader.
+func (m *mover) SomeRows(keys []backends.Key) (rows map[backends.Key]backends.Row, rest []backends.Key, err error) {
+	return m.rowsWithin(keys, scanBytes)
+}
+
+// rowsWithin reads rows until they take so many bytes. Of the keys of a statement that was cut
+// off only those are done whose rows came.
+func (m *mover) rowsWithin(keys []backends.Key, left int) (out map[backends.Key]backends.Row, rest []backends.Key, err error) {
+	out = make(map[backends.Key]backends.Row, len(keys))
 	byTable, err := m.store.group(keys)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	left := scanBytes
 	for t, found := range byTable {
-		read := newRowReader(t)
-		err := inLists(found, func(list string, args []any) error {
-			return m.each(selectText(t)+" AND id IN "+list, args, func(rows *sql.Rows) error {
-				row, err := read.row(rows)
-				if err != nil {
-					return err
+		for ids := range slices.Chunk(found, backends.MaxList) {
+			if left > 0 {
+				if left, err = m.rowsOf(t, ids, left, out); err != nil {
+					return nil, nil, m.failed(err)
 				}
-				out[backends.Key{Table: t.Name, ID: row.Key()}] = row
-				if left -= size(row); left < 0 && len(keys) > 1 {
-					return backends.ErrTooWide
+			}
+			for _, id := range ids {
+				if k := (backends.Key{Table: t.Name, ID: id}); left <= 0 && out[k] == nil {
+					rest = append(rest, k)
 				}
-				return nil
-			})
-		})
-		if err != nil {
-			return nil, m.failed(err)
+			}
 		}
 	}
-	return out, nil
+	return out, rest, nil
+}
+
+// rowsOf adds the rows of a table's keys until they take so many bytes, and says how many are left.
+func (m *mover) rowsOf(t *backends.Table, ids []string, left int, into map[backends.Key]backends.Row) (int, error) {
+	read := newRowReader(t)
+	err := inLists(ids, func(list string, args []any) error {
+		return m.each(selectText(t)+" AND id IN "+list, args, func(rows *sql.Rows) error {
+			row, err := read.row(rows)
+			if err != nil {
+				return err
+			}
+			into[backends.Key{Table: t.Name, ID: row.Key()}] = row
+			if left -= size(row); left <= 0 {
+				return errPageFull
+			}
+			return nil
+		})
+	})
+	if errors.Is(err, errPageFull) {
+		err = nil
+	}
+	return left, err
 }
 
 // Page implements backends.Store.
@@ -85,7 +115,7 @@ func pageText(t *backends.Table, after, through string, limit int) (text string,
 	return selectText(t) + ` AND id > $2 AND id <= $4 ORDER BY id LIMIT $3`, []any{after, int64(limit), through}
 }
 
-// scanBytes ends a scan, wherever its limit is, and is what rows of several keys may take.
+// scanBytes ends a scan, wherever its limit is, and a reading of rows by key that need not be whole.
 const scanBytes = 4 << 20
 
 var errPageFull = errors.New("the page is full")

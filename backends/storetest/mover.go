@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"testing"
 
@@ -241,16 +242,26 @@ func wideRows(t *testing.T, h *home) {
 		require.NoError(t, s.Load(context.Background(), k, pageOf(t, idempotency, row), backends.Progress{Table: idempotency.Name}))
 		keys = append(keys, backends.Key{Table: idempotency.Name, ID: row.Key()})
 	}
-	for many, want := range map[int]error{1: nil, 3: nil, 5: backends.ErrTooWide} {
+	keys = append(keys, backends.Key{Table: idempotency.Name, ID: "of no row"}, counterKey("of none"))
+	reads, read := 0, map[backends.Key]backends.Row{}
+	for left := keys; len(left) > 0; reads++ {
 		require.NoError(t, s.Read(context.Background(), func(r backends.Reader) error {
-			got, err := r.Rows(keys[:many])
-			require.ErrorIs(t, err, want)
-			if want == nil {
-				require.Len(t, got, many)
-			}
+			some, rest, err := r.SomeRows(left)
+			require.NoError(t, err)
+			require.Less(t, len(rest), len(left))
+			require.Less(t, len(some), 5)
+			maps.Copy(read, some)
+			left = rest
 			return nil
 		}))
 	}
+	require.Greater(t, reads, 1)
+	require.NoError(t, s.Read(context.Background(), func(r backends.Reader) error {
+		all, err := r.Rows(keys)
+		require.Len(t, all, 5)
+		require.Equal(t, all, read)
+		return err
+	}))
 }
 
 func wrongTypeIsRefused(t *testing.T, h *home) {

@@ -29,7 +29,7 @@ func measureCutovers(ctx context.Context, w *world, r *report) error {
 	felt := map[string][]cutover{}
 	crowd.Start(ctx)
 	defer crowd.Stop()
-	for len(felt[forward])+len(felt[back]) < w.cutovers {
+	for len(felt[forward]) < w.cutovers {
 		err := w.thereAndBack(ctx, "reference", "dedicated", func(way string, m shown) error {
 			committed, stall := m.committed(way)
 			writes, reads := under(crowd, committed.Add(-stall), committed.Add(stall))

@@ -22,7 +22,7 @@ func main() {
 	var s sizes
 	flag.IntVar(&s.customers, "customers", 100_000, "customers of the reference storefront")
 	flag.IntVar(&s.growth, "growth-max", 1_000_000, "customers of the largest storefront that shows how a move grows")
-	flag.IntVar(&s.cutovers, "cutovers", 50, "cutovers under load")
+	flag.IntVar(&s.cutovers, "cutovers", 50, "cutovers under load, each of which is rolled back")
 	only := flag.String("only", "", "run the measurements whose name has this in it")
 	out := flag.String("json", "bench.json", "file for the figures")
 	flag.Parse()

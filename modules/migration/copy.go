@@ -327,46 +327,63 @@ func (x *run) forget(ctx context.Context, from backends.Store, entries []backend
 	return nil
 }
 
-// bring makes rows at one place equal to what the other says of them now. Rows in
-// the way of a unique key are brought along, until none is: the other place
-// satisfies uniqueness, so this ends.
+// bring makes rows at one place equal to what the other says of them now, as many at a time
+// as memory is meant to hold; p with the last of them.
 func (x *run) bring(ctx context.Context, from, to backends.Store, keys []backends.Key, p *backends.Progress) error {
-	keys = distinct(keys)
-	if len(keys) == 0 && p == nil {
-		return nil
-	}
-	for {
-		b := backends.Batch{Keys: keys, Verify: x.keepVerifying, Progress: p}
+	for keys = distinct(keys); len(keys) > 0 || p != nil; {
+		b := backends.Batch{Verify: x.keepVerifying}
+		var rest []backends.Key
 		err := from.Read(ctx, func(r backends.Reader) (err error) {
-			b.Rows, err = r.Rows(keys)
+			b.Rows, rest, err = r.SomeRows(keys)
 			return err
 		})
-		if errors.Is(err, backends.ErrTooWide) {
-			first, rest := halves(keys)
-			if err := x.bring(ctx, from, to, first, nil); err != nil {
-				return err
-			}
-			keys = rest
-			continue
-		}
 		if err != nil {
 			return err
 		}
-		err = to.Apply(ctx, x.token, b)
+		b.Keys = without(keys, rest)
+		if keys = rest; len(keys) == 0 {
+			b.Progress, p = p, nil
+		}
+		if err := x.apply(ctx, from, to, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply brings a batch. Rows in the way of a unique key are brought along, until none is: the
+// other place satisfies uniqueness, so this ends.
+func (x *run) apply(ctx context.Context, from, to backends.Store, b backends.Batch) error {
+	for {
+		err := to.Apply(ctx, x.token, b)
 		var more *backends.HolderError
 		if !errors.As(err, &more) {
 			return err
 		}
-		grown := distinct(append(keys, more.Holders...))
-		if len(grown) == len(keys) {
+		grown := distinct(append(b.Keys, more.Holders...))
+		if len(grown) == len(b.Keys) {
 			return fmt.Errorf("rows contradict each other at the place they are read from: %w", err)
 		}
-		keys = grown
+		b.Keys = grown
+		if err := from.Read(ctx, func(r backends.Reader) (err error) {
+			b.Rows, err = r.Rows(grown)
+			return err
+		}); err != nil {
+			return err
+		}
 	}
 }
 
-func halves(keys []backends.Key) (first, rest []backends.Key) {
-	return keys[:len(keys)/2], keys[len(keys)/2:]
+// without are the keys that are not among the others.
+func without(keys, others []backends.Key) []backends.Key {
+	if len(others) == 0 {
+		return keys
+	}
+	left := make(map[backends.Key]bool, len(others))
+	for _, k := range others {
+		left[k] = true
+	}
+	return slices.DeleteFunc(slices.Clone(keys), func(k backends.Key) bool { return left[k] })
 }
 
 func distinct(keys []backends.Key) []backends.Key {

@@ -129,10 +129,11 @@ func (x *run) attempt(ctx context.Context, c crossing) error {
 	if err := errors.Join(c.from.Prepare(ctx), c.to.Prepare(ctx)); err != nil {
 		return err
 	}
-	if err := x.stayInStep(ctx, c.from, c.to); err != nil {
+	x.did(ctx)
+	if err := x.recount(ctx, c); err != nil {
 		return err
 	}
-	if err := x.recount(ctx, c); err != nil {
+	if err := x.stayInStep(ctx, c.from, c.to); err != nil {
 		return err
 	}
 	// Whole, the copy stands by. A place in any other state is never opened: an owner

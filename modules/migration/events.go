@@ -17,7 +17,7 @@ var eventKinds = []eventKind{
 	{"verified", "what each gate measured, by its name: both places are equal, and the cutover may come"},
 	{"cut", "{cut, epoch}: an attempt to commit has begun (cutting), was given up (aborted) or has succeeded (committed, with the placement's new epoch), there or back"},
 	{"asked", "{for}: an operator has asked for pause, resume, cancel, cutover, rollback, finalize or verify, which takes the place of what was asked before"},
-	{"taken_back", "{for}: the seller wants no move now, or its plan was paused or has stopped, so that the word to cut over does not hold any more"},
+	{"taken_back", "{for, why}: the word to cut over does not hold any more, since the seller wants no move now, or its plan was paused, has stopped or is cancelled"},
 	{"doing", "{doing}: what may take long in its phase, such as to compare everything once more; empty when it is over"},
 	{"paced", "{percent}: the share of the time that the move may work"},
 	{EventYield, "{tenant_migrations}: a newer program, which has so many, was started, and the move makes way for it"},

@@ -67,21 +67,25 @@ func TestWideRowsAreBroughtAFewAtATime(t *testing.T) {
 	count := backends.Read(`SELECT count(*) FROM idempotency_keys WHERE storefront_id = $1`)
 	i := w.instance(t, nil)
 	id := i.storefront(t, 5)
+	const many = 12
+	write := func(name string) {
+		require.NoError(t, i.router.Update(ctx, id, func(_ context.Context, tx backends.Tx) error {
+			for n := range many {
+				if _, err := tx.Exec(add, fmt.Sprint(name, n), strings.Repeat("w", 1<<20)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+	write("copied ")
 	m := startTo(t, i, id, "shared", Options{WindowSeconds: 3600})
 	i.waitFor(t, m.ID, Watching)
-	const many = 12
-	require.NoError(t, i.router.Update(ctx, id, func(_ context.Context, tx backends.Tx) error {
-		for n := range many {
-			if _, err := tx.Exec(add, fmt.Sprint("wide-", n), strings.Repeat("w", 1<<20)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
+	write("brought back ")
 	ask(t, i, m.ID, WantRollback)
 	i.waitFor(t, m.ID, RolledBack)
 	i.requireAt(t, id, "one", 3)
 	var arrived int
 	require.NoError(t, i.router.View(ctx, id, func(_ context.Context, tx backends.Tx) error { return tx.Get(&arrived, count) }))
-	require.Equal(t, many, arrived)
+	require.Equal(t, 2*many, arrived)
 }

@@ -49,12 +49,13 @@ func signature(keys *crypto.Keyring, receipt []byte) string {
 }
 
 // Genuine says whether a receipt is as this platform signed it. Blanks between its parts do
-// not count: whoever prints a receipt may set it out.
+// not count, nor how "<" is written: whoever prints a receipt may set it out.
 func (s *Service) Genuine(r SignedReceipt) bool {
-	var bare bytes.Buffer
-	if err := json.Compact(&bare, r.Receipt); err != nil {
+	var compact, bare bytes.Buffer
+	if err := json.Compact(&compact, r.Receipt); err != nil {
 		return false
 	}
+	json.HTMLEscape(&bare, compact.Bytes()) // as they are signed
 	return hmac.Equal([]byte(signature(s.keys, bare.Bytes())), []byte(r.HMAC))
 }
 

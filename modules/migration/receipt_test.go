@@ -2,6 +2,7 @@ package migration
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"testing"
 
@@ -12,7 +13,8 @@ import (
 func TestReceiptsAreChecked(t *testing.T) {
 	t.Parallel()
 	i := newWorld(t).instance(t, nil)
-	m := start(t, i, i.storefront(t, 20), Options{WindowSeconds: 3600})
+	m, err := i.service.Start(context.Background(), Request{Storefront: i.storefront(t, 20), Target: "two", Options: Options{WindowSeconds: 3600}, Reason: "R&D < <sales>"})
+	require.NoError(t, err)
 	i.waitFor(t, m.ID, Watching)
 	ask(t, i, m.ID, WantFinalize)
 	m = i.waitFor(t, m.ID, Completed)
@@ -22,6 +24,9 @@ func TestReceiptsAreChecked(t *testing.T) {
 	var setOut bytes.Buffer
 	require.NoError(t, json.Indent(&setOut, signed.Receipt, "", "    "))
 	require.True(t, i.service.Genuine(SignedReceipt{setOut.Bytes(), signed.HMAC}))
+	plain := bytes.ReplaceAll(signed.Receipt, []byte(`\u0026`), []byte("&"))
+	require.NotEqual(t, string(signed.Receipt), string(plain))
+	require.True(t, i.service.Genuine(SignedReceipt{plain, signed.HMAC}), "as other programs print it")
 	changed := bytes.Replace(signed.Receipt, []byte(`"counters":20`), []byte(`"counters":21`), 1)
 	require.NotEqual(t, string(signed.Receipt), string(changed))
 	require.False(t, i.service.Genuine(SignedReceipt{changed, signed.HMAC}))

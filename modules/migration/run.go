@@ -46,6 +46,7 @@ type run struct {
 	lagSeen       time.Time     // when the old place's lag was counted last
 	pauseSeen     int64         // the pause behind which all was compared
 	comparedAgain time.Time     // when all was compared after it had waited
+	waited        bool          // with all compared, and has not been compared since
 	countedAt     int64         // changes that had been captured when rows were counted last
 	lagTold       int64         // at how many times the longest lag the operator was told
 	leftBehind    string        // the backend whose place this run gives up erasing; "": none
@@ -68,6 +69,7 @@ func (r *Runner) run(ctx context.Context, id string, g *grip, leaveSlot func(), 
 	x := &run{Runner: r, token: m.token(), m: m, cancel: cancel, leaveSlot: leaveSlot, stops: stops, grip: g, heard: make(chan struct{}, 1)}
 	defer func() { x.leaveSlot() }()
 	x.intent.Store(m.Intent)
+	x.waited = m.Phase == CuttingOver && m.Options.CutoverWindow != "" // as whoever ran it may have
 	x.pace = x.newPace()
 	beating := make(chan struct{})
 	go func() {

@@ -126,6 +126,14 @@ func (x *run) does(ctx context.Context, what string) error {
 	})
 }
 
+// did tells that it is over. That may stay untold when the control database is away, for the
+// next transition tells it too.
+func (x *run) did(ctx context.Context) {
+	if err := x.does(ctx, ""); err != nil {
+		x.log.DebugContext(ctx, "what a move has done was not written down", "move", x.m.ID, "error", err)
+	}
+}
+
 // What a move does once more, or waits for, before it cuts over or back.
 const (
 	waitsForSlot  = "waits until fewer moves of its instance copy or compare"

@@ -30,9 +30,11 @@ func (x *run) counted(rows map[string]int64) {
 }
 
 // recount counts the rows anew, while nobody waits for it, where so much has changed since
-// they were counted that it may not be quick under seal any more.
+// they were counted that it may not be quick under seal any more. Of those that are many, and
+// none of which is to be counted, that makes no difference.
 func (x *run) recount(ctx context.Context, c crossing) error {
-	if x.m.Stats.Captured-x.countedAt < x.countedMost {
+	tables, _ := x.countable()
+	if len(tables) == 0 || x.m.Stats.Captured-x.countedAt < x.countedMost {
 		return nil
 	}
 	rows := map[string]int64{}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -23,9 +22,7 @@ func (x *run) verify(ctx context.Context) error {
 	if err := x.awaitSlot(ctx); err != nil {
 		return err
 	}
-	if err := x.does(ctx, ""); err != nil { // said before the slot was free, or by an owner that died
-		return err
-	}
+	x.did(ctx)                                                     // what was told before the slot was free, or by an owner that died
 	if err := x.eraseCanary(ctx, x.source, x.target); err != nil { // left by an owner that died
 		return err
 	}
@@ -250,44 +247,43 @@ func (x *run) drainOnce(ctx context.Context, from, to backends.Store) (map[backe
 	}
 }
 
-// differing reads the rows at both places, the copy first: a change in between is
-// captured, and touches the key in the next drain.
-func (x *run) differing(ctx context.Context, from, to backends.Store, keys []backends.Key) ([]backends.Key, map[backends.Key]string, error) {
-	var have, want map[backends.Key]backends.Row
-	for _, read := range []struct {
-		store backends.Store
-		into  *map[backends.Key]backends.Row
-	}{{to, &have}, {from, &want}} {
-		if err := read.store.Read(ctx, func(r backends.Reader) (err error) {
-			*read.into, err = r.Rows(keys)
-			return err
-		}); errors.Is(err, backends.ErrTooWide) {
-			return x.differingHalves(ctx, from, to, keys)
-		} else if err != nil {
+// differing compares rows by their keys, as many at a time as memory is meant to hold.
+func (x *run) differing(ctx context.Context, from, to backends.Store, keys []backends.Key) (differ []backends.Key, details map[backends.Key]string, err error) {
+	details = map[backends.Key]string{}
+	for len(keys) > 0 {
+		some, rest, err := x.differingSome(ctx, from, to, keys, details)
+		if err != nil {
 			return nil, nil, err
 		}
+		differ, keys = append(differ, some...), rest
 	}
-	var differ []backends.Key
-	details := map[backends.Key]string{}
+	return differ, details, nil
+}
+
+// differingSome reads the rows at both places, the copy first: a change in between is
+// captured, and touches the key in the next drain.
+func (x *run) differingSome(ctx context.Context, from, to backends.Store, keys []backends.Key, details map[backends.Key]string) (differ, rest []backends.Key, err error) {
+	var have, want map[backends.Key]backends.Row
+	if err := to.Read(ctx, func(r backends.Reader) (err error) {
+		have, rest, err = r.SomeRows(keys)
+		return err
+	}); err != nil {
+		return nil, nil, err
+	}
+	keys = without(keys, rest)
+	if err := from.Read(ctx, func(r backends.Reader) (err error) {
+		want, err = r.Rows(keys)
+		return err
+	}); err != nil {
+		return nil, nil, err
+	}
 	for _, k := range keys {
 		if text := difference(x.directory.Catalog().Table(k.Table), want[k], have[k]); text != "" {
 			differ = append(differ, k)
 			details[k] = text
 		}
 	}
-	return differ, details, nil
-}
-
-// differingHalves is differing for rows that are too wide to be read at once.
-func (x *run) differingHalves(ctx context.Context, from, to backends.Store, keys []backends.Key) ([]backends.Key, map[backends.Key]string, error) {
-	first, rest := halves(keys)
-	differ, details, err := x.differing(ctx, from, to, first)
-	if err != nil {
-		return nil, nil, err
-	}
-	more, moreDetails, err := x.differing(ctx, from, to, rest)
-	maps.Copy(details, moreDetails)
-	return append(differ, more...), details, err
+	return differ, rest, nil
 }
 
 // difference names what differs, never a value; empty: nothing does.

@@ -149,13 +149,14 @@ func TakeBackCutover(tx control.Tx, storefront backends.StorefrontID) error {
 	if err := LockOpen(tx, storefront); err != nil {
 		return err
 	}
-	return takeBack(tx, `SELECT m.id FROM moves m JOIN plan_moves p ON p.move_id = m.id AND p.state = 'moving' JOIN plans ON plans.id = p.plan_id AND plans.ended_at IS NULL
+	return takeBack(tx, "the seller wants no move now", `SELECT m.id FROM moves m JOIN plan_moves p ON p.move_id = m.id AND p.state = 'moving' JOIN plans ON plans.id = p.plan_id AND plans.ended_at IS NULL
 		WHERE m.storefront_id = $1 AND `+mayBeTakenBack, string(storefront))
 }
 
-// TakeBackCutovers takes the word to cut over back from all moves of a plan that have not begun to.
-func TakeBackCutovers(tx control.Tx, plan string) error {
-	return takeBack(tx, `SELECT m.id FROM moves m JOIN plan_moves p ON p.move_id = m.id AND p.state = 'moving' WHERE p.plan_id = $1 AND `+mayBeTakenBack, plan)
+// TakeBackCutovers takes the word to cut over back from all moves of a plan that have not begun
+// to, and says in their stories why.
+func TakeBackCutovers(tx control.Tx, plan, why string) error {
+	return takeBack(tx, why, `SELECT m.id FROM moves m JOIN plan_moves p ON p.move_id = m.id AND p.state = 'moving' WHERE p.plan_id = $1 AND `+mayBeTakenBack, plan)
 }
 
 // LockOpen keeps others from changing a storefront's open move, if there is one, until the transaction ends.
@@ -168,18 +169,21 @@ func LockOpen(tx control.Tx, storefront backends.StorefrontID) error {
 	return err
 }
 
-func takeBack(tx control.Tx, which string, of string) error {
+func takeBack(tx control.Tx, why, which, of string) error {
 	var told []string
-	err := tx.Select(&told, which, of)
+	if err := tx.Select(&told, which, of); err != nil {
+		return err
+	}
 	for _, id := range told {
-		if err == nil {
-			_, err = tx.Exec(`UPDATE moves SET intent = CASE WHEN intent = 'cutover' THEN '' ELSE intent END, kept = '' WHERE id = $1`, id)
+		n, err := tx.Exec(`UPDATE moves AS m SET intent = CASE WHEN m.intent = 'cutover' THEN '' ELSE m.intent END, kept = '' WHERE m.id = $1 AND `+mayBeTakenBack, id)
+		if err == nil && n > 0 { // else it has begun meanwhile
+			err = addEvent(tx, id, "taken_back", map[string]any{"for": WantCutover, "why": why})
 		}
-		if err == nil {
-			err = addEvent(tx, id, "taken_back", map[string]any{"for": WantCutover})
+		if err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
 // comparisonHolds is how long a comparison that outlasted its window is good for the next
@@ -192,18 +196,19 @@ func (x *run) awaitCutover(ctx context.Context) error {
 	x.keepVerifying = true
 	for {
 		waited, err := x.waitForWord(ctx)
+		x.waited = x.waited || waited // also when this is tried again
 		if err != nil {
 			return err
 		}
 		paused := x.m.pausedSinceVerified()
-		compared := !waited || time.Since(x.comparedAgain) < comparisonHolds
+		compared := !x.waited || time.Since(x.comparedAgain) < comparisonHolds
 		if compared && (paused == 0 || paused == x.pauseSeen) {
 			break
 		}
 		if err := x.compareOnceMore(ctx); err != nil {
 			return err
 		}
-		x.pauseSeen, x.comparedAgain = paused, time.Now()
+		x.pauseSeen, x.comparedAgain, x.waited = paused, time.Now(), false
 	}
 	x.gate("window", "none was asked for")
 	if w := x.m.Options.cutoverWindow(); w.zone != nil {
@@ -233,7 +238,8 @@ func (x *run) compareOnceMore(ctx context.Context) error {
 		return err
 	}
 	x.giveSlotBack()
-	return x.does(ctx, "")
+	x.did(ctx)
+	return nil
 }
 
 // waitForWord stays in step until the cutover may come; waited: not at once.

@@ -215,7 +215,7 @@ func (s *Service) Ask(ctx context.Context, id string, action PlanAction, by stri
 		case Approve:
 			p.ApprovedBy = by
 		case Pause:
-			if err := migration.TakeBackCutovers(tx, id); err != nil {
+			if err := migration.TakeBackCutovers(tx, id, "its plan was paused"); err != nil {
 				return err
 			}
 		case Resume:
@@ -225,6 +225,9 @@ func (s *Service) Ask(ctx context.Context, id string, action PlanAction, by stri
 			p.Cause = ""
 		case Cancel:
 			if _, err := setMove(tx, id, 0, Waiting, Skipped, "", "the plan was cancelled"); err != nil {
+				return err
+			}
+			if err := migration.TakeBackCutovers(tx, id, "its plan is cancelled"); err != nil {
 				return err
 			}
 		}

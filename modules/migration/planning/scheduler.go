@@ -172,7 +172,7 @@ func (s *Scheduler) judge(ctx context.Context, tx control.Tx, p *Plan) error {
 	case p.State == Running && failed > p.Options.FailureBudget:
 		p.Cause = p.stoppedBecause(failed)
 		s.log.WarnContext(ctx, "a plan has stopped", "plan", p.ID, "failed", failed)
-		return errors.Join(migration.TakeBackCutovers(tx, p.ID), setPlan(tx, p, Stopped))
+		return errors.Join(migration.TakeBackCutovers(tx, p.ID, "its plan has stopped"), setPlan(tx, p, Stopped))
 	case p.State == Running && !underWay && p.Moves[Waiting]+p.Moves[Moved] == 0:
 		return setPlan(tx, p, Completed)
 	case p.State == Cancelling && !underWay:

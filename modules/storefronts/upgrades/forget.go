@@ -46,7 +46,8 @@ func forgetSome(tx control.Tx, kept time.Duration) (more bool, err error) {
 	n, err := tx.Exec(`DELETE FROM schema_upgrade_places WHERE run_id = $1 AND (storefront_id, backend) IN
 		(SELECT storefront_id, backend FROM schema_upgrade_places WHERE run_id = $1 ORDER BY storefront_id, backend LIMIT $2)`, id, int64(forgetPlaces))
 	if err == nil && n < forgetPlaces {
-		_, err = tx.Exec(`DELETE FROM schema_upgrades WHERE id = $1`, id)
+		// Others may be at the same places, and leave fewer to this one than there are.
+		_, err = tx.Exec(`DELETE FROM schema_upgrades WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM schema_upgrade_places WHERE run_id = $1)`, id)
 	}
 	return true, err
 }

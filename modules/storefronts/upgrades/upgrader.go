@@ -22,6 +22,9 @@ const (
 	upgradeLease = 10 * time.Second
 	// hostNotice is how long a run waits for the instances of each host to take part.
 	hostNotice = 3 * lookEvery
+	// enrolEvery is how often new places are looked for while others wait: to do so every
+	// second costs more than to be late.
+	enrolEvery = time.Minute
 	// placeWithin bounds the upgrade of one place.
 	placeWithin = time.Hour
 	// tryAgain is how long a place that is being moved is let be.
@@ -39,9 +42,10 @@ type Upgrader struct {
 	log     *slog.Logger
 	hook    func(ctx context.Context, point string) error
 
-	met    string // the run under way, and since when
-	since  time.Time
-	notice time.Duration // for so long the instances of other hosts may take to meet it
+	met      string // the run under way, and since when
+	since    time.Time
+	enrolled time.Time     // when new places were looked for last
+	notice   time.Duration // for so long the instances of other hosts may take to meet it
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -182,11 +186,12 @@ func (u *Upgrader) settle(ctx context.Context, lease *control.Lease, run *Run) (
 			return errNotNow
 		}
 		waits, err := anyWaits(tx, r)
-		if err != nil || waits { // to look for new places every second costs more than to be late
+		if err != nil || waits && time.Since(u.enrolled) < enrolEvery {
 			return err
 		}
 		n, err := enrol(tx, r)
-		if more = n > 0; more || err != nil {
+		u.enrolled = time.Now()
+		if more = n > 0; more || waits || err != nil {
 			return err
 		}
 		if err := count(tx, r); err != nil {
