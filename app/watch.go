@@ -211,7 +211,7 @@ func (w *watcher) tell(ctx context.Context, e event, h happened) error {
 			say("goes on")
 		}
 	case "taken_back":
-		say("the word to %s is taken back: %s", h.What.For, h.What.Why)
+		say("the word to %s is taken back: %s", h.What.For, cmp.Or(h.What.Why, "the seller wants no move now")) // as older programs had one reason alone
 	case "asked":
 		say("asked to %s", h.What.For)
 	case "audit":

@@ -23,10 +23,6 @@ func (j *journey) die(d death, move string, early bool) string {
 		j.ask(move, "cutover")
 		j.survivor().waitFor(j.t, move, "watching")
 	}
-	generation := int64(1) // of a move that was claimed once
-	if move != "" {
-		generation = j.generation(move)
-	}
 	if d.stopped {
 		j.revive()
 		j.turnTo(j.second)
@@ -43,12 +39,12 @@ func (j *journey) die(d death, move string, early bool) string {
 		<-time.After(rand.N(firstMoments)) // not waited for: drawn by lot
 		j.signal(j.first, map[bool]syscall.Signal{true: syscall.SIGSTOP, false: syscall.SIGKILL}[d.stopped])
 	}
-	if d.asked == "pause" { // and was claimed again behind it
-		generation = j.generation(move)
-	}
-	if d.point != anyMoment && !j.comes(move, d, generation) {
+	if d.point != anyMoment && !j.comes(move, d) {
 		j.overtaken = true
 		j.first.arm(j.t, "")
+		if stopped(j.first) { // it came late
+			j.wake()
+		}
 		j.serving(j.servers()...)
 		if j.first.dead() { // it came late
 			require.False(j.t, d.stopped, "it ended by itself: %s", &j.first.log)
@@ -58,7 +54,7 @@ func (j *journey) die(d death, move string, early bool) string {
 		return move
 	}
 	if d.stopped {
-		j.stand(move, generation, early || j.mayLock(d))
+		j.stand(move, early || j.mayLock(d))
 		return move
 	}
 	j.first.diesAt(j.t, d.point)
@@ -66,15 +62,15 @@ func (j *journey) die(d death, move string, early bool) string {
 	return move
 }
 
-// comes waits until the first server, which has claimed the move as this generation, has come to
-// the point; false: the other one has taken the move over before.
-func (j *journey) comes(move string, d death, generation int64) (came bool) {
+// comes waits until the first server has come to the point; false: the other one has taken the
+// move over before.
+func (j *journey) comes(move string, d death) (came bool) {
 	there := j.first.dead
 	if d.stopped {
 		there = func() bool { return stopped(j.first) }
 	}
 	require.Eventually(j.t, func() bool {
-		overtaken := j.pair && j.generation(move) > generation
+		overtaken := j.pair && j.generationOf(move) > j.generation
 		came = there() // asked last, since a takeover follows a death as well
 		return came || overtaken
 	}, patience, glance, "the point was not reached: %s", &j.first.log)
@@ -91,9 +87,9 @@ func (j *journey) mayLock(d death) bool {
 // stand waits until the first server stands still and the second one has taken the
 // move over, and lets the first one go on: early, while the second one works, or once
 // the move has ended (see check).
-func (j *journey) stand(move string, generation int64, early bool) {
+func (j *journey) stand(move string, early bool) {
 	require.Eventually(j.t, func() bool { return stopped(j.first) }, patience, glance, "the point was not reached: %s", &j.first.log)
-	j.claimed(move, generation)
+	j.claimed(move, j.generation)
 	if early {
 		j.wake()
 	}

@@ -83,6 +83,7 @@ type journey struct {
 	mode          string                     // of the trip under way
 	overtaken     bool                       // the first one did not come to the point of the trip under way
 	late          int                        // trips in which it did not
+	generation    int64                      // fencing number by which it has the move of the trip under way
 }
 
 // run makes the trips of the course, and checks after each that nothing was lost.
@@ -212,6 +213,7 @@ func (j *journey) start() (id string) {
 			return tx.Get(&id, `SELECT id FROM moves WHERE storefront_id = $1 AND ended_at IS NULL`, j.id)
 		})
 		j.claimed(id, 0)
+		j.generation = j.generationOf(id)
 	})
 	return id
 }
@@ -226,15 +228,15 @@ func (j *journey) options() map[string]any {
 
 // claimed waits until somebody has claimed the move who did not have it.
 func (j *journey) claimed(move string, generation int64) {
-	require.Eventually(j.t, func() bool { return j.generation(move) > generation }, patience, glance, "nobody claims the move: %s", &j.first.log)
+	require.Eventually(j.t, func() bool { return j.generationOf(move) > generation }, patience, glance, "nobody claims the move: %s", &j.first.log)
 }
 
 func (j *journey) signal(p *program, s syscall.Signal) {
 	require.NoError(j.t, p.process.Process.Signal(s))
 }
 
-// generation is the fencing number of whoever runs the move.
-func (j *journey) generation(move string) (gen int64) {
+// generationOf is the fencing number of whoever runs the move.
+func (j *journey) generationOf(move string) (gen int64) {
 	j.control(func(tx control.Tx) error { return tx.Get(&gen, `SELECT gen FROM moves WHERE id = $1`, move) })
 	return gen
 }
@@ -261,10 +263,11 @@ func (j *journey) ask(move, what string) {
 		send("pause")
 		p.waitFor(j.t, move, "paused")
 		j.alone(func() {
-			generation := j.generation(move)
+			generation := j.generationOf(move)
 			status := j.first.adminBy(j.t, j.first.impatient(), "POST", "moves/"+move+"/resume", nil, nil)
 			require.Contains(j.t, []int{0, http.StatusAccepted}, status)
 			j.claimed(move, generation)
+			j.generation = j.generationOf(move)
 		})
 	case "cutover at once":
 		send("cutover")

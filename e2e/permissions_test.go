@@ -8,7 +8,7 @@ import (
 )
 
 // readersMayPost are the admin operations that change nothing, though they take a body.
-var readersMayPost = []string{"propose-moves", "simulate-plan"}
+var readersMayPost = []string{"propose-moves", "simulate-plan", "check-receipt"}
 
 // TestPermissions asks for every operation that needs somebody, as everybody: the
 // document says who that is, and nobody else comes as far as the operation.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -53,7 +52,9 @@ func (m *mover) rowsWithin(keys []backends.Key, left int) (out map[backends.Key]
 		return nil, nil, err
 	}
 	for t, found := range byTable {
-		for ids := range slices.Chunk(found, backends.MaxList) {
+		size := firstList
+		for len(found) > 0 {
+			ids, before := found[:min(size, len(found))], left
 			if left > 0 {
 				if left, err = m.rowsOf(t, ids, left, out); err != nil {
 					return nil, nil, m.failed(err)
@@ -64,10 +65,17 @@ func (m *mover) rowsWithin(keys []backends.Key, left int) (out map[backends.Key]
 					rest = append(rest, k)
 				}
 			}
+			if found = found[len(ids):]; before-left < left/(backends.MaxList/firstList) {
+				size = backends.MaxList
+			}
 		}
 	}
 	return out, rest, nil
 }
+
+// firstList is how many keys are asked for before it is known how wide their rows are: what a
+// statement finds that is cut off travels all the same.
+const firstList = 64
 
 // rowsOf adds the rows of a table's keys until they take so many bytes, and says how many are left.
 func (m *mover) rowsOf(t *backends.Table, ids []string, left int, into map[backends.Key]backends.Row) (int, error) {

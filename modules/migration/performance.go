@@ -14,7 +14,7 @@ import (
 // several answers, which a busy machine disturbs least. What it finds is a place
 // that is slow by itself: a disk or a network that is no match. It looks rows up by their
 // keys, so that it does not see that another index is missing. A place may be slower than a local file and still be good: up to
-// fastEnough it passes whatever the other one takes.
+// fastEnough, and as much again for each MiB of wide rows, it passes whatever the other one takes.
 const (
 	canaryKeys   = 20
 	canaryRounds = 5
@@ -40,19 +40,20 @@ func (x *run) checkPerformance(ctx context.Context) error {
 func (x *run) comparePerformance(ctx context.Context) error {
 	var slow, fast time.Duration // of the worst table
 	for _, t := range x.directory.Catalog().Moving() {
-		target, err := x.timeTable(ctx, x.target, t, fastEnough)
+		target, bytes, err := x.timeTable(ctx, x.target, t, fastEnough)
 		if err != nil {
 			return err
 		}
+		passes := fastEnough + time.Duration(bytes)*fastEnough>>20
 		enough := time.Duration(0) // the best of the source is what a slow target is held against
-		if target <= fastEnough {
-			enough = fastEnough
+		if target <= passes {
+			enough = passes
 		}
-		source, err := x.timeTable(ctx, x.source, t, enough)
+		source, _, err := x.timeTable(ctx, x.source, t, enough)
 		if err != nil {
 			return err
 		}
-		if target > max(fastEnough, slowerBy*source) {
+		if target > max(passes, slowerBy*source) {
 			return x.refuse("performance", fmt.Sprintf("the target answers %d look-ups in %s in %s, the source in %s",
 				canaryKeys, t.Name, target.Round(time.Millisecond), source.Round(time.Microsecond)),
 				"look for a slow disk or a slow network at the target, or choose another one")
@@ -65,9 +66,9 @@ func (x *run) comparePerformance(ctx context.Context) error {
 	return nil
 }
 
-// timeTable is the best time for a page behind a random cut of the greatest key and a look-up of its rows,
-// of as many tries as it takes to be within enough.
-func (x *run) timeTable(ctx context.Context, s backends.Store, t *backends.Table, enough time.Duration) (best time.Duration, err error) {
+// timeTable is the best time for a page behind a random cut of the greatest key and a look-up of
+// its rows, of as many tries as it takes to be within enough; bytes: of texts, at most.
+func (x *run) timeTable(ctx context.Context, s backends.Store, t *backends.Table, enough time.Duration) (best time.Duration, bytes int, err error) {
 	err = s.Read(ctx, func(r backends.Reader) error {
 		last, err := r.LastKey(t)
 		if err != nil || last == "" {
@@ -80,10 +81,12 @@ func (x *run) timeTable(ctx context.Context, s backends.Store, t *backends.Table
 			if err != nil {
 				return err
 			}
-			keys := make([]backends.Key, len(rows))
+			keys, wide := make([]backends.Key, len(rows)), 0
 			for i, row := range rows {
 				keys[i] = backends.Key{Table: t.Name, ID: row.Key()}
+				wide += textBytes(row)
 			}
+			bytes = max(bytes, wide)
 			if _, err := r.Rows(keys); err != nil {
 				return err
 			}
@@ -96,5 +99,18 @@ func (x *run) timeTable(ctx context.Context, s backends.Store, t *backends.Table
 		}
 		return nil
 	})
-	return best, err
+	return best, bytes, err
+}
+
+// textBytes is how long the texts of a row are, which is what there is to a wide one.
+func textBytes(row backends.Row) (n int) {
+	for _, v := range row {
+		switch v := v.(type) {
+		case string:
+			n += len(v)
+		case []byte:
+			n += len(v)
+		}
+	}
+	return n
 }

@@ -49,7 +49,7 @@ func signature(keys *crypto.Keyring, receipt []byte) string {
 }
 
 // Genuine says whether a receipt is as this platform signed it. Blanks between its parts do
-// not count, nor how "<" is written: whoever prints a receipt may set it out.
+// not count, nor whether "<", ">" and "&" are escaped: whoever prints a receipt may set it out.
 func (s *Service) Genuine(r SignedReceipt) bool {
 	var compact, bare bytes.Buffer
 	if err := json.Compact(&compact, r.Receipt); err != nil {

@@ -29,6 +29,7 @@ func (x *run) verify(ctx context.Context) error {
 	if err := x.judged(verificationGate, x.compareAll(ctx, x.source, x.target)); err != nil {
 		return err
 	}
+	x.waited = false
 	if err := x.hook(ctx, "K6"); err != nil {
 		return err
 	}
@@ -271,12 +272,14 @@ func (x *run) differingSome(ctx context.Context, from, to backends.Store, keys [
 		return nil, nil, err
 	}
 	keys = without(keys, rest)
+	var more []backends.Key
 	if err := from.Read(ctx, func(r backends.Reader) (err error) {
-		want, err = r.Rows(keys)
+		want, more, err = r.SomeRows(keys)
 		return err
 	}); err != nil {
 		return nil, nil, err
 	}
+	keys, rest = without(keys, more), append(rest, more...)
 	for _, k := range keys {
 		if text := difference(x.directory.Catalog().Table(k.Table), want[k], have[k]); text != "" {
 			differ = append(differ, k)

@@ -253,6 +253,7 @@ func (x *run) waitForWord(ctx context.Context) (waited bool, err error) {
 			return waited, err
 		}
 		x.told.Store(told)
+		x.did(ctx)
 		if err := x.standBy(ctx, &idle); err != nil {
 			return waited, err
 		}

@@ -9,7 +9,7 @@ import (
 
 // File is the variable that names a file: each table is added to it, and printed from it when
 // all tests are over.
-const File = "SMARTSELLER_TEST_TABLES"
+const File = "TEST_TABLES"
 
 // Show logs a table under its test's name.
 func Show(t testing.TB, table string) {
