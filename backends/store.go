@@ -167,6 +167,20 @@ type Row []any
 // Key is the row's id.
 func (r Row) Key() string { return r[0].(string) }
 
+// Size is about what the row takes in memory, bytes.
+func (r Row) Size() int {
+	n := 16 * len(r)
+	for _, v := range r {
+		switch v := v.(type) {
+		case string:
+			n += len(v)
+		case []byte:
+			n += len(v)
+		}
+	}
+	return n
+}
+
 // Key names one row of one table.
 type Key struct {
 	Table string

@@ -87,7 +87,7 @@ func (m *mover) rowsOf(t *backends.Table, ids []string, left int, into map[backe
 				return err
 			}
 			into[backends.Key{Table: t.Name, ID: row.Key()}] = row
-			if left -= size(row); left <= 0 {
+			if left -= row.Size(); left <= 0 {
 				return errPageFull
 			}
 			return nil
@@ -138,7 +138,7 @@ func (m *mover) Scan(t *backends.Table, after, through string, limit int) (page 
 			return err
 		}
 		page = append(page, row)
-		if left -= size(row); left <= 0 {
+		if left -= row.Size(); left <= 0 {
 			return errPageFull
 		}
 		return nil
@@ -148,20 +148,6 @@ func (m *mover) Scan(t *backends.Table, after, through string, limit int) (page 
 		err = nil
 	}
 	return page, full || len(page) == limit, m.failed(err)
-}
-
-// size is about what a row takes in memory.
-func size(r backends.Row) int {
-	n := 16 * len(r)
-	for _, v := range r {
-		switch v := v.(type) {
-		case string:
-			n += len(v)
-		case []byte:
-			n += len(v)
-		}
-	}
-	return n
 }
 
 // Orphan implements backends.Reader. An aggregate keeps a planner from looking for

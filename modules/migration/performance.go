@@ -67,7 +67,7 @@ func (x *run) comparePerformance(ctx context.Context) error {
 }
 
 // timeTable is the best time for a page behind a random cut of the greatest key and a look-up of
-// its rows, of as many tries as it takes to be within enough; bytes: of texts, at most.
+// its rows, of as many tries as it takes to be within enough; bytes: of its rows, at most.
 func (x *run) timeTable(ctx context.Context, s backends.Store, t *backends.Table, enough time.Duration) (best time.Duration, bytes int, err error) {
 	err = s.Read(ctx, func(r backends.Reader) error {
 		last, err := r.LastKey(t)
@@ -84,7 +84,7 @@ func (x *run) timeTable(ctx context.Context, s backends.Store, t *backends.Table
 			keys, wide := make([]backends.Key, len(rows)), 0
 			for i, row := range rows {
 				keys[i] = backends.Key{Table: t.Name, ID: row.Key()}
-				wide += textBytes(row)
+				wide += row.Size()
 			}
 			bytes = max(bytes, wide)
 			if _, err := r.Rows(keys); err != nil {
@@ -100,17 +100,4 @@ func (x *run) timeTable(ctx context.Context, s backends.Store, t *backends.Table
 		return nil
 	})
 	return best, bytes, err
-}
-
-// textBytes is how long the texts of a row are, which is what there is to a wide one.
-func textBytes(row backends.Row) (n int) {
-	for _, v := range row {
-		switch v := v.(type) {
-		case string:
-			n += len(v)
-		case []byte:
-			n += len(v)
-		}
-	}
-	return n
 }

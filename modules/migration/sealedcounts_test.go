@@ -114,3 +114,27 @@ func TestCountsFollowTheStorefront(t *testing.T) {
 	require.EqualValues(t, 50, m.Stats.Rows["counters"])
 	require.Contains(t, m.Stats.Gates[sealedCountsGate], "not compared: counting over 20 rows")
 }
+
+// TestCountsAreRenewed before writes wait, where as much has changed as is counted then, and
+// only where it makes a difference.
+func TestCountsAreRenewed(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWorld(t).instance(t, nil)
+	i.runner.countedMost = 20
+	id := i.storefront(t, 50)
+	s, release, err := i.stores.Acquire(ctx, backends.Place{Backend: "one", Storefront: id, Epoch: 1})
+	require.NoError(t, err)
+	defer release()
+	for name, c := range map[string]struct {
+		known, captured, want int64
+	}{
+		"much has changed":     {known: 5, captured: 20, want: 50},
+		"little has changed":   {known: 5, captured: 19, want: 5},
+		"they are many anyway": {known: 21, captured: 100, want: 21},
+	} {
+		x := &run{Runner: i.runner, m: &Move{Stats: Stats{Rows: map[string]int64{"counters": c.known}, Captured: c.captured}}}
+		require.NoError(t, x.recount(ctx, crossing{from: s}), name)
+		require.Equal(t, c.want, x.m.Stats.Rows["counters"], name)
+	}
+}

@@ -22,7 +22,8 @@ func (x *run) verify(ctx context.Context) error {
 	if err := x.awaitSlot(ctx); err != nil {
 		return err
 	}
-	x.did(ctx)                                                     // what was told before the slot was free, or by an owner that died
+	x.did(ctx) // with what was told before the slot was free, or by an owner that died
+
 	if err := x.eraseCanary(ctx, x.source, x.target); err != nil { // left by an owner that died
 		return err
 	}
