@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"reflect"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 
@@ -95,8 +93,7 @@ func showExamples(n *kong.Node) {
 // code of the error's kind (see platform/fault). A first SIGTERM or
 // SIGINT stops gracefully, a second one at once.
 func Main(args []string, out, errs io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	context.AfterFunc(ctx, stop) // the second signal has its usual effect
+	ctx, stop := untilSignal()
 	defer stop()
 
 	var c commands
