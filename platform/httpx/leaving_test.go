@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/stretchr/testify/require"
 
+	"smartseller/platform/fault"
 	"smartseller/platform/httpx"
 )
 
@@ -103,4 +104,43 @@ func TestBrokenStreamIsLogged(t *testing.T) {
 	s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/story", nil))
 	require.Contains(t, log.String(), "the well is dry")
 	require.NotContains(t, w.Body.String(), "dry")
+}
+
+// TestStreamEndsWithItsToken: who was locked out, or whose token ended, learns of nothing more. A
+// check that cannot be made says nothing about that.
+func TestStreamEndsWithItsToken(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		err  error
+		ends bool
+	}{
+		{"the token ended", fault.New(fault.Unauthorized, "bad_token", "No."), true},
+		{"it may do less", fault.New(fault.Forbidden, "not_yours", "No."), true},
+		{"nobody can tell", fault.New(fault.Unavailable, "away", "Later."), false},
+		{"it is good", nil, false},
+	} {
+		s := httpx.New(httpx.Options{Log: slog.New(slog.DiscardHandler), AdmitAgain: time.Nanosecond})
+		asked, told := 0, 0
+		s.Authenticate(httpx.AdminScheme, func(ctx context.Context, _ httpx.Credentials) (context.Context, error) {
+			if asked++; asked > 3 {
+				return nil, c.err
+			}
+			return ctx, nil
+		})
+		httpx.Register(s, huma.Operation{OperationID: "story", Method: http.MethodGet, Path: "/story", Security: httpx.Admin}, func(_ context.Context, in *httpx.StreamInput) (*huma.StreamResponse, error) {
+			return s.Stream(*in, func(context.Context, int64) ([]httpx.StreamEvent, bool, error) {
+				told++
+				return []httpx.StreamEvent{{ID: int64(told), Kind: "part", Data: "{}"}}[:min(1, max(0, 10-told))], true, nil
+			})
+		})
+		r := httptest.NewRequest(http.MethodGet, "/story", nil)
+		r.Header.Set("Authorization", "Bearer any")
+		s.Handler().ServeHTTP(httptest.NewRecorder(), r)
+		if c.ends {
+			require.Equal(t, 2, told, c.name)
+		} else {
+			require.Equal(t, 10, told, c.name)
+		}
+	}
 }

@@ -60,6 +60,8 @@ type Options struct {
 	// BodyLimit bounds a request's body where an operation says nothing else, in
 	// bytes; 0: 64 KiB.
 	BodyLimit int64
+	// AdmitAgain is how often the token of an event stream is looked at again; 0: every 15 s.
+	AdmitAgain time.Duration
 	// Proxies are the networks of proxies whose X-Forwarded-For is believed; none: every
 	// client is who it connects as.
 	Proxies []netip.Prefix
@@ -72,6 +74,7 @@ type Server struct {
 	log      *slog.Logger
 	limit    int64
 	within   time.Duration // a body must have come
+	readmit  time.Duration // between two looks at a stream's token
 	draining atomic.Bool
 	stopping chan struct{} // closed when streams must end
 	auth     map[string]Authenticator
@@ -97,7 +100,7 @@ type Authenticator func(ctx context.Context, c Credentials) (context.Context, er
 
 // New makes a server with /openapi.json and /docs.
 func New(o Options) *Server {
-	s := &Server{echo: echo.New(), log: o.Log, limit: o.BodyLimit, within: cmp.Or(o.BodyWithin, 15*time.Second), stopping: make(chan struct{}), auth: map[string]Authenticator{}, observe: func(string, string, int, time.Duration) {}}
+	s := &Server{echo: echo.New(), log: o.Log, limit: o.BodyLimit, within: cmp.Or(o.BodyWithin, 15*time.Second), readmit: cmp.Or(o.AdmitAgain, 15*time.Second), stopping: make(chan struct{}), auth: map[string]Authenticator{}, observe: func(string, string, int, time.Duration) {}}
 	if s.limit == 0 {
 		s.limit = 64 << 10
 	}
@@ -257,40 +260,6 @@ func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 		nameKind(c.Request().Header)
 		return next(c)
 	}
-}
-
-// authenticate checks the bearer token of operations that ask for one.
-func (s *Server) authenticate(c huma.Context, next func(huma.Context)) {
-	for _, requirement := range c.Operation().Security {
-		for scheme := range requirement {
-			ctx, err := s.check(c, scheme)
-			if err != nil {
-				s.refuse(c, problemOf(c.Context(), s.log, err))
-				return
-			}
-			c = huma.WithContext(c, ctx)
-		}
-	}
-	next(c)
-}
-
-func (s *Server) check(c huma.Context, scheme string) (context.Context, error) {
-	missing := fault.New(fault.Unauthorized, "token_required", "This endpoint needs an Authorization header with a bearer token.")
-	missing.Header = map[string]string{"WWW-Authenticate": "Bearer"}
-	token, check := BearerToken(c.Header("Authorization")), s.auth[scheme]
-	if token == "" || check == nil {
-		return nil, missing
-	}
-	return check(c.Context(), Credentials{Token: token, Slug: c.Param("slug"), Changes: changes(c.Operation())})
-}
-
-// BearerToken is the token in an Authorization header, RFC 6750; "" when it has none.
-func BearerToken(header string) string {
-	scheme, token, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
-	}
-	return strings.TrimSpace(token)
 }
 
 func (s *Server) refuse(c huma.Context, p *Problem) {

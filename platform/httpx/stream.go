@@ -40,7 +40,8 @@ var atOnce = func() <-chan time.Time {
 }()
 
 // Stream answers with Server-Sent Events: next is asked for events behind an id,
-// until it says that there will be no more, the client leaves or the server stops.
+// until it says that there will be no more, the client leaves or may not listen any more, or
+// the server stops.
 func (s *Server) Stream(in StreamInput, next func(ctx context.Context, after int64) (events []StreamEvent, last bool, err error)) (*huma.StreamResponse, error) {
 	const (
 		look  = 300 * time.Millisecond
@@ -60,9 +61,16 @@ func (s *Server) Stream(in StreamInput, next func(ctx context.Context, after int
 		if f, ok := c.BodyWriter().(http.Flusher); ok {
 			flush = f.Flush
 		}
-		tick := time.NewTicker(look)
+		tick, admitted := time.NewTicker(look), time.Now()
 		defer tick.Stop()
+		again, _ := c.Context().Value(admissionKey{}).(admission)
 		for said := (time.Time{}); ; {
+			if time.Since(admitted) > s.readmit {
+				if again.over() {
+					return // the client comes again, and is told
+				}
+				admitted = time.Now()
+			}
 			events, last, err := next(c.Context(), after)
 			if err != nil { // the client comes again with its last id
 				if !left(c.Context()) {
@@ -89,16 +97,16 @@ func (s *Server) Stream(in StreamInput, next func(ctx context.Context, after int
 				said = time.Now()
 				flush()
 			}
-			again := tick.C
+			more := tick.C
 			if len(events) > 0 {
-				again = atOnce // there may be more
+				more = atOnce // there may be more
 			}
 			select {
 			case <-c.Context().Done():
 				return
 			case <-s.stopping:
 				return
-			case <-again:
+			case <-more:
 			}
 		}
 	}}, nil
