@@ -7,6 +7,7 @@ import (
 	"crypto/hmac"
 	"encoding/hex"
 	"encoding/json"
+	"regexp"
 
 	"smartseller/platform/crypto"
 )
@@ -49,14 +50,32 @@ func signature(keys *crypto.Keyring, receipt []byte) string {
 }
 
 // Genuine says whether a receipt is as this platform signed it. Blanks between its parts do
-// not count, nor whether "<", ">" and "&" are escaped: whoever prints a receipt may set it out.
+// not count, nor which letters are escaped: whoever prints a receipt may set it out.
 func (s *Service) Genuine(r SignedReceipt) bool {
-	var compact, bare bytes.Buffer
+	var compact bytes.Buffer
 	if err := json.Compact(&compact, r.Receipt); err != nil {
 		return false
 	}
-	json.HTMLEscape(&bare, compact.Bytes()) // as they are signed
-	return hmac.Equal([]byte(signature(s.keys, bare.Bytes())), []byte(r.HMAC))
+	return hmac.Equal([]byte(signature(s.keys, respelt(compact.Bytes()))), []byte(r.HMAC))
+}
+
+// quoted finds the strings of a JSON document.
+var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+// respelt writes the strings of a valid JSON document as [json.Marshal] does, and as they
+// are signed.
+func respelt(document []byte) []byte {
+	return quoted.ReplaceAllFunc(document, func(written []byte) []byte {
+		var said string
+		if err := json.Unmarshal(written, &said); err != nil {
+			return written
+		}
+		spelt, err := json.Marshal(said)
+		if err != nil {
+			return written
+		}
+		return spelt
+	})
 }
 
 // end writes the receipt with the last transition.

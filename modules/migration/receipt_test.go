@@ -13,7 +13,7 @@ import (
 func TestReceiptsAreChecked(t *testing.T) {
 	t.Parallel()
 	i := newWorld(t).instance(t, nil)
-	m, err := i.service.Start(context.Background(), Request{Storefront: i.storefront(t, 20), Target: "two", Options: Options{WindowSeconds: 3600}, Reason: "R&D < <sales>"})
+	m, err := i.service.Start(context.Background(), Request{Storefront: i.storefront(t, 20), Target: "two", Options: Options{WindowSeconds: 3600}, Reason: "R&D < <sales> for Zoë, \"soon\" 😀"})
 	require.NoError(t, err)
 	i.waitFor(t, m.ID, Watching)
 	ask(t, i, m.ID, WantFinalize)
@@ -27,6 +27,9 @@ func TestReceiptsAreChecked(t *testing.T) {
 	plain := bytes.ReplaceAll(signed.Receipt, []byte(`\u0026`), []byte("&"))
 	require.NotEqual(t, string(signed.Receipt), string(plain))
 	require.True(t, i.service.Genuine(SignedReceipt{plain, signed.HMAC}), "as other programs print it")
+	ascii := bytes.ReplaceAll(bytes.ReplaceAll(plain, []byte("ë"), []byte(`\u00eb`)), []byte("😀"), []byte(`\ud83d\ude00`))
+	require.NotEqual(t, string(plain), string(ascii))
+	require.True(t, i.service.Genuine(SignedReceipt{ascii, signed.HMAC}), "as those print it that trust in no letter")
 	changed := bytes.Replace(signed.Receipt, []byte(`"counters":20`), []byte(`"counters":21`), 1)
 	require.NotEqual(t, string(signed.Receipt), string(changed))
 	require.False(t, i.service.Genuine(SignedReceipt{changed, signed.HMAC}))
