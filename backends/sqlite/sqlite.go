@@ -294,6 +294,9 @@ func (b *Backend) Check(ctx context.Context) []backends.Finding {
 	if err := b.Ping(ctx); err != nil {
 		folder.Problem, folder.Fix = err.Error(), fix(err)
 	}
+	if b.onThisHost() != nil {
+		return []backends.Finding{folder} // what has its path here is another folder
+	}
 	space := backends.Finding{Check: "disk space", Warning: true}
 	if room, err := b.Room(ctx); err == nil {
 		space.Found = fmt.Sprintf("%d MiB are free", room.Free>>20)

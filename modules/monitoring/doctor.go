@@ -2,6 +2,7 @@ package monitoring
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -117,8 +118,13 @@ func (s *Service) examineBackend(ctx context.Context, name string) Examination {
 		e.Findings = []backends.Finding{{Check: "configuration", Problem: err.Error(), Fix: "remove the backend and add it anew"}}
 		return e
 	}
+	answers := b.Ping(ctx)
+	if far := new(backends.Elsewhere); errors.As(answers, &far) {
+		e.Findings = []backends.Finding{{Check: "folder", Found: "on host " + far.Host + ": a server there examines it"}}
+		return e
+	}
 	e.Findings = b.Check(ctx)
-	if b.Ping(ctx) == nil {
+	if answers == nil {
 		e.Findings = append(e.Findings, s.examineSchema(ctx, b))
 	}
 	return e

@@ -31,6 +31,7 @@ type instance struct {
 	server  *httpx.Server
 	db      *control.DB
 	shops   *storefronts.Service
+	known   *backends.Directory
 	service *monitoring.Service
 	stopped atomic.Bool
 	now     time.Time
@@ -46,6 +47,7 @@ func newInstance(t *testing.T, collectors ...prometheus.Collector) *instance {
 	directory := backends.NewDirectory(i.db, keys, catalog, map[backends.Kind]backends.Opener{backends.SQLite: sqlite.Opener(catalog)})
 	stores := backends.NewStores(directory, 4)
 	t.Cleanup(func() { require.NoError(t, stores.Close()) })
+	i.known = directory
 	i.shops = storefronts.NewService(i.db, directory, stores)
 	log := slog.New(slog.DiscardHandler)
 	i.server = httpx.New(httpx.Options{Version: "test", Log: log})
@@ -193,4 +195,16 @@ func TestExaminationWithoutControlDatabase(t *testing.T) {
 		require.NotEmpty(t, f.Problem)
 		require.NotEmpty(t, f.Fix)
 	}
+}
+
+// TestExaminationOfAnotherHostsFolder says where to ask, and nothing of what has the same path here.
+func TestExaminationOfAnotherHostsFolder(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newInstance(t)
+	require.NoError(t, i.known.Register(ctx, backends.Config{Name: "far", Kind: backends.SQLite, Path: t.TempDir(), Host: "another"}))
+	found := i.service.Examine(ctx)
+	require.Len(t, found, 2)
+	require.Equal(t, []backends.Finding{{Check: "folder", Found: "on host another: a server there examines it"}}, found[1].Findings)
+	require.True(t, found[1].Well())
 }
