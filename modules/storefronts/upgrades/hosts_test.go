@@ -2,6 +2,7 @@ package upgrades
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -93,6 +94,13 @@ func TestAHostWithoutServer(t *testing.T) {
 	require.Len(t, waiting, 1)
 	require.Contains(t, waiting[0].Cause, "lives on host "+there+": start a server there")
 
+	f.create("newcomer")
+	f.rest(u)
+	require.Len(t, f.placesOf(run, Done), 2, "newcomers are looked for each minute while others wait")
+	u.enrolled = u.enrolled.Add(-enrolEvery)
+	f.rest(u)
+	require.Len(t, f.placesOf(run, Done), 3)
+
 	found, err := f.Schema(ctx, "remote")
 	require.NoError(t, err)
 	require.Equal(t, SchemaElsewhere, found.State)
@@ -104,7 +112,30 @@ func TestAHostWithoutServer(t *testing.T) {
 
 	run, err = f.Cancel(ctx, run.ID)
 	require.NoError(t, err)
-	require.Equal(t, map[PlaceState]int64{Done: 2, Skipped: 1}, run.Places)
+	require.Equal(t, map[PlaceState]int64{Done: 3, Skipped: 1}, run.Places)
+}
+
+// TestAHostsLeaseLostInAWave: its files are another instance's from then on, and an upgrade that
+// was cut off says nothing of them.
+func TestAHostsLeaseLostInAWave(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, controltest.Open(t))
+	here, _ := elsewhere(t)
+	f.age(f.create("shop").Place())
+	run, _ := f.begin(false)
+	slow := NewUpgrader(UpgraderOptions{
+		Service: f.Service, Name: "slow", Log: slog.New(slog.DiscardHandler), Lease: 3 * time.Second,
+		Hook: func(ctx context.Context, _ string) error {
+			f.exec(`UPDATE leases SET holder = 'another', until = until + 60000000 WHERE name = $1`, leaseName+" on "+here)
+			<-ctx.Done()
+			return nil
+		},
+	})
+	f.step(slow)
+	require.Len(t, f.placesOf(run, Waiting), 1)
+	f.expire()
+	run = f.finish(run, f.upgrader("another", alive))
+	require.Equal(t, map[PlaceState]int64{Done: 1}, run.Places)
 }
 
 // TestLaterWavesWaitForTheOtherHost while somebody is there.

@@ -279,11 +279,11 @@ func (u *Upgrader) one(ctx context.Context, run *Run, t task) error {
 	}
 	p := t.Place
 	err = u.service.bring(ctx, &p)
-	if ctx.Err() != nil {
-		return errNotNow // it was cut off, and says nothing of the place
-	}
 	if err := u.hook(ctx, "U1"); err != nil {
 		return err
+	}
+	if ctx.Err() != nil {
+		return errNotNow // it was cut off, and says nothing of the place
 	}
 	due := u.judge(ctx, &p, err)
 	return u.update(ctx, t.lease, run, func(tx control.Tx, r *Run) error { return note(tx, r, p, t.Cause, due) })
