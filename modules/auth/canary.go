@@ -3,6 +3,8 @@ package auth
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"golang.org/x/crypto/bcrypt"
 
@@ -11,7 +13,8 @@ import (
 	"smartseller/platform/ids"
 )
 
-// canaryPages and canaryRows bound how many sessions the canary looks at.
+// canaryPages and canaryRows bound how many sessions, and how many customers, the canary
+// looks at.
 const (
 	canaryPages = 8
 	canaryRows  = 5
@@ -19,18 +22,28 @@ const (
 
 // Canary proves on a random sample that customers could go on at a copy of their
 // storefront: a refresh token made from a session's key at the source is accepted by
-// the session at the target, revoked ones stay revoked, and stored passwords are
-// there and of a form that can be checked. The error names sessions and customers
-// by id.
+// the session at the target, revoked ones stay revoked, and stored passwords, of who has a
+// session and of who has none, are there and of a form that can be checked. The error names
+// sessions and customers by id.
 func Canary(_ context.Context, source, target backends.Reader) (found string, err error) {
-	held, err := sampleSessions(source)
+	held, err := sample(source, sessionsTable)
 	if err != nil {
 		return "", err
 	}
-	keys := make([]backends.Key, 0, 2*len(held))
-	for _, row := range held {
-		keys = append(keys, backends.Key{Table: sessionsTable.Name, ID: row.Key()}, ownerOf(row))
+	accounts, err := sample(source, customers.Accounts())
+	if err != nil {
+		return "", err
 	}
+	people := map[backends.Key]bool{}
+	for id := range accounts {
+		people[customers.Key(id)] = true
+	}
+	var keys []backends.Key
+	for id, row := range held {
+		people[ownerOf(row)] = true
+		keys = append(keys, backends.Key{Table: sessionsTable.Name, ID: id})
+	}
+	keys = slices.AppendSeq(keys, maps.Keys(people))
 	there, err := source.Rows(keys)
 	if err != nil {
 		return "", err
@@ -39,26 +52,28 @@ func Canary(_ context.Context, source, target backends.Reader) (found string, er
 	if err != nil {
 		return "", err
 	}
-	for _, row := range held {
-		if err := sameSession(row, copied[backends.Key{Table: sessionsTable.Name, ID: row.Key()}]); err != nil {
-			return "", err
-		}
-		if err := samePassword(ownerOf(row), there, copied); err != nil {
+	for id, row := range held {
+		if err := sameSession(row, copied[backends.Key{Table: sessionsTable.Name, ID: id}]); err != nil {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("%d sessions and their passwords work at the target", len(held)), nil
+	for who := range people {
+		if err := samePassword(who, there, copied); err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("%d sessions and the passwords of %d customers work at the target", len(held), len(people)), nil
 }
 
-// sampleSessions reads pages behind random points between the first and the last key. Ids
-// begin with their time, so these are random times.
-func sampleSessions(r backends.Reader) (map[string]backends.Row, error) {
+// sample reads pages of a table behind random points between its first and its last key, and
+// returns the rows by their ids. Ids begin with their time, so these are random times.
+func sample(r backends.Reader, t *backends.Table) (map[string]backends.Row, error) {
 	sample := map[string]backends.Row{}
-	first, _, err := r.Scan(sessionsTable, "", "", 1)
+	first, _, err := r.Scan(t, "", "", 1)
 	if err != nil || len(first) == 0 {
 		return sample, err
 	}
-	last, err := r.LastKey(sessionsTable)
+	last, err := r.LastKey(t)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +82,7 @@ func sampleSessions(r backends.Reader) (map[string]backends.Row, error) {
 		if err != nil {
 			return nil, err
 		}
-		rows, _, err := r.Scan(sessionsTable, after, "", canaryRows)
+		rows, _, err := r.Scan(t, after, "", canaryRows)
 		if err != nil {
 			return nil, err
 		}

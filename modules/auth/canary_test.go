@@ -97,19 +97,19 @@ func TestCanaryFindsWhatWouldLogCustomersOut(t *testing.T) {
 	}
 	found, err := ask()
 	require.NoError(t, err, "a storefront without customers")
-	require.Contains(t, found, "0 sessions")
+	require.Equal(t, "0 sessions and the passwords of 0 customers work at the target", found)
 
-	customer, held := ids.New(), ids.New()
+	customer, idle, held := ids.New(), ids.New(), ids.New()
 	session := backends.Row{
 		held, customer, int64(3), []byte("a key of this session"), "pwd", "", "", int64(1), int64(1), int64(1), int64(2), int64(2), nil, nil,
 	}
 	for _, c := range []*copyUnderTest{source, target} {
-		c.put(t, "customers", customerRow(t, customer, string(hash)))
+		c.put(t, "customers", customerRow(t, customer, string(hash)), customerRow(t, idle, string(hash)))
 		c.put(t, "sessions", session)
 	}
 	found, err = ask()
 	require.NoError(t, err)
-	require.Contains(t, found, "1 sessions")
+	require.Equal(t, "1 sessions and the passwords of 2 customers work at the target", found)
 
 	for _, c := range []struct {
 		name, table string
@@ -122,6 +122,8 @@ func TestCanaryFindsWhatWouldLogCustomersOut(t *testing.T) {
 		{"revoked", "sessions", with(session, "revoked_at", int64(5)), session, "revoked"},
 		{"customer missing", "customers", backends.Row{customer}, customerRow(t, customer, string(hash)), "one place alone"},
 		{"another password", "customers", customerRow(t, customer, "$2a$10$other"), customerRow(t, customer, string(hash)), "another one"},
+		{"another one of who has no session", "customers", customerRow(t, idle, "$2a$10$other"), customerRow(t, idle, string(hash)), "another one"},
+		{"who has no session is missing", "customers", backends.Row{idle}, customerRow(t, idle, string(hash)), "one place alone"},
 	} {
 		target.put(t, c.table, c.row)
 		_, err := ask()
@@ -152,10 +154,10 @@ func TestCanaryLooksAnywhere(t *testing.T) {
 	met := map[int]bool{}
 	require.NoError(t, place.store.Read(ctx, func(r backends.Reader) error {
 		for range 5 { // of 40 points, none in a third: once in ten million
-			sample, err := sampleSessions(r)
+			seen, err := sample(r, sessionsTable)
 			require.NoError(t, err)
 			for i, row := range rows {
-				if sample[row.Key()] != nil {
+				if seen[row.Key()] != nil {
 					met[i/part] = true
 				}
 			}

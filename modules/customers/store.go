@@ -44,6 +44,9 @@ var (
 // Key names a customer's row, as a move sees it.
 func Key(id string) backends.Key { return backends.Key{Table: customersTable.Name, ID: id} }
 
+// Accounts is the table of customers.
+func Accounts() *backends.Table { return customersTable }
+
 // StoredPassword is what a customer's row, as a move sees it, holds of the
 // password; ok is false when there is none.
 func StoredPassword(row backends.Row) (hash string, ok bool) {
