@@ -13,7 +13,8 @@ import (
 // for the remainder; the share follows the 95th percentile of the requests' latency at
 // both places against what it was before the move (additive increase, multiplicative
 // decrease, as in congestion control). Operators bound it, live, for one move and for
-// all. The last drain, under seal, is never paced.
+// all. The last drain, under seal, is never paced. A backend with too few requests to tell is
+// not spared until it has more: then the copy works little for a while, and takes the measure.
 const (
 	chunkTime     = 50 * time.Millisecond // what a chunk is sized to take
 	wholeChunk    = 2 * chunkTime         // where the mover may work all the time, and nothing rests in between
@@ -22,6 +23,7 @@ const (
 	paceWindow    = 4 * time.Second
 	paceBefore    = 30 * time.Second // how much of the past is the measure
 	paceSamples   = 60               // fewer requests say nothing
+	paceLearns    = 10 * time.Second // at least, of requests that came only behind the copy's beginning
 	strained      = 1.2              // times the measure: slow down
 	relaxed       = 1.1              // times the measure: speed up
 	leastShare    = 0.02
@@ -40,7 +42,8 @@ type pace struct {
 	told      func(ctx context.Context, why string) error // that the brake was pulled, or ("") is no more
 
 	mu       sync.Mutex
-	before   map[string]time.Duration // by backend; none: too few requests to tell
+	before   map[string]time.Duration // by backend; 0: too few requests to tell
+	busy     map[string]time.Time     // of those, since when they are enough, and the copy works little
 	share    float64
 	looked   time.Time
 	strainAt time.Time // since when the least share is still too much
@@ -49,7 +52,7 @@ type pace struct {
 
 func newPace(l *backends.Latencies, clock func() time.Time, places ...string) *pace {
 	p := &pace{
-		latencies: l, clock: clock, before: map[string]time.Duration{}, share: 1, looked: clock(),
+		latencies: l, clock: clock, before: map[string]time.Duration{}, busy: map[string]time.Time{}, share: 1, looked: clock(),
 		brake: &brake{ask: func(context.Context) []complaint { return nil }, clock: clock},
 		heed:  func() error { return nil }, told: func(context.Context, string) error { return nil },
 	}
@@ -109,7 +112,11 @@ func (p *pace) look() float64 {
 		return p.allowed()
 	}
 	p.looked = now
+	learning := p.learn(now)
 	switch strain := p.strain(); {
+	case strain <= strained && learning:
+		p.share = min(p.share, firstShare)
+		p.strainAt, p.haltedAt = time.Time{}, time.Time{}
 	case strain <= strained:
 		p.strainAt, p.haltedAt = time.Time{}, time.Time{}
 		if strain < relaxed {
@@ -126,6 +133,33 @@ func (p *pace) look() float64 {
 		p.strainAt, p.haltedAt = time.Time{}, time.Time{}
 	}
 	return p.allowed()
+}
+
+// learn takes the measure of backends that have requests enough only now, while the copy
+// works little, and says whether it is at it.
+func (p *pace) learn(now time.Time) (learning bool) {
+	for name, before := range p.before {
+		if before > 0 {
+			continue
+		}
+		if _, requests := p.latencies.Quantile(name, 0.95, paceBefore); requests < paceSamples {
+			delete(p.busy, name)
+			continue
+		}
+		since, known := p.busy[name]
+		if !known {
+			p.busy[name], since = now, now
+		}
+		over := now.Sub(since) - time.Second // the latencies know whole seconds
+		p95, requests := p.latencies.Quantile(name, 0.95, over)
+		if over >= paceLearns && requests >= paceSamples {
+			p.before[name] = p95
+			delete(p.busy, name)
+			continue
+		}
+		learning = true
+	}
+	return learning
 }
 
 // strain is how many times as long as before requests take, at the place where it is worst.

@@ -65,8 +65,43 @@ func TestPaceHaltsAndForgives(t *testing.T) {
 func TestPaceWithoutRequestsToMeasure(t *testing.T) {
 	s := newStreet()
 	p := s.pace()
-	s.drive(time.Second, 10*time.Second, func() { p.look() })
-	require.EqualValues(t, 100, p.percent(), "what they took before is not known")
+	for range 100 {
+		s.latencies.Note("here", time.Second)
+		s.now = s.now.Add(time.Second)
+		p.look()
+		require.EqualValues(t, 100, p.percent(), "what they took before is not known")
+	}
+}
+
+// TestPaceLearnsWhatRequestsTake when they come only while it copies: the server was started
+// anew, or the morning has come. The copy works little until it knows.
+func TestPaceLearnsWhatRequestsTake(t *testing.T) {
+	s := newStreet()
+	p := s.pace()
+	require.EqualValues(t, 100, p.percent())
+	look := func() { p.look() }
+	s.drive(30*time.Millisecond, 2*time.Second, look) // as slow as the copy makes them at full speed
+	require.EqualValues(t, 10, p.percent())
+	s.drive(10*time.Millisecond, 2*paceLearns, look)
+	require.Greater(t, p.percent(), int64(10), "it knows, and nobody is disturbed")
+	s.drive(30*time.Millisecond, 5*time.Second, look)
+	require.Less(t, p.percent(), int64(10))
+	s.drive(10*time.Millisecond, 30*time.Second, look)
+	require.EqualValues(t, 100, p.percent())
+}
+
+// TestPaceForgetsAFewRequests: so few tell nothing, and slow nothing down.
+func TestPaceForgetsAFewRequests(t *testing.T) {
+	s := newStreet()
+	p := s.pace()
+	look := func() { p.look() }
+	s.drive(10*time.Millisecond, 2*time.Second, look)
+	require.EqualValues(t, 10, p.percent())
+	for range 200 {
+		s.now = s.now.Add(paceEvery)
+		look()
+	}
+	require.EqualValues(t, 100, p.percent())
 }
 
 func TestPaceIsBoundByOperators(t *testing.T) {
