@@ -231,6 +231,7 @@ var (
 
 	errAskedBack = errors.New("asked to roll back")
 	errTakenBack = errors.New("the word to cut over was taken back")
+	errBarred    = errors.New("the seller has come to want no move")
 )
 
 // mismatchError says that the places differ where they must not.

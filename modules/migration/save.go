@@ -96,6 +96,15 @@ func (x *run) enter(ctx context.Context, p Phase, more ...func(m *Move)) error {
 		if p == CuttingOver && m.Phase == Verifying && m.Options.ManualCutover && m.Intent != WantCutover {
 			return errTakenBack
 		}
+		if p == CuttingOver && m.Phase == Verifying {
+			barred, err := barredSince(tx, m)
+			if err != nil {
+				return err
+			}
+			if barred {
+				return errBarred
+			}
+		}
 		if p == Finalizing && m.Intent == WantRollback {
 			return errAskedBack
 		}

@@ -153,6 +153,26 @@ func TakeBackCutover(tx control.Tx, storefront backends.StorefrontID) error {
 		WHERE m.storefront_id = $1 AND `+mayBeTakenBack, string(storefront))
 }
 
+// barredSince says that a seller's "not now" has begun since a plan, or an operator beside it, told
+// the plan's move to cut over: who says so later does it in spite of that.
+func barredSince(tx control.Tx, m *Move) (bool, error) {
+	var wishes int64
+	err := tx.Get(&wishes, `SELECT count(*) FROM blackouts b JOIN plan_moves p ON p.move_id = $1 AND p.state = 'moving' JOIN plans ON plans.id = p.plan_id AND plans.ended_at IS NULL
+		WHERE b.storefront_id = $2 AND b.begins_at <= $3 AND b.ends_at > $3
+			AND b.begins_at > (SELECT COALESCE(max(e.at), 0) FROM move_events e WHERE e.move_id = $1 AND e.kind = 'asked' AND e.data LIKE $4)`,
+		m.ID, string(m.Storefront), tx.Now(), `%"`+string(WantCutover)+`"%`)
+	return wishes > 0, err
+}
+
+// takeBack takes the word to cut over back for the seller's sake; errTakenBack when it did.
+func (x *run) takeBack(ctx context.Context) error {
+	err := x.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return TakeBackCutover(tx, x.m.Storefront) })
+	if err != nil {
+		return &controlError{err}
+	}
+	return errTakenBack
+}
+
 // TakeBackCutovers takes the word to cut over back from all moves of a plan that have not begun
 // to, and says in their stories why.
 func TakeBackCutovers(tx control.Tx, plan, why string) error {
