@@ -142,6 +142,9 @@ func (d *auditor) damaged(ctx context.Context, err error) error {
 	return d.tell(ctx)
 }
 
+// suspects says that the comparison under way has found something.
+func (d *auditor) suspects() bool { return d.a.Findings > 0 }
+
 // due is how long nothing is to be compared.
 func (d *auditor) due() time.Duration {
 	if len(d.left) == 0 {
@@ -151,7 +154,7 @@ func (d *auditor) due() time.Duration {
 }
 
 func (d *auditor) begin(now time.Time, asked bool) {
-	d.left, d.after, d.rows, d.began, d.resting = slices.Clone(d.x.directory.Catalog().Moving()), "", firstRows, now, now
+	d.left, d.after, d.rows, d.began, d.resting = slices.Clone(d.x.directory.Catalog().Moving()), "", d.x.firstRows, now, now
 	d.a = Audit{Asked: asked, Tables: len(d.left), Round: 1}
 	if last := d.x.m.Stats.Audit; last != nil {
 		d.a.Round = last.Round + 1

@@ -13,6 +13,9 @@ import (
 // rollback window closes itself: a rollback that takes hours helps nobody.
 const longestLag = 1_000_000
 
+// longestBehind is for how long it may be behind at all: so old a place is none to go back to.
+const longestBehind = 24 * time.Hour
+
 // lagEvery is how often the lag is counted while the old place does not keep up: the
 // count takes time with it.
 const lagEvery = 5 * time.Second
@@ -90,14 +93,15 @@ func (x *run) damaged(ctx context.Context) backends.Place {
 }
 
 // closeWindow ends the time in which a rollback is possible when it is over, or when the
-// operator says so. A rollback that was asked for keeps it open, and so do differences
-// between the places: the old one may be the right one, and who decides is the operator.
+// operator says so. A rollback that was asked for keeps it open, one that did not come about,
+// too, and so do differences between the places: the old one may be the right one, and who
+// decides is the operator.
 func (x *run) closeWindow(ctx context.Context) (closed bool, err error) {
 	want := x.intent.Load().(Intent)
 	if want == WantFinalize {
 		return x.closeAsked(ctx)
 	}
-	if want == WantRollback || x.m.placesDiffer() {
+	if want == WantRollback || x.m.undecided() {
 		return false, nil
 	}
 	if over, err := x.windowOver(ctx); !over || err != nil {
@@ -140,7 +144,7 @@ func (x *run) inspectNew(ctx context.Context) (sound bool, err error) {
 	if err := x.openTarget(ctx); err != nil {
 		return false, err
 	}
-	leave, free := x.takeSlot(x.backs)
+	leave, free := x.takeSlot(x.ends)
 	if !free {
 		return false, nil
 	}
@@ -185,31 +189,42 @@ func (x *run) closeNow(ctx context.Context, more ...func(m *Move)) (closed bool,
 // placesDiffer says that the last comparison in the window found the places unequal.
 func (m *Move) placesDiffer() bool { return m.Stats.Audit != nil && m.Stats.Audit.Findings > 0 }
 
-// closeWhenBehind closes the window of an old place that has fallen too far behind. While
-// the places differ, or a rollback was asked for, only an operator does: that one is told
-// again at every such distance.
+// undecided says that the window is closed by an operator alone: the places differ, or a
+// rollback was wanted and refused.
+func (m *Move) undecided() bool { return m.placesDiffer() || m.Stats.RollbackRefused != "" }
+
+// closeWhenBehind closes the window of an old place that has fallen too far behind, in changes
+// or in time. While the places differ, or a rollback was asked for, only an operator does:
+// that one is told again at every such distance.
 func (x *run) closeWhenBehind(ctx context.Context) (closed bool, err error) {
 	if time.Since(x.lagSeen) < lagEvery {
 		return false, nil
 	}
 	lag, err := x.target.Backlog(ctx)
-	if x.lagSeen = time.Now(); err != nil || lag <= x.longestLag {
+	if x.lagSeen = time.Now(); err != nil || lag == 0 {
+		return false, err
+	}
+	behind, err := x.troubledFor(ctx)
+	if err != nil || lag <= x.longestLag && behind <= x.longestBehind {
 		return false, err
 	}
 	want := x.intent.Load().(Intent)
 	if want == WantFinalize {
 		return false, nil // which closes it, and answers
 	}
-	if x.m.placesDiffer() || want == WantRollback {
-		if times := lag / x.longestLag; times > x.lagTold {
+	if x.m.undecided() || want == WantRollback {
+		if times := max(lag/x.longestLag, int64(behind/x.longestBehind)); times > x.lagTold {
 			x.lagTold = times
-			x.log.ErrorContext(ctx, "changes pile up at the new place, since the old one takes none, and the window stays open because the places differ or a rollback was asked for: finalize the move, or bring the old place back",
+			x.log.ErrorContext(ctx, "changes pile up at the new place, since the old one takes none, and the window stays open because the places differ or a rollback was wanted: finalize the move, or bring the old place back",
 				"move", x.m.ID, "storefront", x.m.Storefront, "changes", lag)
 			x.metrics.lagged.Inc()
 		}
 		return false, nil
 	}
 	advice := fmt.Sprintf("The rollback window closed itself: the old place was %d changes behind.", lag)
+	if lag <= x.longestLag {
+		advice = fmt.Sprintf("The rollback window closed itself: the old place has taken no change for %s.", span(behind.Microseconds()))
+	}
 	if closed, err = x.closeByItself(ctx, func(m *Move) { m.Advice = advice }); !closed {
 		return false, err
 	}

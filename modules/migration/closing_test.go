@@ -84,7 +84,7 @@ func TestEndsOfWindowsTakeTurns(t *testing.T) {
 	m := start(t, i, i.storefront(t, 10), Options{})
 	i.waitFor(t, m.ID, Watching)
 	for range AtOnce {
-		i.runner.backs <- struct{}{}
+		i.runner.ends <- struct{}{}
 	}
 	before := inspections.Load()
 	ask(t, i, m.ID, WantFinalize)
@@ -92,7 +92,7 @@ func TestEndsOfWindowsTakeTurns(t *testing.T) {
 	require.Eventually(t, func() bool { return looks.Load() > seen+3*int64(len(i.directory.Catalog().Moving())) }, waitLong, waitStep, "it stays in step meanwhile")
 	require.Equal(t, before, inspections.Load())
 	require.Equal(t, Watching, get(t, i, m.ID).Phase)
-	<-i.runner.backs
+	<-i.runner.ends
 	i.waitFor(t, m.ID, Completed)
 	require.Greater(t, inspections.Load(), before)
 }
@@ -126,4 +126,124 @@ func TestVerifyComesBeforeTheWindowsEnd(t *testing.T) {
 	m = get(t, i, m.ID)
 	require.Equal(t, Watching, m.Phase)
 	require.Positive(t, m.Stats.Audit.Findings)
+}
+
+// TestARefusedRollbackKeepsTheWindowOpen when its time is over: the old place, which somebody
+// wanted back, is erased by an operator alone.
+func TestARefusedRollbackKeepsTheWindowOpen(t *testing.T) {
+	t.Parallel()
+	i := newWorld(t).instance(t, nil)
+	m := start(t, i, i.storefront(t, 20), Options{WindowSeconds: 3600})
+	i.waitFor(t, m.ID, Watching)
+	i.spoil(t, m.Source, "counters", "row-000007", nil)
+	ask(t, i, m.ID, WantRollback)
+	require.Eventually(t, func() bool { return get(t, i, m.ID).Stats.RollbackRefused != "" }, waitLong, waitStep)
+	require.Nil(t, get(t, i, m.ID).Stats.Audit, "no comparison in the window has found it")
+	x := &run{Runner: i.runner, m: get(t, i, m.ID)}
+	x.m.Stats.CommittedAt -= time.Hour.Microseconds()
+	x.intent.Store(NoIntent)
+	closed, err := x.closeWindow(context.Background())
+	require.NoError(t, err)
+	require.False(t, closed)
+	e, err := i.service.Explain(context.Background(), m.ID)
+	require.NoError(t, err)
+	require.True(t, anyWait(e, "window", "stays open until an operator decides, since a rollback was wanted"))
+	ask(t, i, m.ID, WantFinalize)
+	i.waitFor(t, m.ID, Completed)
+}
+
+// TestAComparisonThatSuspectsKeepsTheWindowOpen until it has ended, and can say what it found.
+func TestAComparisonThatSuspectsKeepsTheWindowOpen(t *testing.T) {
+	t.Parallel()
+	x := &run{}
+	for _, c := range []struct {
+		findings int64
+		want     Intent
+		may      bool
+	}{
+		{0, NoIntent, true}, {0, WantFinalize, true}, {0, WantVerify, false},
+		{1, NoIntent, false}, {1, WantFinalize, true}, {1, WantVerify, false},
+	} {
+		x.intent.Store(c.want)
+		require.Equal(t, c.may, x.mayClose(&auditor{a: Audit{Findings: c.findings}}), "%+v", c)
+	}
+}
+
+// TestTheWindowOfAPlaceThatIsAwayForLongCloses: what is behind for a day is none to go back to.
+func TestTheWindowOfAPlaceThatIsAwayForLongCloses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sweep = 20 * time.Millisecond
+	i := w.instance(t, nil)
+	s := newScene(t, i, "one")
+	m := startTo(t, i, s.storefront, "two", Options{})
+	i.waitFor(t, m.ID, Watching)
+	log := i.writesDown()
+	i.runner.longestBehind, i.runner.tolerance = time.Second, time.Second
+	putBack := takeAway(t, filepath.Join(w.folder, "one"))
+	s.put(i, hotCell)
+	i.runner.Start()
+	m = i.waitFor(t, m.ID, Completed)
+	require.Contains(t, m.Advice, "The rollback window closed itself: the old place has taken no change for ")
+	require.Equal(t, 1, log.count("ERROR: a rollback window closed itself"))
+	require.Equal(t, "one", m.LeftBehind)
+	putBack()
+	i.erased(t, m.ID)
+	require.NoError(t, s.verdict(i.router))
+}
+
+// TestTroubleOutlastsItsOwner: since when it is goes by the control database, whoever runs the move.
+func TestTroubleOutlastsItsOwner(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWorld(t).instance(t, nil)
+	m := start(t, i, i.storefront(t, 1), Options{})
+	i.waitFor(t, m.ID, Watching)
+	i.runner.Stop()
+	long := func(x *run) time.Duration {
+		behind, err := x.troubledFor(ctx)
+		require.NoError(t, err)
+		return behind.Round(time.Hour)
+	}
+	x := claimed(t, i, m.ID)
+	require.Zero(t, long(x))
+	require.NoError(t, x.tell(ctx, &Trouble{Error: "it is away"}, time.Now().Add(-5*time.Hour)))
+	require.Equal(t, 5*time.Hour, long(x))
+	x = claimed(t, i, m.ID)
+	require.NoError(t, x.tell(ctx, &Trouble{Error: "it is away, in other words"}, time.Now()))
+	require.Equal(t, 5*time.Hour, long(x))
+	require.NoError(t, x.passed(ctx))
+	require.Zero(t, long(x))
+	x.handBack(ctx)
+	i.runner.Start()
+}
+
+// TestAnOutageThrowsNoCopyAway: a place that is away for longer than other troubles may last is
+// waited for, once it has rows, and not for ever.
+func TestAnOutageThrowsNoCopyAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	i := w.instance(t, nil)
+	s := newScene(t, i, "one")
+	m := s.ready(i, "two")
+	i.runner.Stop()
+	i.runner.tolerance = time.Millisecond
+	putBack := takeAway(t, filepath.Join(w.folder, "two"))
+	i.runner.Start()
+	require.Eventually(t, func() bool { return get(t, i, m.ID).Stats.Trouble != nil }, waitLong, waitStep)
+	require.Equal(t, Verifying, get(t, i, m.ID).Phase)
+	s.put(i, hotCell)
+	putBack()
+	require.Eventually(t, func() bool { return get(t, i, m.ID).Stats.Trouble == nil }, waitLong, waitStep)
+	require.Equal(t, Verifying, get(t, i, m.ID).Phase)
+	i.runner.Stop()
+	i.runner.outage = time.Millisecond
+	putBack = takeAway(t, filepath.Join(w.folder, "two"))
+	i.runner.Start()
+	m = i.waitFor(t, m.ID, Failed)
+	require.Contains(t, m.Cause, "the target: ")
+	require.Equal(t, "two", m.LeftBehind)
+	putBack()
+	s.put(i, hotCell)
+	require.NoError(t, s.verdict(i.router))
 }

@@ -12,11 +12,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"smartseller/backends"
-	"smartseller/platform/control"
 )
 
 const (
-	firstRows = 1000 // of a table's first chunk; the others are sized by time
+	firstRows = 1000
 	chunkRows = 20000
 	batchKeys = 500
 	// tablesAtOnce are copied or compared side by side.
@@ -196,7 +195,7 @@ func (x *run) sideBySide(ctx context.Context, tables []*backends.Table, fn func(
 }
 
 func (x *run) copyTable(ctx context.Context, t *backends.Table, p backends.Progress) error {
-	shown, rows, page := time.Now(), firstRows, &backends.Page{Table: t}
+	told, rows, page := x.newTold(t), x.firstRows, &backends.Page{Table: t}
 	for !p.Done {
 		if err := x.heed(); err != nil {
 			return err
@@ -223,8 +222,7 @@ func (x *run) copyTable(ctx context.Context, t *backends.Table, p backends.Progr
 		if err := x.pace.restBut(ctx, took, func(ctx context.Context) error { return x.drainTable(ctx, p) }); err != nil {
 			return err
 		}
-		if time.Since(shown) > 500*time.Millisecond {
-			shown = time.Now()
+		if told.due(p) {
 			if err := x.show(ctx, p); err != nil {
 				return err
 			}
@@ -264,23 +262,6 @@ func (x *run) copyChunk(ctx context.Context, page *backends.Page, p backends.Pro
 	}
 	x.metrics.copied.Add(float64(page.Len()))
 	return p, x.hook(ctx, "K4")
-}
-
-func (x *run) show(ctx context.Context, p backends.Progress) error {
-	x.saving.Lock()
-	total := x.m.Stats.Rows[p.Table]
-	x.m.Stats.PacePercent, x.m.Stats.Trouble = x.pace.percent(), nil
-	x.saving.Unlock()
-	c := Checkpoint{Table: p.Table, Copied: p.Copied, Total: total, Done: p.Done}
-	return x.save(ctx, "progress", c, func(tx control.Tx, m *Move) error { return saveCheckpoint(tx, m.ID, c) })
-}
-
-// halted shows that the copy halts, and why, or ("") that it goes on.
-func (x *run) halted(ctx context.Context, why string) error {
-	x.saving.Lock()
-	x.m.Stats.Halted, x.m.Stats.PacePercent = why, x.pace.percent()
-	x.saving.Unlock()
-	return x.save(ctx, "halted", map[string]any{"why": why}, func(control.Tx, *Move) error { return nil })
 }
 
 // drainTable brings the table's changed keys over. Those ahead of the cursor are

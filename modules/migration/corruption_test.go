@@ -160,6 +160,7 @@ func (c *corruption) exec(text string, args ...any) (int64, error) {
 // on its own, and takes it back.
 func (c *corruption) inject(t *testing.T) {
 	t.Helper()
+	c.i.runner.firstRows = 1 + c.IntN(corruptedRows) // so that pages begin at any row
 	in := c.injected(t)
 	n := c.tally[in.kind]
 	n.injected++

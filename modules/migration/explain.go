@@ -193,6 +193,8 @@ func explainProgress(m *Move, tables []Checkpoint, now int64) []Wait {
 		switch {
 		case m.placesDiffer():
 			closes, todo = "stays open until an operator decides, since the places differ", ""
+		case m.undecided():
+			closes = "stays open until an operator decides, since a rollback was wanted and did not come about"
 		case until < now:
 			closes = "is over, and closes as soon as the new place is found to be sound"
 		}

@@ -221,3 +221,19 @@ func TestSlowTargetIsRefused(t *testing.T) {
 	x.target = s
 	require.NoError(t, x.checkPerformance(ctx))
 }
+
+// TestVerificationSaysWhatWasOnItsWay: a row that was written while it was compared, and is equal
+// once that has come over, is counted.
+func TestVerificationSaysWhatWasOnItsWay(t *testing.T) {
+	t.Parallel()
+	at := &stage{}
+	i := newWorld(t).instance(t, at.hook)
+	id := i.storefront(t, 20)
+	at.set(string(Verifying))
+	m := startTo(t, i, id, "two", Options{})
+	happens(t, at.reached, "a comparison that begins")
+	put(t, i, id, "late")
+	close(at.goOn)
+	m = i.waitFor(t, m.ID, Watching)
+	require.Equal(t, "21 rows of 3 tables are equal by digest, 1 of them once their changes had come", m.Stats.Gates[verificationGate])
+}

@@ -102,15 +102,15 @@ func ReadRates(ctx context.Context, db *control.DB) (Rates, error) {
 	return out, nil
 }
 
-// observed is how long a move worked: from its beginning until it was verified, and
-// from its cutover's beginning to the commit point.
+// observed is how long a move worked: from its beginning until it was verified for the first
+// time, and from its cutover's beginning to the commit point.
 func observed(s Stats) (o observation, ok bool) {
 	at := s.PhaseStartedAt
 	o.rows, o.stall, o.bytes = float64(sum(s.Rows)), s.StallMicros, float64(s.TargetBytes)
-	micros := s.VerifiedAt - at[Preparing] + s.CommittedAt - at[CuttingOver]
-	o.seconds, o.compared = float64(micros)/1e6, float64(s.VerifiedAt-at[Verifying])/1e6
-	whole := at[Preparing] > 0 && at[Verifying] > at[Preparing] && s.VerifiedAt > at[Verifying] && at[CuttingOver] > 0 && s.CommittedAt > 0
-	return o, whole && at[Paused] == 0 && micros > 0
+	compared := s.ReadyMicros - s.WorkedMicros[Preparing] - s.WorkedMicros[Copying] - s.WorkedMicros[CatchingUp]
+	o.seconds, o.compared = float64(s.ReadyMicros+s.CommittedAt-at[CuttingOver])/1e6, float64(compared)/1e6
+	whole := s.ReadyMicros > 0 && compared > 0 && at[CuttingOver] > 0 && s.CommittedAt > at[CuttingOver]
+	return o, whole && at[Paused] == 0
 }
 
 func sum(rows map[string]int64) (total int64) {

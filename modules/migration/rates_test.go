@@ -29,9 +29,10 @@ func TestRatesComeFromWhatWasMeasured(t *testing.T) {
 	require.InDelta(t, 1e6, r.FixedBytes, 1e-3)
 	require.InDelta(t, 1000, r.BytesPerRow, 1e-6)
 
-	stats := Stats{Rows: map[string]int64{"a": 3, "b": 4}, VerifiedAt: 5e6, CommittedAt: 901e6, PhaseStartedAt: map[Phase]int64{
-		Preparing: 1e6, Verifying: 3e6, CuttingOver: 900e6,
-	}}
+	stats := Stats{
+		Rows: map[string]int64{"a": 3, "b": 4}, ReadyMicros: 4e6, VerifiedAt: 800e6, CommittedAt: 901e6, // verified anew by who took it over
+		WorkedMicros: map[Phase]int64{Preparing: 1e6, Copying: 5e5, CatchingUp: 5e5, Verifying: 897e6}, PhaseStartedAt: map[Phase]int64{CuttingOver: 900e6},
+	}
 	o, ok := observed(stats)
 	require.True(t, ok)
 	require.Equal(t, observation{rows: 7, seconds: 5, compared: 2}, o, "without waiting for the cutover")

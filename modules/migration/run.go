@@ -32,6 +32,7 @@ type run struct {
 	slotless       bool             // it has given its slot back
 	stops          bool             // it was begun without a slot, to be told that it should stop
 	compared       atomic.Int64     // rows, since the comparison under way began
+	repaired       atomic.Int64     // of those, that differed until their changes had come
 	keepVerifying  bool             // applied keys are recorded for comparison
 	waits          waits            // of writes, in the last attempt to cross
 
@@ -158,6 +159,9 @@ func (x *run) hopeless(err error) bool {
 	}
 	if errors.As(err, &wrong) || errors.As(err, &busy) || errors.Is(err, backends.ErrNotEmpty) || errors.Is(err, backends.ErrNoPlace) {
 		return true
+	}
+	if x.comesBack(err) {
+		return x.lasts(x.outage)
 	}
 	passing := errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrCommitUnknown) || errors.Is(err, backends.ErrContended)
 	return x.m.Phase == Planned || x.m.Phase == Preparing && !passing || x.impatient()

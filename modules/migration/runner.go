@@ -58,9 +58,12 @@ type Runner struct {
 	// countedMost is how many rows may be counted while writes wait.
 	countedMost int64
 	longestLag  int64
-	tolerance   time.Duration
-	sweepEvery  time.Duration
-	followEvery time.Duration
+	// longestBehind is for how long the old place may be behind before the window closes itself.
+	longestBehind     time.Duration
+	tolerance, outage time.Duration
+	sweepEvery        time.Duration
+	followEvery       time.Duration
+	firstRows         int // of a table's first chunk, or page of a comparison; the others are sized by time
 	// A move that is watched looks for changes again after watchLeast, and after longer and
 	// longer while there are none, at last after watchMost.
 	watchLeast, watchMost time.Duration
@@ -70,6 +73,7 @@ type Runner struct {
 
 	slots  chan struct{} // one for each move that copies or compares
 	backs  chan struct{} // one for each rollback that compares, which waits for no copy
+	ends   chan struct{} // one for each window that ends, whose new place is read in whole
 	woken  chan struct{}
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -126,8 +130,8 @@ type RunnerOptions struct {
 func NewRunner(o RunnerOptions) *Runner {
 	r := &Runner{
 		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook, tenantMigrations: o.TenantMigrations, metrics: newMetrics(o.DB),
-		instance: ids.New(), lease: o.Lease, clock: o.Clock, now: time.Now, auditEvery: o.AuditEvery, cutTries: cutTries, sealedMost: sealedMost, countedMost: countedUnderSeal, longestLag: longestLag, tolerance: tolerance, sweepEvery: o.SweepEvery, followEvery: followEvery,
-		watchLeast: watchLeast, watchMost: watchMost, slots: make(chan struct{}, AtOnce), backs: make(chan struct{}, AtOnce), woken: make(chan struct{}, 1), running: map[string]*grip{},
+		instance: ids.New(), lease: o.Lease, clock: o.Clock, now: time.Now, auditEvery: o.AuditEvery, cutTries: cutTries, sealedMost: sealedMost, countedMost: countedUnderSeal, longestLag: longestLag, longestBehind: longestBehind, tolerance: tolerance, outage: longestOutage, firstRows: firstRows, sweepEvery: o.SweepEvery, followEvery: followEvery,
+		watchLeast: watchLeast, watchMost: watchMost, slots: make(chan struct{}, AtOnce), backs: make(chan struct{}, AtOnce), ends: make(chan struct{}, AtOnce), woken: make(chan struct{}, 1), running: map[string]*grip{},
 	}
 	r.host, _ = os.Hostname() // whoever does not know runs what is on no certain host
 	if r.lease == 0 {
@@ -281,7 +285,8 @@ func (r *Runner) lookAfter(moves []string) {
 }
 
 // begin runs a move beside others, unless it runs already, or is heavy and all slots
-// are taken: then a later look finds it again. One that was told to stop needs none.
+// are taken: then a later look finds it again. One that was told to stop needs none, nor does one
+// that stands by, which has to stay in step whoever else copies.
 func (r *Runner) begin(ctx context.Context, m claimable, runs *sync.WaitGroup) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -290,7 +295,7 @@ func (r *Runner) begin(ctx context.Context, m claimable, runs *sync.WaitGroup) {
 	}
 	leaveSlot := func() {}
 	stops := m.Intent == WantCancel || m.Intent == WantPause || m.Intent == WantYield
-	if m.Phase.heavy() && !stops {
+	if m.Phase.heavy() && !stops && !m.Stands {
 		var free bool
 		if leaveSlot, free = r.takeSlot(r.slots); !free {
 			return

@@ -2,10 +2,13 @@ package migration
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
 )
 
 // TestAMoveThatWaitsRests: verified, it holds no store open and keeps its lease by what
@@ -46,6 +49,39 @@ func TestAMoveThatWaitsRests(t *testing.T) {
 	var kept int64
 	require.NoError(t, other.router.Get(ctx, id, &kept, readCell, "written while it rests"))
 	require.EqualValues(t, 1, kept)
+}
+
+// TestWhatStandsByIsTakenOverAtOnce, though every slot of its new owner is taken, and compared
+// once more behind the word, not before.
+func TestWhatStandsByIsTakenOverAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var pages atomic.Int64
+	w.wrap = func(s backends.Store) backends.Store {
+		return &watched{Store: s, afterPage: func(*backends.Table) { pages.Add(1) }}
+	}
+	one := w.instance(t, nil)
+	s := newScene(t, one, "one")
+	m := s.ready(one, "two")
+	one.runner.Stop()
+	two := w.instance(t, nil)
+	for range AtOnce {
+		two.runner.slots <- struct{}{}
+	}
+	before := pages.Load()
+	require.Eventually(t, func() bool { return get(t, two, m.ID).Owner == two.runner.instance }, waitLong, waitStep)
+	s.put(two, hotCell)
+	source := two.store(t, m.Source)
+	require.Eventually(t, func() bool {
+		left, err := source.Backlog(context.Background())
+		return err == nil && left == 0
+	}, waitLong, waitStep, "it stays in step")
+	require.Equal(t, before, pages.Load())
+	for range AtOnce {
+		<-two.runner.slots
+	}
+	s.judge(two, m.ID)
+	require.Greater(t, pages.Load(), before)
 }
 
 // TestARepeatedComparisonTakesASlot: a move that has given its slot back, and whose

@@ -177,6 +177,7 @@ type claimable struct {
 	Intent Intent `db:"intent"`
 	Source string `db:"source_backend"`
 	Target string `db:"target_backend"`
+	Stands bool   `db:"stands"` // it is verified, and waits for its cutover
 }
 
 // asked is a move of which something is asked.
@@ -200,7 +201,8 @@ func readAsked(ctx context.Context, db *control.DB, instance string) (all []aske
 func readFree(ctx context.Context, db *control.DB, known int64, behind, limit int) (free []claimable, err error) {
 	err = db.View(ctx, func(_ context.Context, tx control.Tx) error {
 		free = nil
-		return tx.Select(&free, `SELECT id, phase, intent, source_backend, target_backend FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '')
+		return tx.Select(&free, `SELECT id, phase, intent, source_backend, target_backend, phase = 'verifying' AND stats LIKE '%"verified_at":%' AS stands
+			FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '')
 			AND (phase <> 'watching' OR CAST($4 AS BIGINT) = 0 OR tenant_migrations <= $4)
 			ORDER BY CASE WHEN cut <> '' THEN 0 WHEN intent IN ('cancel', 'pause', 'yield') THEN 1 ELSE 2 END, lease_until, id LIMIT $2 OFFSET $3`, tx.Now(), int64(limit), int64(behind), known)
 	})

@@ -10,9 +10,14 @@ import (
 	"smartseller/platform/control"
 )
 
-// tolerance is how long a place may be out of reach before a move that has not
-// committed gives up; after the commit point a move never gives up.
-const tolerance = 20 * time.Second
+// tolerance is how long nothing may work before a move that has not committed gives up;
+// after the commit point a move never gives up. longestOutage is that for a place which is out of
+// reach once copying has begun: a server that is started anew, or fails over, is no reason to
+// throw away hours of work, nor all moves that stand by.
+const (
+	tolerance     = 20 * time.Second
+	longestOutage = 10 * time.Minute
+)
 
 // Trouble is why the steps of a move do not work, and are tried again.
 type Trouble struct {
@@ -43,8 +48,7 @@ func (x *run) troubled(ctx context.Context, err error) {
 		return
 	}
 	x.troubleSaid = time.Now()
-	t := Trouble{Error: err.Error(), Since: since.UnixMicro()}
-	if err := x.tell(ctx, &t); err != nil { // the control database is away, or the move is lost: drive learns it
+	if err := x.tell(ctx, &Trouble{Error: err.Error()}, since); err != nil { // the control database is away, or the move is lost: drive learns it
 		x.log.DebugContext(ctx, "the trouble of a move was not written down", "move", x.m.ID, "error", err)
 	}
 }
@@ -54,15 +58,35 @@ func (x *run) passed(ctx context.Context) error {
 	if x.m.Stats.Trouble == nil {
 		return nil
 	}
-	return x.tell(ctx, nil)
+	return x.tell(ctx, nil, time.Time{})
 }
 
-// tell writes down what the trouble is, or (nil) that it has passed.
-func (x *run) tell(ctx context.Context, t *Trouble) error {
-	return x.save(ctx, "trouble", t, func(_ control.Tx, m *Move) error {
+// tell writes down what the trouble is, and since when by the control database's clock, or
+// (nil) that it has passed. One that whoever ran the move before had as well goes on.
+func (x *run) tell(ctx context.Context, t *Trouble, since time.Time) error {
+	return x.save(ctx, "trouble", t, func(tx control.Tx, m *Move) error {
+		if t != nil {
+			t.Since = tx.Now() - time.Since(since).Microseconds()
+			if before := m.Stats.Trouble; before != nil {
+				t.Since = min(t.Since, before.Since)
+			}
+		}
 		m.Stats.Trouble = t
 		return nil
 	})
+}
+
+// troubledFor is for how long nothing has worked, as it was written down, whoever ran the move.
+func (x *run) troubledFor(ctx context.Context) (long time.Duration, err error) {
+	t := x.m.Stats.Trouble
+	if t == nil {
+		return 0, nil
+	}
+	err = x.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		long = time.Duration(max(0, tx.Now()-t.Since)) * time.Microsecond
+		return nil
+	})
+	return long, err
 }
 
 // works says that the move has come on, for good: what is amiss later is another trouble.
@@ -80,8 +104,17 @@ func (x *run) held(err error) bool {
 	return x.m.Phase == Preparing && errors.Is(err, backends.ErrPlaceMoving)
 }
 
-// impatient says that nothing has worked for longer than a place may be away.
-func (x *run) impatient() bool {
+// impatient says that nothing has worked for longer than it may.
+func (x *run) impatient() bool { return x.lasts(x.tolerance) }
+
+// lasts says that nothing has worked for longer than that.
+func (x *run) lasts(long time.Duration) bool {
 	since := x.troubleSince.Load()
-	return since != 0 && time.Since(time.Unix(0, since)) > x.tolerance
+	return since != 0 && time.Since(time.Unix(0, since)) > long
+}
+
+// comesBack says that a place with copied rows is out of reach, and may come back by itself.
+func (x *run) comesBack(err error) bool {
+	copied := x.m.Phase == Copying || x.m.Phase == CatchingUp || x.m.Phase == Verifying
+	return copied && errors.Is(err, backends.ErrUnreachable) && !errors.Is(err, backends.ErrDamaged) && !errors.Is(err, backends.ErrFull)
 }

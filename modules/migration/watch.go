@@ -33,7 +33,7 @@ func (x *run) watch(ctx context.Context) error {
 		if x.intent.Load().(Intent) == WantRollback {
 			return x.turnBack(ctx)
 		}
-		if x.intent.Load().(Intent) != WantVerify { // what that finds may keep the window open
+		if x.mayClose(audit) {
 			if closed, err := x.closeWindow(ctx); closed || err != nil {
 				return err
 			}
@@ -78,6 +78,13 @@ func (x *run) watch(ctx context.Context) error {
 		}
 		idle = min(2*idle, x.watchMost)
 	}
+}
+
+// mayClose says whether the window may be looked at: what a comparison finds keeps it open, once
+// it has ended.
+func (x *run) mayClose(audit *auditor) bool {
+	want := x.intent.Load().(Intent)
+	return want == WantFinalize || want != WantVerify && !audit.suspects()
 }
 
 // asideAtLast is for an old place that was away from the commit on, and has come back.
@@ -265,7 +272,8 @@ func (x *run) proveWayBack(ctx context.Context) error {
 
 // awaitTurnBack stays in step, and rests, until the rollback may compare.
 func (x *run) awaitTurnBack(ctx context.Context) (leave func(), err error) {
-	for {
+	defer x.beCalm(false)
+	for idle := x.watchLeast; ; idle = min(2*idle, letGo) {
 		leave, free := x.takeSlot(x.backs)
 		if free {
 			return leave, nil
@@ -276,7 +284,7 @@ func (x *run) awaitTurnBack(ctx context.Context) (leave func(), err error) {
 		if err := x.keepUp(ctx, x.target, x.source); err != nil {
 			return nil, err
 		}
-		if err := x.rest(ctx, x.watchLeast); err != nil {
+		if err := x.rest(ctx, idle); err != nil {
 			return nil, err
 		}
 	}
