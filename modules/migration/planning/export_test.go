@@ -9,5 +9,8 @@ import (
 // CountWithin is for tests that do not wait for as long as a storefront may take.
 func (g *Gatherer) CountWithin(within time.Duration) { g.within = within }
 
+// Rows is how many rows a table has.
+func (s *Statistics) Rows(table string) int64 { return s.Tables[table].Rows }
+
 // GoBy is for tests that set the time.
 func (s *Service) GoBy(c clock.Clock) { s.clock = c }

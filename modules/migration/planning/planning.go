@@ -7,8 +7,6 @@
 package planning
 
 import (
-	"time"
-
 	"smartseller/backends"
 	"smartseller/platform/fault"
 )
@@ -35,14 +33,6 @@ type Statistics struct {
 type Table struct {
 	Rows  int64 `json:"rows"`
 	Bytes int64 `json:"bytes" doc:"Of the values"`
-}
-
-// Rows is how many rows a table has.
-func (s *Statistics) Rows(table string) int64 { return s.Tables[table].Rows }
-
-// Idle is for how long nobody has asked the storefront anything.
-func (s *Statistics) Idle(now time.Time) time.Duration {
-	return now.Sub(time.UnixMicro(max(s.ActiveAt, s.CreatedAt)))
 }
 
 // ErrNoStatistics says that a storefront is not known.
