@@ -93,15 +93,15 @@ func plansOf(tx control.Tx, rows []planRow) ([]*Plan, error) {
 // the first one with a move that waits or is under way.
 func count(tx control.Tx, plans []*Plan) error {
 	byID := map[string]*Plan{}
-	var marks []string
-	var ids []any
-	for i, p := range plans {
+	var all []string
+	for _, p := range plans {
 		byID[p.ID] = p
-		marks, ids = append(marks, fmt.Sprintf("$%d", i+1)), append(ids, p.ID)
+		all = append(all, p.ID)
 	}
 	if len(plans) == 0 {
 		return nil
 	}
+	marks, ids := list(nil, all)
 	var rows []struct {
 		Plan  string `db:"plan_id"`
 		State string `db:"state"`
@@ -110,7 +110,7 @@ func count(tx control.Tx, plans []*Plan) error {
 		Last  int64  `db:"last"`
 	}
 	err := tx.Select(&rows, `SELECT plan_id, state, count(*) AS n, min(wave) AS first, max(wave) AS last FROM plan_moves
-		WHERE plan_id IN (`+strings.Join(marks, ", ")+`) GROUP BY plan_id, state`, ids...)
+		WHERE plan_id IN (`+marks+`) GROUP BY plan_id, state`, ids...)
 	open := map[string]bool{}
 	for _, r := range rows {
 		p := byID[r.Plan]
@@ -133,6 +133,16 @@ func count(tx control.Tx, plans []*Plan) error {
 		}
 	}
 	return err
+}
+
+// list makes the placeholders of a list of values behind other arguments, and all arguments.
+func list(args []any, values []string) (marks string, all []any) {
+	var m []string
+	for _, v := range values {
+		args = append(args, v)
+		m = append(m, fmt.Sprintf("$%d", len(args)))
+	}
+	return strings.Join(m, ", "), args
 }
 
 const insertedAtOnce = 100 // rows of one INSERT

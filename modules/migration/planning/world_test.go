@@ -101,7 +101,12 @@ func (w *world) mover() {
 
 func (w *world) shop(t *testing.T, slug string) backends.StorefrontID {
 	t.Helper()
-	s, err := w.shops.Create(context.Background(), storefronts.NewStorefront{Slug: slug, Name: slug, Currency: "EUR", TimeZone: "UTC", Backend: "one"})
+	return w.shopOn(t, "one", slug)
+}
+
+func (w *world) shopOn(t *testing.T, backend, slug string) backends.StorefrontID {
+	t.Helper()
+	s, err := w.shops.Create(context.Background(), storefronts.NewStorefront{Slug: slug, Name: slug, Currency: "EUR", TimeZone: "UTC", Backend: backend})
 	require.NoError(t, err)
 	return s.ID
 }
