@@ -75,7 +75,7 @@ func imagineFleet(i Imagine) (in imagined, err error) {
 		return in, err
 	}
 	in.fleet, in.kinds, in.from, in.day = synthetic(i.Synthetic, i.Seed), words.Backends, syntheticStart, syntheticDays()
-	wanted := inOrder(proposedFor(in.fleet, words.Backends, policy, in.from), in.options, carriedBy(in.fleet))
+	wanted := inOrder(proposedFor(in.fleet, words, policy, in.from), in.options, carriedBy(in.fleet))
 	if i.Limit > 0 {
 		wanted = wanted[:min(len(wanted), int(i.Limit))]
 	}

@@ -12,6 +12,7 @@ import (
 	"smartseller/backends"
 	"smartseller/modules/migration/planning"
 	"smartseller/platform/control"
+	"smartseller/platform/fault"
 	"smartseller/platform/ids"
 )
 
@@ -75,4 +76,30 @@ func eachHostCountsItsOwn(t *testing.T, w *world) {
 	require.Equal(t, []string{"near", "loose", "late"}, counted())
 	require.Zero(t, w.triedAt(t, far))
 	require.Empty(t, log.String())
+}
+
+// TestNoPlanBetweenTwoHosts is made, by a policy or by an operator: it could never begin.
+func TestNoPlanBetweenTwoHosts(t *testing.T) { onBoth(t, noPlanBetweenTwoHosts) }
+
+func noPlanBetweenTwoHosts(t *testing.T, w *world) {
+	ctx := context.Background()
+	here, _ := w.onHosts(t)
+	w.shopOn(t, "near", "near")
+	require.NoError(t, w.gatherer.Count(ctx))
+	_, err := w.service.Create(ctx, planning.NewPlan{Moves: []planning.Wanted{{"far", "one"}, {"near", "far"}, {"near", "one"}}})
+	apart := "the files of near are on host " + here + ", those of far on host another, and no server reaches both: move the storefront to a Postgres first"
+	require.Equal(t, []fault.Field{{Pointer: "/moves/1/target", Code: "hosts_apart", Detail: apart}}, fault.Of(err).Fields)
+
+	v, err := w.service.Propose(ctx, "rules: [{name: all, all: [bytes < 9], from: near, to: far}]")
+	require.NoError(t, err)
+	require.Empty(t, v.Proposals)
+	require.Len(t, v.Unplaced, 1)
+	require.Equal(t, apart, v.Unplaced[0].Reason)
+	_, err = w.service.Create(ctx, planning.NewPlan{Policy: "rules: [{name: all, all: [bytes < 9], from: near, to: far}]"})
+	require.ErrorIs(t, err, planning.ErrNothingToDo)
+	p := w.plan(t, planning.NewPlan{Policy: "rules: [{name: all, all: [bytes < 9], from: near, to: [far, two]}]"})
+	moves, err := w.service.PlanMoves(ctx, p.ID, "", 0, 10)
+	require.NoError(t, err)
+	require.Len(t, moves, 1)
+	require.Equal(t, "two", moves[0].Target)
 }

@@ -81,10 +81,10 @@ func (s *Service) wanted(ctx context.Context, n NewPlan, words Vocabulary) ([]ca
 		return nil, nil, err
 	}
 	if policy == nil {
-		wanted, err := chosen(n.Moves, fleet, words.Backends)
+		wanted, err := chosen(n.Moves, fleet, words)
 		return wanted, fleet, err
 	}
-	wanted := proposedFor(fleet, words.Backends, policy, now)
+	wanted := proposedFor(fleet, words, policy, now)
 	if len(wanted) == 0 {
 		return nil, nil, ErrNothingToDo
 	}
@@ -92,19 +92,19 @@ func (s *Service) wanted(ctx context.Context, n NewPlan, words Vocabulary) ([]ca
 }
 
 // proposedFor are the moves that a policy wants.
-func proposedFor(fleet []*Shop, kinds map[string]backends.Kind, p *Policy, now time.Time) (wanted []candidate) {
+func proposedFor(fleet []*Shop, words Vocabulary, p *Policy, now time.Time) (wanted []candidate) {
 	byID := make(map[backends.StorefrontID]*Shop, len(fleet))
 	for _, shop := range fleet {
 		byID[shop.ID] = shop
 	}
-	for _, m := range Evaluate(fleet, kinds, p, now).Proposals {
+	for _, m := range Evaluate(fleet, words, p, now).Proposals {
 		wanted = append(wanted, candidate{byID[m.Storefront], m.Target, m.Rule + ": " + m.Reason})
 	}
 	return wanted
 }
 
 // chosen looks up what an operator chose; every entry that cannot be planned is named.
-func chosen(moves []Wanted, fleet []*Shop, kinds map[string]backends.Kind) ([]candidate, error) {
+func chosen(moves []Wanted, fleet []*Shop, words Vocabulary) ([]candidate, error) {
 	byRef := map[string]*Shop{}
 	for _, shop := range fleet {
 		byRef[string(shop.ID)], byRef[shop.Slug] = shop, shop
@@ -124,10 +124,12 @@ func chosen(moves []Wanted, fleet []*Shop, kinds map[string]backends.Kind) ([]ca
 			complain("storefront", "storefront_twice", "the storefront stands twice in this plan")
 		case shop.Moving:
 			complain("storefront", "move_open", "the storefront is being moved, or another plan is about to move it: finish or cancel that one first")
-		case kinds[m.Target] == "":
+		case words.Backends[m.Target] == "":
 			complain("target", "backend_not_found", "there is no backend of that name; list the backends to see their names")
 		case shop.Backend == m.Target:
 			complain("target", "already_there", "the storefront already lives on that backend: nothing to move")
+		case words.apart(shop.Backend, m.Target) != "":
+			complain("target", "hosts_apart", words.apart(shop.Backend, m.Target))
 		default:
 			seen[shop.ID] = true
 			out = append(out, candidate{shop, m.Target, "chosen"})

@@ -74,10 +74,20 @@ func (p *Policy) Tables() []string {
 	return slices.Sorted(maps.Keys(asked))
 }
 
-// Vocabulary is what a policy may name.
+// Vocabulary is what a policy may name, and which host alone reaches the files of a backend.
 type Vocabulary struct {
 	Tables   []string
 	Backends map[string]backends.Kind
+	Hosts    map[string]string // backend -> host; those that every host reaches are not in it
+}
+
+// apart says why a move from one backend to another could never start; "": it could.
+func (v Vocabulary) apart(from, to string) string {
+	at, there := v.Hosts[from], v.Hosts[to]
+	if at == "" || there == "" || at == there {
+		return ""
+	}
+	return fmt.Sprintf("the files of %s are on host %s, those of %s on host %s, and no server reaches both: move the storefront to a Postgres first", from, at, to, there)
 }
 
 // backends are the names that a word of a policy stands for: a kind for all of it.

@@ -43,13 +43,14 @@ type Verdict struct {
 // evaluation is a policy on its way through a fleet.
 type evaluation struct {
 	*Policy
-	kinds map[string]backends.Kind
+	words Vocabulary
 	now   time.Time
 	load  map[string]map[string]float64 // backend -> measure -> what it carries, after the proposals
 	room  map[string]map[string]float64 // the same, as if nothing left: what a proposal frees is not free yet
 	shops map[string]int
 	// uncounted are a backend's storefronts of which nobody knows how large they are.
 	uncounted map[string]int
+	spared    map[backends.StorefrontID]bool // left alone, and counted in the verdict
 	verdict   Verdict
 }
 
@@ -62,10 +63,10 @@ type evaluation struct {
 // to a backend leaves that below the mark down to which full ones are relieved, before
 // anything leaves it: so the order in which proposals are carried out, and what becomes
 // of the others, do not matter. What is on its way counts where it goes.
-func Evaluate(fleet []*Shop, kinds map[string]backends.Kind, p *Policy, now time.Time) Verdict {
+func Evaluate(fleet []*Shop, words Vocabulary, p *Policy, now time.Time) Verdict {
 	e := &evaluation{
-		Policy: p, kinds: kinds, now: now, load: map[string]map[string]float64{}, room: map[string]map[string]float64{},
-		shops: map[string]int{}, uncounted: map[string]int{},
+		Policy: p, words: words, now: now, load: map[string]map[string]float64{}, room: map[string]map[string]float64{},
+		shops: map[string]int{}, uncounted: map[string]int{}, spared: map[backends.StorefrontID]bool{},
 	}
 	for _, s := range fleet {
 		e.carry(s, s.Backend, 1)
@@ -183,14 +184,7 @@ func (e *evaluation) applyRules(s *Shop) bool {
 		return false
 	}
 	r, because, held := e.decide(s, s.Backend)
-	switch {
-	case r == nil || held:
-		return false
-	case s.Moving:
-		e.verdict.Moving++
-		return false
-	case e.cooling(s):
-		e.verdict.Cooling++
+	if r == nil || held || e.spares(s) {
 		return false
 	}
 	target, why := e.choose(s, r.To)
@@ -202,8 +196,22 @@ func (e *evaluation) applyRules(s *Shop) bool {
 	return true
 }
 
-func (e *evaluation) cooling(s *Shop) bool {
-	return e.now.Sub(time.UnixMicro(s.PlacedAt)) < e.CoolDown
+// spares says whether a storefront that would move is left alone, and counts it: once,
+// though its rule and the rebalancing may both come to it.
+func (e *evaluation) spares(s *Shop) bool {
+	count := &e.verdict.Moving
+	switch {
+	case s.Moving:
+	case e.now.Sub(time.UnixMicro(s.PlacedAt)) < e.CoolDown:
+		count = &e.verdict.Cooling
+	default:
+		return false
+	}
+	if !e.spared[s.ID] {
+		e.spared[s.ID] = true
+		*count++
+	}
+	return true
 }
 
 func (e *evaluation) propose(s *Shop, target, rule, reason string) {
@@ -224,7 +232,11 @@ func (e *evaluation) choose(s *Shop, among []string) (target, why string) {
 	}
 	var best *candidate
 	for _, name := range among {
-		if name == s.Backend || e.kinds[name] == "" {
+		if name == s.Backend || e.words.Backends[name] == "" {
+			continue
+		}
+		if apart := e.words.apart(s.Backend, name); apart != "" {
+			why = apart
 			continue
 		}
 		share, measure := e.fill(name, s)
@@ -273,27 +285,28 @@ func (e *evaluation) rebalance(fleet []*Shop, placed map[backends.StorefrontID]b
 		}
 		if share, measure = e.fill(full, nil); share > e.Above {
 			e.verdict.Unplaced = append(e.verdict.Unplaced, Unplaced{
-				Rule: "rebalance", Reason: fmt.Sprintf("%s still carries %.0f %% of its %s, and no backend of its kind with a capacity can take more", full, 100*share, measure),
+				Rule: "rebalance", Reason: fmt.Sprintf("%s still carries %.0f %% of its %s, and no backend of its kind with a capacity%s can take more", full, 100*share, measure, e.reach(full)),
 			})
 		}
 	}
 }
 
+// reach says of a backend of one host that the files of other hosts are none to move to.
+func (e *evaluation) reach(backend string) string {
+	if host := e.words.Hosts[backend]; host != "" {
+		return " that host " + host + " reaches"
+	}
+	return ""
+}
+
 func (e *evaluation) relieve(s *Shop, reason string) {
-	switch {
-	case !s.Counted: // counted among those already
-		return
-	case s.Moving:
-		e.verdict.Moving++
-		return
-	case e.cooling(s):
-		e.verdict.Cooling++
+	if !s.Counted || e.spares(s) { // those that are not counted yet are told of by the rules
 		return
 	}
 	var among []string // of the same kind, and of known capacity
 	rule, _, _ := e.decide(s, s.Backend)
 	for _, name := range slices.Sorted(maps.Keys(e.Capacities)) {
-		if e.kinds[name] == e.kinds[s.Backend] && (rule == nil || slices.Contains(rule.To, name)) {
+		if e.words.Backends[name] == e.words.Backends[s.Backend] && (rule == nil || slices.Contains(rule.To, name)) {
 			among = append(among, name)
 		}
 	}

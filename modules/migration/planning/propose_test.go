@@ -66,7 +66,7 @@ func TestSamplePolicyProposes(t *testing.T) {
 		change(shop("uncounted", "shared-1", 0), func(s *planning.Shop) { s.ActiveAt, s.Counted = asleep, false }),
 		change(shop("moving", "shared-1", 60_000), func(s *planning.Shop) { s.Moving = true }),
 		change(shop("new", "shared-1", 60_000), func(s *planning.Shop) { s.PlacedAt = noon.Add(-6 * 24 * time.Hour).UnixMicro() }),
-	}, vocabulary.Backends, p, noon)
+	}, vocabulary, p, noon)
 	require.Equal(t, []string{"large -> pg (large)", "busy -> pg (large)", "asleep -> files (sleepy)"}, proposed(v))
 	require.Equal(t, "customers is 50001 (customers > 50000)", v.Proposals[0].Reason)
 	require.Equal(t, "writes_per_second is 20.50 (writes_per_second > 20)", v.Proposals[1].Reason)
@@ -83,18 +83,18 @@ func TestAFullBackendIsRelievedDownToTheLowWaterMark(t *testing.T) {
 			shop("a", "shared-1", 30), shop("b", "shared-1", 25), shop("c", "shared-1", 15), shop("d", "shared-1", 11), shop("e", "shared-2", elsewhere), shop("f", "pg", 999),
 		}
 	}
-	v := planning.Evaluate(fleet(0), vocabulary.Backends, p, noon)
+	v := planning.Evaluate(fleet(0), vocabulary, p, noon)
 	require.Equal(t, []string{"a -> shared-2 (rebalance)"}, proposed(v), "51 of 100 are under 60 %")
 	require.Equal(t, "shared-1 carries 81 % of its customers and is relieved down to 60 %", v.Proposals[0].Reason)
-	v = planning.Evaluate(fleet(40), vocabulary.Backends, p, noon)
+	v = planning.Evaluate(fleet(40), vocabulary, p, noon)
 	require.Equal(t, []string{"c -> shared-2 (rebalance)"}, proposed(v), "what comes stays under 60 % as well")
 	require.Empty(t, v.Unplaced)
-	v = planning.Evaluate(fleet(55), vocabulary.Backends, p, noon)
+	v = planning.Evaluate(fleet(55), vocabulary, p, noon)
 	require.Empty(t, v.Proposals)
 	require.Contains(t, v.Unplaced[0].Reason, "shared-1 still carries 81 % of its customers")
 	p = policy(t, "rebalance:", "  above: 80%", "  capacities:", "    shared-1: {customers: 80}", "    pg: {customers: 5}",
 		"rules:", "  - {name: out, all: [customers > 28], to: pg}")
-	v = planning.Evaluate(fleet(0), vocabulary.Backends, p, noon)
+	v = planning.Evaluate(fleet(0), vocabulary, p, noon)
 	require.Contains(t, v.Unplaced[0].Reason, "pg would carry 20580 % of its customers, more than 80 %", "a rule heeds capacities too")
 }
 
@@ -104,12 +104,12 @@ func TestWhatIsOnItsWayCountsWhereItGoes(t *testing.T) {
 	t.Parallel()
 	p := policy(t, "hysteresis: 25%", "rebalance:", "  above: 80%", "  capacities:", "    shared-1: {customers: 100}", "    shared-2: {customers: 100}")
 	fleet := []*planning.Shop{shop("a", "shared-1", 30), shop("b", "shared-1", 25), shop("c", "shared-1", 15), shop("d", "shared-1", 20)}
-	v := planning.Evaluate(fleet, vocabulary.Backends, p, noon)
+	v := planning.Evaluate(fleet, vocabulary, p, noon)
 	require.Equal(t, []string{"a -> shared-2 (rebalance)"}, proposed(v))
 	fleet[0].Moving, fleet[0].Going = true, "shared-2"
-	require.Empty(t, proposed(planning.Evaluate(fleet, vocabulary.Backends, p, noon)))
+	require.Empty(t, proposed(planning.Evaluate(fleet, vocabulary, p, noon)))
 	fleet[3] = shop("d", "shared-1", 50)
-	v = planning.Evaluate(fleet, vocabulary.Backends, p, noon)
+	v = planning.Evaluate(fleet, vocabulary, p, noon)
 	require.Equal(t, []string{"b -> shared-2 (rebalance)"}, proposed(v), "beside the 30 that are on their way 30 more have room")
 }
 
@@ -120,11 +120,11 @@ func TestRoomIsWhatThereIsBeforeAnythingLeaves(t *testing.T) {
 	p := policy(t, "hysteresis: 25%", "rules:", "  - {name: out, from: shared-2, all: [customers > 50], to: pg}", "  - {name: in, from: shared-1, all: [customers > 20], to: shared-2}",
 		"rebalance:", "  above: 80%", "  capacities:", "    shared-2: {customers: 100}")
 	fleet := []*planning.Shop{shop("leaves", "shared-2", 55), shop("comes", "shared-1", 25)}
-	v := planning.Evaluate(fleet, vocabulary.Backends, p, noon)
+	v := planning.Evaluate(fleet, vocabulary, p, noon)
 	require.Equal(t, []string{"leaves -> pg (out)"}, proposed(v))
 	require.Contains(t, v.Unplaced[0].Reason, "shared-2 would carry 80 % of its customers")
 	carryOut(fleet, v, noon)
-	require.Equal(t, []string{"comes -> shared-2 (in)"}, proposed(planning.Evaluate(fleet, vocabulary.Backends, p, noon)))
+	require.Equal(t, []string{"comes -> shared-2 (in)"}, proposed(planning.Evaluate(fleet, vocabulary, p, noon)))
 }
 
 // TestWhatIsNotCountedIsLeftAlone, and nothing is sent to where nobody knows how full it is.
@@ -134,9 +134,55 @@ func TestWhatIsNotCountedIsLeftAlone(t *testing.T) {
 		"rebalance:", "  above: 80%", "  capacities:", "    shared-2: {bytes: 2 TiB}")
 	unknown, there, known := shop("unknown", "shared-1", 0), shop("there", "shared-2", 0), shop("known", "shared-1", 10)
 	unknown.Counted, unknown.Writes, there.Counted = false, 30, false
-	v := planning.Evaluate([]*planning.Shop{unknown, there, known}, vocabulary.Backends, p, noon)
+	v := planning.Evaluate([]*planning.Shop{unknown, there, known}, vocabulary, p, noon)
 	require.Equal(t, []string{"known -> files (busy)"}, proposed(v))
 	require.Equal(t, 2, v.Uncounted)
+}
+
+// TestNothingIsProposedBetweenTwoHosts, whose files no server reaches both, and it is said.
+func TestNothingIsProposedBetweenTwoHosts(t *testing.T) {
+	t.Parallel()
+	words := vocabulary
+	rule := []string{"rules:", "  - {name: all, all: [customers > 20], from: files, to: [files-2, pg]}"}
+	full := []string{"hysteresis: 25%", "rebalance:", "  above: 80%", "  capacities:", "    files: {customers: 100}", "    files-2: {customers: 900}", "    pg: {customers: 10}"}
+	for name, c := range map[string]struct {
+		hosts    map[string]string
+		policy   []string
+		proposed []string
+		unplaced string
+	}{
+		"any host":        {nil, rule, []string{"s -> files-2 (all)"}, ""},
+		"the same host":   {map[string]string{"files": "a", "files-2": "a"}, rule, []string{"s -> files-2 (all)"}, ""},
+		"one of any host": {map[string]string{"files": "a"}, rule, []string{"s -> files-2 (all)"}, ""},
+		"two hosts":       {map[string]string{"files": "a", "files-2": "b"}, rule, []string{"s -> pg (all)"}, ""},
+		"no other place":  {map[string]string{"files": "a", "files-2": "b"}, []string{"rules:", "  - {name: all, all: [customers > 20], from: files, to: files-2}"}, nil, "the files of files are on host a, those of files-2 on host b, and no server reaches both: move the storefront to a Postgres first"},
+		"relieved":        {nil, full, []string{"s -> files-2 (rebalance)"}, ""},
+		"cannot be":       {map[string]string{"files": "a", "files-2": "b"}, full, nil, "files still carries 81 % of its customers, and no backend of its kind with a capacity that host a reaches can take more"},
+		"relieved of any": {map[string]string{"files-2": "b"}, full, []string{"s -> files-2 (rebalance)"}, ""},
+		"nowhere to go":   {map[string]string{"files": "a", "files-2": "b"}, append(slices.Clone(rule), full...), nil, "of its kind with a capacity that host a reaches"},
+	} {
+		words.Hosts = c.hosts
+		v := planning.Evaluate([]*planning.Shop{shop("s", "files", 81)}, words, policy(t, c.policy...), noon)
+		require.Equal(t, c.proposed, proposed(v), name)
+		if c.unplaced == "" {
+			require.Empty(t, v.Unplaced, name)
+			continue
+		}
+		require.NotEmpty(t, v.Unplaced, name)
+		require.Contains(t, v.Unplaced[len(v.Unplaced)-1].Reason, c.unplaced, name)
+	}
+}
+
+// TestWhoIsLeftAloneIsCountedOnce, though a rule and the relief of its backend want it moved.
+func TestWhoIsLeftAloneIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	p := policy(t, "cool_down: 7d", "hysteresis: 25%", "rules:", "  - {name: large, all: [customers > 20], to: pg}",
+		"rebalance:", "  above: 80%", "  capacities:", "    shared-1: {customers: 50}", "    shared-2: {customers: 500}")
+	moving, new, small := shop("moving", "shared-1", 30), shop("new", "shared-1", 31), shop("small", "shared-1", 19)
+	moving.Moving, small.Moving, new.PlacedAt = true, true, noon.Add(-time.Hour).UnixMicro()
+	v := planning.Evaluate([]*planning.Shop{moving, new, small}, vocabulary, p, noon)
+	require.Empty(t, v.Proposals)
+	require.Equal(t, []int{1, 2}, []int{v.Cooling, v.Moving})
 }
 
 // someFleet and somePolicy are arbitrary.
@@ -193,18 +239,22 @@ func someCondition(t *rapid.T) string {
 func TestNothingMovesTwice(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		fleet, p := someFleet(t), somePolicy(t)
+		fleet, p, words := someFleet(t), somePolicy(t), vocabulary
+		if rapid.Bool().Draw(t, "hosts") {
+			words.Hosts = map[string]string{"files": "a", "files-2": "b"}
+		}
 		p.CoolDown = 0
 		moved := map[backends.StorefrontID]bool{}
 		for round := 0; ; round++ {
-			v := planning.Evaluate(fleet, vocabulary.Backends, p, noon)
-			require.Equal(t, v, planning.Evaluate(fleet, vocabulary.Backends, p, noon), "a function of its arguments")
+			v := planning.Evaluate(fleet, words, p, noon)
+			require.Equal(t, v, planning.Evaluate(fleet, words, p, noon), "a function of its arguments")
 			if len(v.Proposals) == 0 {
 				return
 			}
 			require.LessOrEqual(t, round, len(fleet))
 			for _, m := range v.Proposals {
 				require.NotEqual(t, m.Source, m.Target)
+				require.False(t, words.Hosts[m.Source] != "" && words.Hosts[m.Target] != "", "nor between two hosts")
 				require.False(t, moved[m.Storefront], "%s moves a second time: %s -> %s (%s)", m.Slug, m.Source, m.Target, m.Rule)
 				moved[m.Storefront] = true
 			}
@@ -222,7 +272,7 @@ func TestAStorefrontAtTheThresholdDoesNotSwing(t *testing.T) {
 		moves := 0
 		for range 50 {
 			s.Tables["customers"] = rapid.Int64Range(801, 1199).Draw(t, "customers")
-			v := planning.Evaluate([]*planning.Shop{s}, vocabulary.Backends, p, noon)
+			v := planning.Evaluate([]*planning.Shop{s}, vocabulary, p, noon)
 			moves += len(v.Proposals)
 			carryOut([]*planning.Shop{s}, v, noon)
 		}
@@ -241,7 +291,7 @@ func TestTheCoolDownIsKept(t *testing.T) {
 			for _, s := range fleet {
 				someStatistics(t, s, now)
 			}
-			v := planning.Evaluate(fleet, vocabulary.Backends, p, now)
+			v := planning.Evaluate(fleet, vocabulary, p, now)
 			for _, m := range v.Proposals {
 				if at, ok := last[m.Storefront]; ok {
 					require.GreaterOrEqual(t, now.Sub(at), p.CoolDown)

@@ -13,14 +13,14 @@ import (
 // answers for all.
 type Service struct {
 	db         *control.DB
-	catalog    *backends.Catalog
+	directory  *backends.Directory
 	clock      clock.Clock // that windows and blackouts go by, as the scheduler's
 	simulating sync.Mutex
 }
 
 // NewService makes the service.
 func NewService(db *control.DB, directory *backends.Directory) *Service {
-	return &Service{db: db, catalog: directory.Catalog(), clock: clock.System}
+	return &Service{db: db, directory: directory, clock: clock.System}
 }
 
 // Statistics reads what is known of up to limit storefronts, by id, after the one
@@ -57,16 +57,18 @@ func (s *Service) Propose(ctx context.Context, policy string) (v Verdict, err er
 	if err != nil {
 		return v, err
 	}
-	return Evaluate(fleet, words.Backends, p, now), nil
+	return Evaluate(fleet, words, p, now), nil
 }
 
 // vocabulary is what a policy may name here.
 func (s *Service) vocabulary(ctx context.Context) (v Vocabulary, err error) {
-	for _, t := range s.catalog.Moving() {
+	for _, t := range s.directory.Catalog().Moving() {
 		v.Tables = append(v.Tables, t.Name)
 	}
 	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		v.Backends, err = backends.ReadKinds(tx)
+		if v.Backends, err = backends.ReadKinds(tx); err == nil {
+			v.Hosts, err = s.directory.Hosts(tx)
+		}
 		return err
 	})
 	return v, err
