@@ -97,13 +97,19 @@ type planMovesOutput struct {
 
 const plansPath = "/api/admin/plans"
 
+// Bodies may be as large as what they may hold, in bytes.
+const (
+	planBody   = 2 << 20   // as many moves as a plan can have
+	policyBody = 256 << 10 // a policy of letters of any alphabet
+)
+
 // Routes adds the operations of the planner.
 func Routes(server *httpx.Server, s *Service) {
 	statisticsRoutes(server, s)
 	planRoutes(server, s)
 	httpx.Register(server, huma.Operation{
 		OperationID: "propose-moves", Method: http.MethodPost, Path: "/api/admin/plan-proposals", Summary: "Say which moves a policy wants, and why; nothing is changed",
-		Security: httpx.AdminReads,
+		Security: httpx.AdminReads, MaxBodyBytes: policyBody,
 	}, func(ctx context.Context, in *policyInput) (*proposalsOutput, error) {
 		v, err := s.Propose(ctx, in.Body.Policy)
 		out := &proposalsOutput{}
@@ -147,7 +153,7 @@ func statisticsRoutes(server *httpx.Server, s *Service) {
 func planRoutes(server *httpx.Server, s *Service) {
 	httpx.Register(server, huma.Operation{
 		OperationID: "create-plan", Method: http.MethodPost, Path: plansPath, Summary: "Plan many moves, chosen ones or those of a policy",
-		DefaultStatus: http.StatusCreated, Security: httpx.Admin, Errors: []int{http.StatusConflict},
+		DefaultStatus: http.StatusCreated, Security: httpx.Admin, Errors: []int{http.StatusConflict}, MaxBodyBytes: planBody,
 	}, func(ctx context.Context, in *createInput) (*planOutput, error) {
 		b := in.Body
 		p, err := s.Create(ctx, NewPlan{
@@ -161,7 +167,7 @@ func planRoutes(server *httpx.Server, s *Service) {
 	httpx.Register(server, huma.Operation{
 		OperationID: "simulate-plan", Method: http.MethodPost, Path: "/api/admin/plan-simulations", Summary: "Foretell how a plan would go; nothing is changed",
 		Description: "How long it takes, what each backend carries over time, and what would move next. How long moves take comes from those that completed here.",
-		Security:    httpx.AdminReads, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusTooManyRequests},
+		Security:    httpx.AdminReads, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusTooManyRequests}, MaxBodyBytes: planBody,
 	}, func(ctx context.Context, in *simulateInput) (*forecastOutput, error) {
 		b := in.Body
 		f, err := s.Simulate(ctx, Imagine{
