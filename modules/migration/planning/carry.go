@@ -111,7 +111,7 @@ func (s *Scheduler) cutOver(ctx context.Context, p *Plan) error {
 	var found []*ready
 	var at busy
 	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
-		if found, err = readReady(tx, p, now); err == nil && len(found) > 0 {
+		if found, err = s.readReady(tx, p, now); err == nil && len(found) > 0 {
 			at, err = readBusy(tx, now)
 		}
 		return err
@@ -136,7 +136,7 @@ func (s *Scheduler) cutOver(ctx context.Context, p *Plan) error {
 
 // readReady finds the moves of a plan that are ready, and when each should cut over. One
 // that was let and has outlasted its window goes on by itself when that opens again.
-func readReady(tx control.Tx, p *Plan, now time.Time) (out []*ready, err error) {
+func (s *Scheduler) readReady(tx control.Tx, p *Plan, now time.Time) (out []*ready, err error) {
 	var rows []*ready
 	err = tx.Select(&rows, `SELECT p.seq, p.waits, m.id, m.storefront_id, m.source_backend, m.target_backend, m.stats, m.options, `+wasLet+` AS let,
 		COALESCE(b.begins_at, 0) AS begins_at, COALESCE(b.ends_at, 0) AS ends_at
@@ -145,12 +145,14 @@ func readReady(tx control.Tx, p *Plan, now time.Time) (out []*ready, err error) 
 	if err != nil {
 		return nil, err
 	}
-	storefronts := make([]backends.StorefrontID, len(rows))
-	for i, r := range rows {
-		storefronts[i] = backends.StorefrontID(r.Storefront)
+	var quiet []backends.StorefrontID // their hours matter
+	for _, r := range rows {
+		if !r.Let && !p.Options.AtOnce {
+			quiet = append(quiet, backends.StorefrontID(r.Storefront))
+		}
 	}
-	days := map[backends.StorefrontID]Day{}
-	if err := readDays(tx, storefronts, days); err != nil {
+	days, err := s.days.of(tx, now, quiet)
+	if err != nil {
 		return nil, err
 	}
 	for _, r := range rows {
@@ -169,20 +171,12 @@ func readReady(tx control.Tx, p *Plan, now time.Time) (out []*ready, err error) 
 			r.at, r.why = permitted(now, window, Blackout{})
 		} else {
 			blackout := Blackout{time.UnixMicro(r.From), time.UnixMicro(r.Until)}
-			r.at, r.why = cutoverAt(now, time.UnixMicro(stats.VerifiedAt), window, blackout, p.Options.AtOnce, days[backends.StorefrontID(r.Storefront)])
+			first := time.UnixMicro(max(stats.VerifiedAt, p.since)) // a plan that stood still let nothing cut over
+			r.at, r.why = cutoverAt(now, first, window, blackout, p.Options.AtOnce, days[backends.StorefrontID(r.Storefront)])
 		}
 		out = append(out, r)
 	}
 	return out, nil
-}
-
-// windowOf is the window of a move with these options, in JSON.
-func windowOf(options string) (w migration.Window, err error) {
-	var o migration.Options
-	if err := json.Unmarshal([]byte(options), &o); err != nil {
-		return w, err
-	}
-	return migration.ParseWindow(o.CutoverWindow, o.TimeZone)
 }
 
 // let lets a move cut over, unless its seller has asked for no move meanwhile.

@@ -2,6 +2,7 @@ package planning_test
 
 import (
 	"context"
+	"encoding/json"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -211,6 +212,16 @@ func TestCutoversComeInQuietHours(t *testing.T) {
 	w := newWorld(t, controltest.Open(t))
 	w.run(t)
 	s := w.scheduler(t, "one")
+	p, quietest := w.quietInFour(t)
+	w.until(t, p, waits(1, quietest), s)
+	w.hour.Add(4)
+	w.until(t, p, moveIs(1, planning.Moved), s)
+}
+
+// quietInFour plans to move a storefront, and says what that waits for: an hour begins now, by
+// the fake clock, and the quietest one in four.
+func (w *world) quietInFour(t *testing.T) (p *planning.Plan, waits string) {
+	t.Helper()
 	now := time.Now().Truncate(time.Hour)
 	w.hour.Store(int64(now.Sub(noon).Hours()))
 	id := w.shop(t, "shop")
@@ -222,10 +233,46 @@ func TestCutoversComeInQuietHours(t *testing.T) {
 		w.router.Traffic().Add(id, backends.Traffic{Requests: asked, At: now.Add(-time.Duration(ago+1) * time.Hour).Add(time.Hour / 2)})
 		require.NoError(t, w.gatherer.Report(context.Background())) // what is not reported yet is of one hour
 	}
-	p := w.plan(t, planning.NewPlan{Moves: []planning.Wanted{{Storefront: "shop", Target: "two"}}, Automatic: true})
-	w.until(t, p, waits(1, "cuts over at "+now.Add(4*time.Hour).UTC().Format(time.RFC3339)+": the quietest hour of a day"), s)
-	w.hour.Add(4)
-	w.until(t, p, moveIs(1, planning.Moved), s)
+	p = w.plan(t, planning.NewPlan{Moves: []planning.Wanted{{Storefront: "shop", Target: "two"}}, Automatic: true})
+	return p, "cuts over at " + now.Add(4*time.Hour).UTC().Format(time.RFC3339) + ": the quietest hour of a day"
+}
+
+// TestAPlanThatStoodStillLooksForQuiet when it goes on: what stood by for days does not cut
+// over in the middle of the day because a plan was resumed then.
+func TestAPlanThatStoodStillLooksForQuiet(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, controltest.Open(t))
+	w.run(t)
+	s := w.scheduler(t, "one")
+	p, quietest := w.quietInFour(t)
+	moves := w.until(t, p, waits(1, quietest), s)
+	w.ask(t, p, planning.Pause)
+	w.runner.Stop() // its record is rewritten
+	const days = 3 * 24 * time.Hour
+	got, err := w.moves.Get(ctx, moves[0].Move)
+	require.NoError(t, err)
+	got.Stats.VerifiedAt -= days.Microseconds()
+	stats, err := json.Marshal(got.Stats)
+	require.NoError(t, err)
+	goesOn := func(since int64) migration.Intent {
+		require.NoError(t, w.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+			if _, err := tx.Exec(`UPDATE moves SET stats = $2 WHERE id = $1`, got.ID, string(stats)); err != nil {
+				return err
+			}
+			_, err := tx.Exec(`UPDATE plans SET updated_at = updated_at - $2 WHERE id = $1`, p.ID, since)
+			return err
+		}))
+		require.NoError(t, s.Step(ctx))
+		now, err := w.moves.Get(ctx, got.ID)
+		require.NoError(t, err)
+		return now.Intent
+	}
+	require.Equal(t, migration.NoIntent, goesOn(days.Microseconds()), "it is paused")
+	w.ask(t, p, planning.Resume)
+	require.Equal(t, migration.NoIntent, goesOn(0))
+	w.until(t, p, waits(1, quietest), s)
+	require.Equal(t, migration.WantCutover, goesOn(days.Microseconds()), "that day is over")
 }
 
 // TestMovesOfOperatorsTakeNoTurns of a plan: one that stands by, or is paused, and one of a

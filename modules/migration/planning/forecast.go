@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"smartseller/backends"
@@ -169,33 +168,6 @@ func readBlackouts(tx control.Tx, into map[backends.StorefrontID]Blackout) error
 	err := tx.Select(&rows, `SELECT storefront_id, begins_at, ends_at FROM blackouts WHERE ends_at > $1`, tx.Now())
 	for _, r := range rows {
 		into[backends.StorefrontID(r.Storefront)] = Blackout{time.UnixMicro(r.From), time.UnixMicro(r.Until)}
-	}
-	return err
-}
-
-// readDays reads what was asked of storefronts in each hour of the day in the last week.
-func readDays(tx control.Tx, of []backends.StorefrontID, into map[backends.StorefrontID]Day) error {
-	if len(of) == 0 {
-		return nil
-	}
-	now := tx.Now() / hourMicros // has only begun, and is left out
-	args := []any{now - weekHours, now}
-	var marks []string
-	for _, id := range of {
-		args = append(args, string(id))
-		marks = append(marks, fmt.Sprintf("$%d", len(args)))
-	}
-	var rows []struct {
-		Storefront string `db:"storefront_id"`
-		Hour       int64  `db:"hour"`
-		Requests   int64  `db:"requests"`
-	}
-	err := tx.Select(&rows, `SELECT storefront_id, hour % 24 AS hour, CAST(sum(requests) AS BIGINT) AS requests FROM storefront_hours
-		WHERE hour > $1 AND hour < $2 AND storefront_id IN (`+strings.Join(marks, ", ")+`) GROUP BY storefront_id, hour % 24`, args...)
-	for _, r := range rows {
-		day := into[backends.StorefrontID(r.Storefront)]
-		day[r.Hour] = float64(r.Requests)
-		into[backends.StorefrontID(r.Storefront)] = day
 	}
 	return err
 }

@@ -116,6 +116,7 @@ type Plan struct {
 	CreatedAt   int64               `json:"created_at" doc:"Microseconds UTC"`
 	EndedAt     *int64              `json:"ended_at,omitempty" doc:"Microseconds UTC"`
 
+	since     int64 // when it came to its state
 	forgiven  int64 // failures before it was let go on
 	lastWaits int64 // the last wave with a move that waits
 }

@@ -1,13 +1,12 @@
 package planning
 
 import (
+	"encoding/json"
+	"sync"
 	"time"
 
 	"smartseller/modules/migration"
 )
-
-// Day is what is asked of a storefront in each hour of the day, UTC.
-type Day [24]float64
 
 // Blackout is a seller's "not now". The zero value never holds.
 type Blackout struct{ From, Until time.Time }
@@ -17,15 +16,15 @@ func (b Blackout) holds(at time.Time) bool { return !at.Before(b.From) && at.Bef
 // patience is how far ahead a quiet hour is looked for.
 const patience = 24 * time.Hour
 
-// cutoverAt says when a move that is ready since some time should cut over, not before
-// now, and why then: within the window, outside the blackout, and (unless atOnce) in
-// the quietest hour until a day after it was ready.
-func cutoverAt(now, ready time.Time, w migration.Window, b Blackout, atOnce bool, day Day) (at time.Time, why string) {
+// cutoverAt says when a move that is ready should cut over, not before now, and why then:
+// within the window, outside the blackout, and (unless atOnce) in the quietest hour until
+// a day after it could first.
+func cutoverAt(now, first time.Time, w migration.Window, b Blackout, atOnce bool, day Day) (at time.Time, why string) {
 	best, why := permitted(now, w, b)
 	if atOnce {
 		return best, why
 	}
-	last := ready.Add(patience)
+	last := first.Add(patience)
 	for hour := now.Truncate(time.Hour).Add(time.Hour); !hour.After(last); hour = hour.Add(time.Hour) {
 		at, _ := permitted(hour, w, b)
 		if !at.After(last) && day[at.UTC().Hour()] < day[best.UTC().Hour()] {
@@ -52,4 +51,24 @@ func permitted(at time.Time, w migration.Window, b Blackout) (time.Time, string)
 		}
 		at, why = b.Until, noMoveUntil(b.Until)
 	}
+}
+
+// windows are those that moves were given, by text and zone. They are few, and to read a
+// zone is to read a file.
+var windows sync.Map
+
+// windowOf is the window of a move with these options, in JSON.
+func windowOf(options string) (w migration.Window, err error) {
+	var o migration.Options
+	if err := json.Unmarshal([]byte(options), &o); err != nil {
+		return w, err
+	}
+	asked := [2]string{o.CutoverWindow, o.TimeZone}
+	if known, ok := windows.Load(asked); ok {
+		return known.(migration.Window), nil
+	}
+	if w, err = migration.ParseWindow(o.CutoverWindow, o.TimeZone); err == nil {
+		windows.Store(asked, w)
+	}
+	return w, err
 }

@@ -51,6 +51,27 @@ func TestCutoversComeAtQuietPermittedMoments(t *testing.T) {
 	}
 }
 
+// TestWindowsAreMadeOnce, and those that are none each time.
+func TestWindowsAreMadeOnce(t *testing.T) {
+	t.Parallel()
+	for options, want := range map[string]string{
+		`{}`: "",
+		`{"cutover_window":"02:00-05:00","time_zone":"Europe/Berlin"}`: "02:00-05:00 Europe/Berlin",
+		`{"cutover_window":"02:00-05:00","time_zone":"Asia/Tokyo"}`:    "02:00-05:00 Asia/Tokyo",
+		`{"cutover_window":"02:00-04:00","time_zone":"Asia/Tokyo"}`:    "02:00-04:00 Asia/Tokyo",
+	} {
+		for range 2 {
+			w, err := windowOf(options)
+			require.NoError(t, err)
+			require.Equal(t, want, w.String())
+		}
+	}
+	for range 2 {
+		_, err := windowOf(`{"cutover_window":"02:00-05:00","time_zone":"Nowhere"}`)
+		require.Error(t, err)
+	}
+}
+
 // TestACutoverComes: whoever looks again and again finds the moment, within a day of
 // the first that is permitted.
 func TestACutoverComes(t *testing.T) {

@@ -26,6 +26,7 @@ type Scheduler struct {
 	clock clock.Clock
 	log   *slog.Logger
 	lease *control.Lease
+	days  recentDays
 
 	cancel context.CancelFunc
 	done   chan struct{}

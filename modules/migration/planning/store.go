@@ -22,15 +22,16 @@ type planRow struct {
 	RequestedBy string `db:"requested_by"`
 	ApprovedBy  string `db:"approved_by"`
 	CreatedAt   int64  `db:"created_at"`
+	UpdatedAt   int64  `db:"updated_at"` // with its state: nothing else of it changes
 	EndedAt     *int64 `db:"ended_at"`
 }
 
-const planColumns = `id, state, options, policy, reason, cause, forgiven, left_out, requested_by, approved_by, created_at, ended_at`
+const planColumns = `id, state, options, policy, reason, cause, forgiven, left_out, requested_by, approved_by, created_at, updated_at, ended_at`
 
 func (r *planRow) plan() (*Plan, error) {
 	p := &Plan{
 		ID: r.ID, State: PlanState(r.State), Cause: r.Cause, Policy: r.Policy, Reason: r.Reason, LeftOut: r.LeftOut, RequestedBy: r.RequestedBy,
-		ApprovedBy: r.ApprovedBy, CreatedAt: r.CreatedAt, EndedAt: r.EndedAt, forgiven: r.Forgiven, Moves: map[MoveState]int64{},
+		ApprovedBy: r.ApprovedBy, CreatedAt: r.CreatedAt, EndedAt: r.EndedAt, since: r.UpdatedAt, forgiven: r.Forgiven, Moves: map[MoveState]int64{},
 	}
 	return p, json.Unmarshal([]byte(r.Options), &p.Options)
 }
