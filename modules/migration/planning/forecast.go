@@ -109,7 +109,13 @@ func (s *Service) imaginePlan(ctx context.Context, id string) (in imagined, err 
 			return err
 		}
 		in.options = p.Options
-		left, err = readPlanMoves(tx, id, "", 0, MaxPlan)
+		if left, err = readPlanMoves(tx, id, "", 0, MaxPlan); err != nil {
+			return err
+		}
+		ended, err := canariesEnded(tx, id)
+		if ended > 0 {
+			in.canary = time.UnixMicro(ended)
+		}
 		return err
 	})
 	if err != nil {

@@ -3,10 +3,8 @@ package planning
 import (
 	"cmp"
 	"container/heap"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"smartseller/backends"
@@ -36,8 +34,9 @@ type imagined struct {
 	from      time.Time
 	day       func(*Shop) Day
 	blackouts map[backends.StorefrontID]Blackout
-	proved    bool // one has come to its target already
-	lost      int  // moves to backends that are not registered, which are left out
+	proved    bool      // one has come to its target already
+	canary    time.Time // the last of them came to its target, or did not; zero: none has yet
+	lost      int       // moves to backends that are not registered, which are left out
 }
 
 // Load is what a backend carries.
@@ -79,7 +78,7 @@ type Forecast struct {
 	WorkSeconds int64            `json:"work_seconds" doc:"Of all moves together, without waiting"`
 	LongestWait int64            `json:"longest_wait_seconds" doc:"Of a move that was ready, until it had cut over"`
 	Rates       []migration.Rate `json:"rates" doc:"Between the kinds that the moves go between"`
-	Assumptions []string         `json:"assumptions,omitempty" doc:"What was not measured"`
+	Assumptions []string         `json:"assumptions,omitempty" doc:"What was not measured, and what is left out"`
 	Times       []int64          `json:"times" doc:"Of what backends carry, microseconds UTC"`
 	Moved       []int64          `json:"moved" doc:"Storefronts at their targets at each of the times"`
 	Backends    []Course         `json:"backends"`
@@ -99,7 +98,6 @@ type simulation struct {
 	wave     int64
 	open     map[int64]int       // moves of a wave that are not at their target, barred ones left out
 	standing map[*simulated]bool // verified, and not let cut over
-	canary   time.Time           // the last of them came to its target
 	soaked   time.Time           // when the next wave may come, as far as canaries go
 	busy     busy
 	verified []*simulated // those that may be due for their cutover, in order
@@ -121,7 +119,7 @@ type simulation struct {
 // is bounded by the fleet's.
 func simulate(in imagined) *Forecast {
 	s := &simulation{
-		imagined: in, now: in.from, rest: in.moves, wave: -1, open: map[int64]int{}, standing: map[*simulated]bool{}, busy: busy{occupied{}, occupied{}}, slots: in.instances * migration.AtOnce,
+		imagined: in, now: in.from, rest: inWaves(in.moves), wave: -1, open: map[int64]int{}, standing: map[*simulated]bool{}, busy: busy{occupied{}, occupied{}}, slots: in.instances * migration.AtOnce,
 		windows: map[string]migration.Window{}, load: map[string]*Load{}, rated: map[migration.Ends]migration.Rate{}, peaks: map[string]int64{}, course: map[string][]Load{}, every: time.Minute,
 	}
 	for name := range in.kinds {
@@ -144,6 +142,14 @@ func simulate(in imagined) *Forecast {
 	}
 	s.sample()
 	return s.finish()
+}
+
+// inWaves puts moves into the order of their waves. What has become a canary instead of
+// another one has its turn behind some of later waves.
+func inWaves(moves []*simulated) []*simulated {
+	moves = slices.Clone(moves)
+	slices.SortStableFunc(moves, func(a, b *simulated) int { return cmp.Compare(a.wave, b.wave) })
+	return moves
 }
 
 func (s *simulation) begin() {
@@ -345,38 +351,4 @@ func (s *simulation) cutOver(m *simulated) {
 		s.canary = s.now
 	}
 	s.at(s.now.Add(s.options.window()), func() { s.store(m.shop, m.shop.Backend, -1) })
-}
-
-func (s *simulation) finish() *Forecast {
-	f := &s.forecast
-	f.Seconds, f.WorkSeconds = (f.Ends-f.Begins)/1_000_000, int64(s.worked.Seconds())
-	for i := range f.Backends {
-		c := &f.Backends[i]
-		c.After, c.PeakBytes, c.Over = *s.load[c.Backend], s.peaks[c.Backend], s.course[c.Backend]
-	}
-	for _, r := range used(s.rated) {
-		f.Rates = append(f.Rates, r)
-		if r.Measured == 0 {
-			f.Assumptions = append(f.Assumptions, fmt.Sprintf("no move from %s to %s has completed here yet: %.0f s and %.0f rows/s are assumed, not measured, and that a comparison takes half of that time",
-				r.Source, r.Target, r.FixedSeconds, r.RowsPerSecond))
-		}
-	}
-	if s.lost > 0 {
-		f.Assumptions = append(f.Assumptions, fmt.Sprintf("%d moves go to backends that are not registered any more, and are left out", s.lost))
-	}
-	begun := slices.DeleteFunc(slices.Clone(s.moves), func(m *simulated) bool { return m.begun.IsZero() })
-	slices.SortStableFunc(begun, func(a, b *simulated) int { return a.begun.Compare(b.begun) })
-	for _, m := range begun[:min(nextTurns, len(begun))] {
-		f.Next = append(f.Next, Turn{m.shop.Slug, m.shop.Backend, m.target, m.reason, m.begun.UnixMicro(), m.moved.UnixMicro()})
-	}
-	return f
-}
-
-// used lists rates by their kinds.
-func used(all map[migration.Ends]migration.Rate) []migration.Rate {
-	out := slices.Collect(maps.Values(all))
-	slices.SortFunc(out, func(a, b migration.Rate) int {
-		return strings.Compare(string(a.Source+" "+a.Target), string(b.Source+" "+b.Target))
-	})
-	return out
 }

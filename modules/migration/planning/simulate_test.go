@@ -2,6 +2,7 @@ package planning
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,6 +91,64 @@ func TestForecastsOfANight(t *testing.T) {
 	}
 }
 
+// TestAReplacedCanaryIsForetold: it stands behind moves of later waves, which wait for it.
+func TestAReplacedCanaryIsForetold(t *testing.T) {
+	t.Parallel()
+	waves := []int64{1, 0, 1, 2}
+	in := someMoves(waves...)
+	f := simulate(in)
+	require.Len(t, f.Next, len(waves))
+	for _, c := range in.moves {
+		for _, m := range in.moves {
+			require.False(t, c.wave < m.wave && m.begun.Before(c.moved), "%s before %s", m.shop.Slug, c.shop.Slug)
+		}
+	}
+	require.NotContains(t, strings.Join(f.Assumptions, "\n"), "would never begin")
+	require.Equal(t, []string{"1", "0", "2", "3"}, []string{f.Next[0].Slug, f.Next[1].Slug, f.Next[2].Slug, f.Next[3].Slug})
+}
+
+// TestASoakUnderWayIsForetold of canaries that have come to their targets already.
+func TestASoakUnderWayIsForetold(t *testing.T) {
+	t.Parallel()
+	in := someMoves(1)
+	in.options.SoakSeconds, in.proved, in.canary = 7200, true, in.from.Add(-time.Hour)
+	f := simulate(in)
+	require.Equal(t, in.from.Add(time.Hour).UnixMicro(), f.Next[0].Begins)
+	in = someMoves(1)
+	in.options.SoakSeconds, in.proved, in.canary = 7200, true, in.from.Add(-3*time.Hour)
+	require.Equal(t, in.from.UnixMicro(), simulate(in).Next[0].Begins)
+}
+
+// TestWhatWouldNeverBeginIsNamed instead of being left out.
+func TestWhatWouldNeverBeginIsNamed(t *testing.T) {
+	t.Parallel()
+	in := someMoves(make([]int64, nextTurns+2)...)
+	in.options.PerBackend = 0
+	f := simulate(in)
+	require.Empty(t, f.Next)
+	require.Contains(t, f.Assumptions[len(f.Assumptions)-1], "22 moves would never begin, and what is foretold ends without them: 0, 1, 2, ")
+	require.Contains(t, f.Assumptions[len(f.Assumptions)-1], ", 18, 19 and 2 more")
+	in = someMoves(0)
+	in.options.PerBackend = 0
+	f = simulate(in)
+	require.Contains(t, f.Assumptions[len(f.Assumptions)-1], "1 moves would never begin, and what is foretold ends without them: 0")
+}
+
+// someMoves are of storefronts that are called by their turns, in these waves.
+func someMoves(waves ...int64) imagined {
+	in := imagined{
+		kinds: threeKinds, rates: migration.Rates{}, instances: 1, from: syntheticStart, day: func(*Shop) Day { return Day{} },
+		options: PlanOptions{PerBackend: 9, AtOnce: true},
+	}
+	for n, wave := range waves {
+		name := fmt.Sprint(n)
+		shop := &Shop{ID: backends.StorefrontID(name), Slug: name, Backend: "a", TimeZone: "UTC"}
+		in.fleet = append(in.fleet, shop)
+		in.moves = append(in.moves, &simulated{shop: shop, target: "b", wave: wave})
+	}
+	return in
+}
+
 // TestForecastsKeepTheRules that plans are carried out by, whatever the fleet.
 func TestForecastsKeepTheRules(t *testing.T) {
 	t.Parallel()
@@ -171,6 +230,9 @@ func someImagined(t *rapid.T) imagined {
 	}
 	for n, m := range in.moves {
 		m.wave = waveOf(n, in.options)
+	}
+	if len(in.moves) > 0 && rapid.Bool().Draw(t, "replaced") {
+		in.moves[rapid.IntRange(0, len(in.moves)-1).Draw(t, "canary")].wave = 0
 	}
 	return in
 }

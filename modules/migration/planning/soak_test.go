@@ -25,6 +25,10 @@ func TestASoakFollowsACanaryThatFailed(t *testing.T) {
 	require.NoError(t, err)
 	w.run(t) // not before: it would have moved
 	w.until(t, p, moveIs(1, planning.Failed), s)
+	foretold, err := w.service.Simulate(context.Background(), planning.Imagine{Plan: p.ID})
+	require.NoError(t, err)
+	require.EqualValues(t, 2, foretold.Moves)
+	require.Greater(t, foretold.Next[0].Begins, foretold.Begins+time.Hour.Microseconds())
 	for range 2 { // at once, and an hour later
 		w.until(t, p, state(planning.Running), s)
 		require.EqualValues(t, 2, p.Moves[planning.Waiting])

@@ -28,10 +28,16 @@ func readStanding(tx control.Tx, p *Plan, now time.Time) (at standing, err error
 	if err != nil || at.wave == 0 || p.Options.SoakSeconds == 0 {
 		return at, err
 	}
-	var canaries int64 // the last of them came to its target, or did not
-	err = tx.Get(&canaries, `SELECT COALESCE(max(CASE WHEN moved_at > 0 THEN moved_at ELSE updated_at END), 0) FROM plan_moves
-		WHERE plan_id = $1 AND wave = 0 AND state NOT IN ('waiting', 'moving')`, p.ID)
+	canaries, err := canariesEnded(tx, p.ID)
 	at.soaked = time.UnixMicro(canaries + p.Options.SoakSeconds*1_000_000)
+	return at, err
+}
+
+// canariesEnded is when the last canary of a plan came to its target, or was known not to;
+// 0: none has yet.
+func canariesEnded(tx control.Tx, plan string) (at int64, err error) {
+	err = tx.Get(&at, `SELECT COALESCE(max(CASE WHEN moved_at > 0 THEN moved_at ELSE updated_at END), 0) FROM plan_moves
+		WHERE plan_id = $1 AND wave = 0 AND state NOT IN ('waiting', 'moving')`, plan)
 	return at, err
 }
 
