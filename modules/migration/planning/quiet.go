@@ -24,8 +24,12 @@ func cutoverAt(now, first time.Time, w migration.Window, b Blackout, atOnce bool
 	if atOnce {
 		return best, why
 	}
+	over := !b.Until.After(now)
+	if (over || b.holds(w.Opens(now))) && b.Until.After(first) { // before that it could not
+		first = b.Until
+	}
 	last := first.Add(patience)
-	for hour := now.Truncate(time.Hour).Add(time.Hour); !hour.After(last); hour = hour.Add(time.Hour) {
+	for hour := best.Truncate(time.Hour).Add(time.Hour); !hour.After(last); hour = hour.Add(time.Hour) {
 		at, _ := permitted(hour, w, b)
 		if !at.After(last) && day[at.UTC().Hour()] < day[best.UTC().Hour()] {
 			best, why = at, "the quietest hour of a day"

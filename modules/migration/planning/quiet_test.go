@@ -40,6 +40,8 @@ func TestCutoversComeAtQuietPermittedMoments(t *testing.T) {
 		"the window is not quiet":   {now: at(1, 12, 5), window: berlin, day: quietAtThree, at: at(2, 0, 30), why: "the window 01:30-03:00 Europe/Berlin"},
 		"blackout":                  {now: at(1, 12, 5), blackout: Blackout{at(1, 0, 0), at(5, 9, 0)}, at: at(5, 9, 0), why: "the seller asked for no move until 2026-03-05T09:00:00Z"},
 		"blackout, then the window": {now: at(1, 12, 5), window: berlin, blackout: Blackout{at(1, 0, 0), at(5, 9, 0)}, at: at(6, 0, 30), why: "the window 01:30-03:00 Europe/Berlin"},
+		"blackout, then quiet":      {now: at(1, 12, 5), blackout: Blackout{at(1, 0, 0), at(5, 9, 0)}, day: quietAtThree, at: at(6, 3, 0), why: "the quietest hour of a day"},
+		"blackout is over":          {now: at(5, 9, 1), ready: at(1, 12, 5), blackout: Blackout{at(1, 0, 0), at(5, 9, 0)}, day: quietAtThree, at: at(6, 3, 0), why: "the quietest hour of a day"},
 		"blackout begins later":     {now: at(1, 12, 5), blackout: Blackout{at(2, 0, 0), at(5, 9, 0)}, day: quietAtThree, at: at(1, 12, 5)},
 	} {
 		if c.ready.IsZero() {
