@@ -68,18 +68,27 @@ func (w Window) Open(at time.Time) bool {
 	return minute >= w.from || minute < w.to
 }
 
-// Opens is the first moment, not before at, at which the window is open.
+// Opens is the first moment, not before at, at which the window is open. That may be the
+// one at which the clocks of the zone change: one that begins within the hours left out
+// opens then, if any of it is behind them.
 func (w Window) Opens(at time.Time) time.Time {
-	if w.Open(at) {
-		return at
+	for !w.Open(at) {
+		at = w.next(at.In(w.zone))
 	}
-	day := at.In(w.zone)
-	for ahead := 0; ; ahead++ { // a day whose clocks leave the beginning out does not count
-		opens := time.Date(day.Year(), day.Month(), day.Day()+ahead, 0, w.from, 0, 0, w.zone)
-		if !opens.Before(at) && w.Open(opens) {
-			return opens
-		}
+	return at
+}
+
+// next is the first moment behind one at which the window is closed that may open it: its
+// beginning by the clocks as they are now, or a change of these before that.
+func (w Window) next(at time.Time) time.Time {
+	const day = 24 * 60
+	ahead := (w.from - 60*at.Hour() - at.Minute() + day) % day // never 0: then it were open
+	begins := at.Add(time.Duration(ahead)*time.Minute - time.Duration(at.Second())*time.Second - time.Duration(at.Nanosecond()))
+	// Go takes a year for 365 days there: on the last one of a leap year the end may be over.
+	if _, changes := at.ZoneBounds(); changes.After(at) && changes.Before(begins) {
+		return changes
 	}
+	return begins
 }
 
 // cutoverWindow is the window that the move was given; it was checked when it was.

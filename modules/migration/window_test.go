@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"smartseller/backends"
 	"smartseller/platform/fault"
@@ -32,6 +33,11 @@ func TestWindow(t *testing.T) {
 		{"02:00-03:00", "Europe/Berlin", "2026-03-29T00:00:00Z", "2026-03-30T00:00:00Z"}, // that hour is left out on this day
 		{"02:00-03:00", "Europe/Berlin", "2026-10-25T00:00:00Z", "2026-10-25T00:00:00Z"}, // and there are two of it on this one
 		{"02:00-03:00", "Europe/Berlin", "2026-10-25T01:30:00Z", "2026-10-25T01:30:00Z"},
+		{"02:00-03:00", "Europe/Berlin", "2026-10-24T20:00:00Z", "2026-10-25T00:00:00Z"},    // it opens with the first one
+		{"02:00-05:00", "America/New_York", "2026-03-07T12:00:00Z", "2026-03-08T07:00:00Z"}, // the day after begins it at three
+		{"02:30-03:30", "Europe/Berlin", "2026-03-28T12:00:00Z", "2026-03-29T01:00:00Z"},
+		{"22:00-02:30", "Europe/Berlin", "2026-10-25T01:45:00Z", "2026-10-25T21:00:00Z"},
+		{"02:00-05:00", "America/New_York", "2028-12-31T12:00:00Z", "2029-01-01T07:00:00Z"}, // that year has a day more
 	} {
 		w, err := ParseWindow(c.window, c.zone)
 		require.NoError(t, err)
@@ -42,6 +48,44 @@ func TestWindow(t *testing.T) {
 		_, err := ParseWindow(c[0], c[1])
 		require.Equal(t, fault.Invalid, fault.Of(err).Kind, "%v", c)
 	}
+}
+
+// TestWindowOpensWhenItIsOpen: what is foretold is the first minute that is within the window,
+// also around the hours in which clocks change.
+func TestWindowOpensWhenItIsOpen(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Kathmandu", "UTC"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			zone, err := time.LoadLocation(name)
+			require.NoError(t, err)
+			rapid.Check(t, func(t *rapid.T) {
+				day := rapid.IntRange(0, 24*60-1)
+				w := Window{text: "drawn", from: day.Draw(t, "from"), to: day.Draw(t, "to"), zone: zone}
+				if w.from == w.to {
+					t.Skip("no window")
+				}
+				at := aroundAChange(t, zone)
+				first := at
+				for !w.Open(first) {
+					first = first.Truncate(time.Minute).Add(time.Minute)
+				}
+				require.True(t, first.Equal(w.Opens(at)), "%02d:%02d-%02d:%02d at %s: %s, not %s",
+					w.from/60, w.from%60, w.to/60, w.to%60, at, w.Opens(at), first)
+			})
+		})
+	}
+}
+
+// aroundAChange draws a moment within two days of a change of clocks, where there are any.
+func aroundAChange(t *rapid.T, zone *time.Location) time.Time {
+	from, until := time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2040, 1, 1, 0, 0, 0, 0, time.UTC)
+	at := time.Unix(rapid.Int64Range(from.Unix(), until.Unix()).Draw(t, "moment"), 0).In(zone)
+	if _, changes := at.ZoneBounds(); !changes.IsZero() {
+		const most = 2 * 24 * 60 * 60
+		at = changes.Add(time.Duration(rapid.IntRange(-most, most).Draw(t, "seconds behind")) * time.Second)
+	}
+	return at
 }
 
 // TestCutoverWaitsForItsWindow: a move that is ready before its window stays in step,
