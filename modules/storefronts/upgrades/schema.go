@@ -142,8 +142,7 @@ func (s *Service) askSchema(ctx context.Context, shop storefronts.Storefront, sh
 
 func (s *Service) askBackend(ctx context.Context, p backends.Place, a *answer) {
 	b, err := s.directory.Backend(ctx, p.Backend)
-	if err != nil {
-		a.problem = problem{SchemaUnknown, err.Error()}
+	if a.problem = problemOf(err); err != nil {
 		return
 	}
 	asking, cancel := context.WithTimeout(ctx, schemaPatience)
@@ -160,6 +159,7 @@ func (s *Service) askBackend(ctx context.Context, p backends.Place, a *answer) {
 // problemOf says no more than an operator needs: a driver's text may name addresses.
 func problemOf(err error) problem {
 	var far *backends.Elsewhere
+	var said *fault.Error
 	switch {
 	case err == nil:
 		return problem{}
@@ -169,8 +169,19 @@ func problemOf(err error) problem {
 		return problem{SchemaUnknown, "the place does not exist; see: smartseller move explain"}
 	case errors.Is(err, backends.ErrUnreachable), errors.Is(err, context.DeadlineExceeded):
 		return problem{SchemaUnknown, "the backend does not answer; see: smartseller doctor"}
+	case errors.As(err, &said):
+		return problem{SchemaUnknown, told(said)}
 	}
-	return problem{SchemaUnknown, "the schema cannot be read; see the server's log"}
+	return problem{SchemaUnknown, "the schema cannot be read; see: smartseller doctor"}
+}
+
+// told is what an error says to operators, with the values that it names.
+func told(said *fault.Error) string {
+	text := said.Detail
+	for _, field := range said.Fields {
+		text += " " + field.String() + "."
+	}
+	return text
 }
 
 // UpgradeSchema brings the place of a storefront, given by id or slug, to the newest

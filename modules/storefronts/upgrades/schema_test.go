@@ -3,6 +3,7 @@ package upgrades
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -204,4 +205,36 @@ func TestUpgradesDuringMoves(t *testing.T) {
 	after, err = f.UpgradeSchema(ctx, "toys")
 	require.NoError(t, err)
 	require.Equal(t, SchemaCurrent, after.State)
+}
+
+// TestStatusShowsNoTextOfADriver, which may name addresses; what is meant for operators it
+// shows in whole.
+func TestStatusShowsNoTextOfADriver(t *testing.T) {
+	t.Parallel()
+	driver := errors.New("dial tcp 10.0.0.7:5432: no route")
+	for want, err := range map[string]error{
+		"":                                      nil,
+		"lives on host far: ask a server there": &backends.Elsewhere{Backend: "files", Host: "far", Here: "near"},
+		"the backend does not answer; see: smartseller doctor":                      fmt.Errorf("%w: %w", backends.ErrUnreachable, driver),
+		"the schema cannot be read; see: smartseller doctor":                        fmt.Errorf("open backend pg: %w", driver),
+		"One or more values are not acceptable; see errors. /dsn: names no server.": fmt.Errorf("open backend pg: %w", fault.InvalidField("/dsn", "invalid_dsn", "names no server")),
+		control.ErrAway.Detail: control.ErrAway.Because(driver),
+	} {
+		require.Equal(t, want, problemOf(err).text)
+	}
+}
+
+// TestStatusOfABackendThatCannotBeOpened says so without the cause, in whose text anything may be.
+func TestStatusOfABackendThatCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, controltest.Open(t))
+	f.putOn("nowhere", "homeless")
+	f.createOn("files-2", "locked")
+	f.exec(`UPDATE backends SET config = $1 WHERE name = 'files-2'`, []byte("sealed with another key"))
+	found, err := f.Schemas(context.Background(), "", 10)
+	require.NoError(t, err)
+	require.Len(t, found, 2)
+	require.Equal(t, []SchemaState{SchemaUnknown, SchemaUnknown}, []SchemaState{found[0].State, found[1].State})
+	require.Equal(t, backends.ErrNoBackend.Detail, found[0].Problem)
+	require.Equal(t, "the schema cannot be read; see: smartseller doctor", found[1].Problem)
 }

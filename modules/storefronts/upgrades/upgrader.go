@@ -323,7 +323,7 @@ func note(tx control.Tx, r *Run, p Place, was string, due int64) error {
 // why tells operators of a failure; what has no words for them goes into the log.
 func (u *Upgrader) why(ctx context.Context, p Place, err error) string {
 	if said := new(fault.Error); errors.As(err, &said) {
-		return said.Detail
+		return told(said)
 	}
 	u.log.WarnContext(ctx, "a place cannot be upgraded", "backend", p.Backend, "storefront", p.Storefront, "error", err)
 	return fmt.Sprintf("It cannot be upgraded on %s; the log of the server that tried says why.", p.Backend)
