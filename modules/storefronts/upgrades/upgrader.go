@@ -285,6 +285,9 @@ func (u *Upgrader) one(ctx context.Context, run *Run, t task) error {
 	if ctx.Err() != nil {
 		return errNotNow // it was cut off, and says nothing of the place
 	}
+	if errors.Is(err, control.ErrAway) {
+		return err // which says nothing of the place either: it waits still
+	}
 	due := u.judge(ctx, &p, err)
 	return u.update(ctx, t.lease, run, func(tx control.Tx, r *Run) error { return note(tx, r, p, t.Cause, due) })
 }

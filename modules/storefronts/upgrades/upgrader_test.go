@@ -302,6 +302,26 @@ func TestARunBelongsToTheNewestProgram(t *testing.T) {
 	require.Equal(t, map[PlaceState]int64{Waiting: 1}, anew.Places)
 }
 
+// TestTheControlDatabaseGoesAwayForAMoment: that is no failure of the place that had its turn,
+// which is upgraded when the database is back.
+func TestTheControlDatabaseGoesAwayForAMoment(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, controltest.Open(t))
+	f.age(f.create("shop").Place())
+	away := control.ErrAway.Because(errors.New("connection reset by peer"))
+	f.gate = func(context.Context, backends.Place) error { return away }
+	run, _ := f.begin(false)
+	u := f.upgrader("one", alive)
+	_, err := u.Step(context.Background())
+	require.ErrorIs(t, err, control.ErrAway, "it is tried again in a moment, not at once")
+	waiting := f.placesOf(run, Waiting)
+	require.Len(t, waiting, 1)
+	require.Empty(t, waiting[0].Cause)
+	f.gate = nil
+	run = f.finish(run, u)
+	require.Equal(t, map[PlaceState]int64{Done: 1}, run.Places)
+}
+
 // TestWhoFollowsSeesEachChangeOnce, and the end.
 func TestWhoFollowsSeesEachChangeOnce(t *testing.T) {
 	t.Parallel()
