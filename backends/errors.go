@@ -81,6 +81,12 @@ func (e *Elsewhere) Error() string {
 // Unwrap makes errors.Is(err, ErrUnreachable) true.
 func (e *Elsewhere) Unwrap() error { return ErrUnreachable }
 
+// Told tells operators where to ask instead.
+func (e *Elsewhere) Told() *fault.Error {
+	return fault.New(fault.Conflict, "place_elsewhere",
+		"The files of %s live on host %s, this is %s: ask a server there (SMARTSELLER_URL).", e.Backend, e.Host, e.Here).Because(e)
+}
+
 // What a caller of the Router meets when a storefront cannot be served.
 var (
 	ErrBusy = fault.New(fault.Unavailable, "storefront_busy",

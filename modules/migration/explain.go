@@ -226,7 +226,7 @@ func (s *Service) explainPlaces(ctx context.Context, m *Move) []Wait {
 			continue // erased already
 		}
 		if err != nil {
-			out = append(out, Wait{For: "backend", Detail: fmt.Sprintf("%s does not answer here: %s", p.Backend, err), Todo: "start it, or correct its address; the move goes on by itself"})
+			out = append(out, explainAway(p.Backend, err))
 			continue
 		}
 		open[p] = store
@@ -241,6 +241,15 @@ func (s *Service) explainPlaces(ctx context.Context, m *Move) []Wait {
 	asking, cancel := context.WithTimeout(ctx, explainPatience)
 	defer cancel()
 	return append(out, explainSource(asking, m.Phase, from)...)
+}
+
+// explainAway says why a backend does not answer here: it is away, or lives on another host,
+// where the move goes on though this server sees nothing of it.
+func explainAway(backend string, err error) Wait {
+	if far := new(backends.Elsewhere); errors.As(err, &far) {
+		return Wait{For: "backend", Detail: fmt.Sprintf("the files of %s live on host %s, this is %s: what is there cannot be seen here", backend, far.Host, far.Here), Todo: "ask a server on host " + far.Host}
+	}
+	return Wait{For: "backend", Detail: fmt.Sprintf("%s does not answer here: %s", backend, err), Todo: "start it, or correct its address; the move goes on by itself"}
 }
 
 func explainSource(ctx context.Context, p Phase, from backends.Store) []Wait {

@@ -40,13 +40,21 @@ func (s *Service) DryRun(ctx context.Context, r Request) (*Preview, error) {
 		return nil, err
 	}
 	p, err := s.preview(ctx, m, target)
-	if errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrNoPlace) {
+	var far *backends.Elsewhere
+	switch {
+	case errors.As(err, &far):
+		return nil, far.Told()
+	case errors.Is(err, backends.ErrUnreachable), errors.Is(err, backends.ErrNoPlace):
 		return nil, backends.ErrDown.Because(err)
 	}
 	return p, err
 }
 
 func (s *Service) preview(ctx context.Context, m *Move, target backends.Backend) (*Preview, error) {
+	answers := target.Ping(ctx)
+	if far := new(backends.Elsewhere); errors.As(answers, &far) {
+		return nil, far // a move would not be refused: an instance there does it, and looks first
+	}
 	source, release, err := s.stores.Acquire(ctx, m.Source)
 	if err != nil {
 		return nil, err
@@ -59,7 +67,7 @@ func (s *Service) preview(ctx context.Context, m *Move, target backends.Backend)
 	if err := source.Read(ctx, func(reader backends.Reader) error { return countRows(reader, s.directory.Catalog(), p.Rows) }); err != nil {
 		return nil, err
 	}
-	p.Findings = preflight(ctx, s.directory, target, p.Bytes)
+	p.Findings = checkBackend(ctx, s.directory, target, answers, p.Bytes)
 	fit := !slices.ContainsFunc(p.Findings, backends.Finding.Hinders)
 	schema, err := s.checkSchemaOf(ctx, "source", source)
 	if err != nil {
@@ -171,9 +179,14 @@ const reachableCheck = "target reachable"
 
 // preflight is what must hold at the target before anything is made there.
 func preflight(ctx context.Context, directory *backends.Directory, target backends.Backend, bytes int64) []backends.Finding {
+	return checkBackend(ctx, directory, target, target.Ping(ctx), bytes)
+}
+
+// checkBackend is preflight at a target that was asked whether it answers.
+func checkBackend(ctx context.Context, directory *backends.Directory, target backends.Backend, answers error, bytes int64) []backends.Finding {
 	reach := backends.Finding{Check: reachableCheck}
-	if err := target.Ping(ctx); err != nil {
-		reach.Problem, reach.Fix = "the target cannot be reached: "+err.Error(), "start it, or correct the backend's address, then start the move again"
+	if answers != nil {
+		reach.Problem, reach.Fix = "the target cannot be reached: "+answers.Error(), "start it, or correct the backend's address, then start the move again"
 		return []backends.Finding{reach}
 	}
 	return append([]backends.Finding{reach, checkSpace(ctx, directory, target.Name(), bytes)}, target.Check(ctx)...)

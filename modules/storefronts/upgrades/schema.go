@@ -244,8 +244,7 @@ func inWords(err error, backend string) error {
 	var far *backends.Elsewhere
 	switch {
 	case errors.As(err, &far):
-		return fault.New(fault.Conflict, "place_elsewhere",
-			"The files of %s live on host %s, this is %s: ask a server there (SMARTSELLER_URL).", backend, far.Host, far.Here).Because(err)
+		return far.Told()
 	case errors.Is(err, backends.ErrLockBusy):
 		return fault.New(fault.Unavailable, "place_busy", "Transactions on %s kept its tables locked (%s): end them, or upgrade again when they have ended.", backend, err).Because(err)
 	case errors.Is(err, backends.ErrUnreachable):
