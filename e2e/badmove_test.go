@@ -59,6 +59,8 @@ func TestMovesThatCannotStart(t *testing.T) {
 	} {
 		p.unwanted(t, c.storefront, c.target, c.status, c.code)
 	}
+	dry := map[string]any{"storefront_id": id, "target": "files-2", "dry_run": true}
+	require.Equal(t, http.StatusOK, p.admin(t, "POST", "moves", dry, nil), "as the document says")
 	status, _, first := p.want(t, id, "files-2")
 	require.Equal(t, http.StatusAccepted, status)
 	p.unwanted(t, id, "files-2", http.StatusConflict, "move_open")

@@ -80,6 +80,14 @@ type startOutput struct {
 	}
 }
 
+// looked describes the answer to a dry run, which has the body of the other one.
+func looked() map[string]*huma.Response {
+	return map[string]*huma.Response{"200": {
+		Description: "A dry run: what would be done; nothing was changed",
+		Content:     map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/StartOutputBody"}}},
+	}}
+}
+
 type moveInput struct {
 	ID string `path:"id" maxLength:"36"`
 }
@@ -123,7 +131,7 @@ const movesPath = "/api/admin/moves"
 func Routes(server *httpx.Server, s *Service) {
 	httpx.Register(server, huma.Operation{
 		OperationID: "start-move", Method: http.MethodPost, Path: movesPath, Summary: "Move a storefront to another backend, live",
-		DefaultStatus: http.StatusAccepted, Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},
+		DefaultStatus: http.StatusAccepted, Responses: looked(), Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, func(ctx context.Context, in *startInput) (*startOutput, error) {
 		r := Request{Storefront: backends.StorefrontID(in.Body.Storefront), Target: in.Body.Target, Options: in.Body.Options, By: identity.Admin(ctx), Reason: in.Body.Reason}
 		out := &startOutput{Status: http.StatusAccepted}

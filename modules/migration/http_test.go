@@ -28,9 +28,15 @@ type property struct {
 	Enum        []string
 }
 
-// document is what the API says of moves: of operations by method and path, of properties by
+// described is an operation as the API's document describes it.
+type described struct {
+	Description string
+	Responses   map[string]any
+}
+
+// document is what the API says of moves: of operations by path and method, of properties by
 // the name of their schema.
-func document(t *testing.T) (operations map[string]map[string]struct{ Description string }, schemas map[string]map[string]property) {
+func document(t *testing.T) (operations map[string]map[string]described, schemas map[string]map[string]property) {
 	t.Helper()
 	server := httpx.New(httpx.Options{Version: "test", Log: slog.New(slog.DiscardHandler)})
 	Routes(server, &Service{})
@@ -38,7 +44,7 @@ func document(t *testing.T) (operations map[string]map[string]struct{ Descriptio
 	server.Handler().ServeHTTP(said, httptest.NewRequest(http.MethodGet, "/openapi.json", nil))
 	require.Equal(t, http.StatusOK, said.Code)
 	var d struct {
-		Paths      map[string]map[string]struct{ Description string }
+		Paths      map[string]map[string]described
 		Components struct {
 			Schemas map[string]struct{ Properties map[string]property }
 		}
@@ -105,6 +111,19 @@ func TestEventKindsAreListed(t *testing.T) {
 	for _, k := range eventKinds {
 		require.Contains(t, about, "- `"+k.name+"`: "+k.what)
 	}
+}
+
+// TestADryRunIsDescribed: its answer has a status of its own, and the body that starting has.
+func TestADryRunIsDescribed(t *testing.T) {
+	t.Parallel()
+	operations, schemas := document(t)
+	require.Contains(t, schemas, "StartOutputBody")
+	content := func(status string) any {
+		said, _ := operations[movesPath]["post"].Responses[status].(map[string]any)
+		return said["content"]
+	}
+	require.NotNil(t, content("202"))
+	require.Equal(t, content("202"), content("200"))
 }
 
 // toldKinds are the kinds that are given to addEvent and save.
