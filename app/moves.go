@@ -182,14 +182,11 @@ func (c *moveArg) raw(ctx context.Context) (json.RawMessage, error) {
 		}
 		return nil, err
 	}
-	var page struct{ Data []moveState }
-	if err := c.call(ctx, http.MethodGet, movesPath+"?limit=1&storefront_id="+url.QueryEscape(shop.ID), nil, &page); err != nil {
-		return nil, err
+	err = c.call(ctx, http.MethodGet, storefrontsPath+"/"+url.PathEscape(shop.ID)+"/move", nil, &said)
+	if err != nil && fault.Of(err).Kind == fault.NotFound {
+		err = fault.New(fault.NotFound, "move_not_found", "Storefront %s has never been moved.", shop.Slug).Because(err)
 	}
-	if len(page.Data) == 0 {
-		return nil, fault.New(fault.NotFound, "move_not_found", "Storefront %s has never been moved.", shop.Slug)
-	}
-	return said, c.call(ctx, http.MethodGet, movesPath+"/"+page.Data[0].ID, nil, &said)
+	return said, err
 }
 
 func (c *moveArg) find(ctx context.Context) (m moveState, err error) {

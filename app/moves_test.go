@@ -94,3 +94,38 @@ func TestPaceOfAll(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, shown, "every move works at most 30 % of the time")
 }
+
+// TestAStorefrontStandsForItsNewestMove, which the server knows; one that was never moved has none.
+func TestAStorefrontStandsForItsNewestMove(t *testing.T) {
+	t.Parallel()
+	const toys, books = "0193b3a0-0000-7000-8000-00000000000a", "0193b3a0-0000-7000-8000-00000000000b"
+	mux := http.NewServeMux()
+	for slug, id := range map[string]string{"toys": toys, "books": books} {
+		shown := func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = fmt.Fprintf(w, `{"id":%q,"slug":%q}`, id, slug)
+		}
+		mux.HandleFunc("GET "+storefrontsPath+"/"+slug, shown)
+		mux.HandleFunc("GET "+storefrontsPath+"/"+id, shown)
+	}
+	mux.HandleFunc("GET "+storefrontsPath+"/"+toys+"/move", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"id":"` + moveID + `","phase":"copying"}`))
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte(`{"code":"move_not_found","detail":"There is none."}`))
+	})
+	server := listen(t, mux)
+	for _, c := range []struct{ named, refused string }{
+		{"toys", ""}, {toys, ""}, {"books", "Storefront books has never been moved."}, {books, "Storefront books has never been moved."},
+		{"nobody", "There is no such move, and no such storefront"}, {moveID, "There is no such move, and no such storefront"},
+	} {
+		m, err := (&moveArg{remote: *server, Move: c.named}).find(context.Background())
+		if c.refused != "" {
+			require.ErrorContains(t, err, c.refused)
+			require.Equal(t, fault.NotFound, fault.Of(err).Kind)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, moveID, m.ID)
+	}
+}

@@ -166,11 +166,7 @@ func Routes(server *httpx.Server, s *Service) {
 		OperationID: "get-move", Method: http.MethodGet, Path: movesPath + "/{id}", Summary: "Show one move", Security: httpx.Admin, Errors: []int{http.StatusNotFound},
 	}, func(ctx context.Context, in *moveInput) (*moveOutput, error) {
 		m, err := s.Get(ctx, in.ID)
-		if err != nil {
-			return nil, err
-		}
-		tables, err := s.Checkpoints(ctx, in.ID)
-		return &moveOutput{bodyOf(m, tables)}, err
+		return s.whole(ctx, m, err)
 	})
 	httpx.Register(server, huma.Operation{
 		OperationID: "explain-move", Method: http.MethodGet, Path: movesPath + "/{id}/explain", Summary: "Say what a move waits for, and what to do",
@@ -196,6 +192,7 @@ func Routes(server *httpx.Server, s *Service) {
 			return s.stream(ctx, in.ID, after)
 		})
 	})
+	newestRoute(server, s)
 	paceRoutes(server, s)
 	receiptRoutes(server, s)
 	for _, want := range wishes {
@@ -210,6 +207,29 @@ func Routes(server *httpx.Server, s *Service) {
 			return &moveOutput{bodyOf(m, nil)}, nil
 		})
 	}
+}
+
+type newestInput struct {
+	Ref string `path:"ref" maxLength:"63" doc:"Id or slug of the storefront"`
+}
+
+func newestRoute(server *httpx.Server, s *Service) {
+	httpx.Register(server, huma.Operation{
+		OperationID: "newest-move", Method: http.MethodGet, Path: "/api/admin/storefronts/{ref}/move",
+		Summary: "Show a storefront's newest move: the open one, else the one that began last", Security: httpx.Admin, Errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, in *newestInput) (*moveOutput, error) {
+		m, err := s.Newest(ctx, in.Ref)
+		return s.whole(ctx, m, err)
+	})
+}
+
+// whole is one move as it is shown, unless it could not be read.
+func (s *Service) whole(ctx context.Context, m *Move, err error) (*moveOutput, error) {
+	if err != nil {
+		return nil, err
+	}
+	tables, err := s.Checkpoints(ctx, m.ID)
+	return &moveOutput{bodyOf(m, tables)}, err
 }
 
 func paceRoutes(server *httpx.Server, s *Service) {
