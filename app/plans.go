@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"smartseller/platform/fault"
 )
 
 type planCommand struct {
@@ -54,6 +56,9 @@ func (p *planned) body() (map[string]any, error) {
 	var moves []map[string]string
 	for _, m := range p.Moves {
 		storefront, target, _ := strings.Cut(m, "=")
+		if storefront == "" || target == "" {
+			return nil, fault.New(fault.Invalid, "invalid_move", "The move %q must be STOREFRONT=BACKEND, such as demo=files-2.", m)
+		}
 		moves = append(moves, map[string]string{"storefront": storefront, "target": target})
 	}
 	if len(moves) > 0 {
