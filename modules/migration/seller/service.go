@@ -23,13 +23,12 @@ func NewService(db *control.DB, moves *migration.Service) *Service {
 	return &Service{db: db, moves: moves}
 }
 
+// behindPlanned is the cursor of a page that begins with the newest move: it is behind every id.
+const behindPlanned = "~"
+
 // Moves are up to limit moves of a storefront, newest first, after the id cursor; the
-// first page begins with what a plan has in store.
+// first page begins with what a plan has in store, which is one move at most.
 func (s *Service) Moves(ctx context.Context, storefront backends.StorefrontID, cursor string, limit int) (out []Move, next string, err error) {
-	found, err := s.moves.List(ctx, storefront, cursor, limit)
-	if err != nil {
-		return nil, "", err
-	}
 	kinds, planned, now, err := s.around(ctx, storefront)
 	if err != nil {
 		return nil, "", err
@@ -38,16 +37,21 @@ func (s *Service) Moves(ctx context.Context, storefront backends.StorefrontID, c
 		for _, p := range planned {
 			out = append(out, Move{State: Planned, Phase: migration.Planned, From: kinds[p.Source], To: kinds[p.Target], CreatedAt: p.At})
 		}
+		next = behindPlanned
+	}
+	found, err := s.moves.List(ctx, storefront, cursor, limit-len(out))
+	if err != nil {
+		return nil, "", err
 	}
 	for _, m := range found {
 		seen, err := s.see(ctx, m, kinds, now)
 		if err != nil {
 			return nil, "", err
 		}
-		out = append(out, seen)
+		out, next = append(out, seen), m.ID
 	}
-	if len(found) == limit {
-		next = found[len(found)-1].ID
+	if len(out) < limit {
+		next = ""
 	}
 	return out, next, nil
 }

@@ -1,0 +1,100 @@
+package seller
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"smartseller/backends"
+	"smartseller/modules/migration"
+	"smartseller/platform/control"
+	"smartseller/platform/control/controltest"
+	"smartseller/platform/crypto"
+)
+
+const toys = backends.StorefrontID("toys")
+
+// desk is the service on a control database of its own, where nothing moves by itself.
+type desk struct {
+	*Service
+	t *testing.T
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	keys, err := crypto.New(make([]byte, crypto.MasterKeySize))
+	require.NoError(t, err)
+	catalog, err := backends.NewCatalog()
+	require.NoError(t, err)
+	db := controltest.Open(t)
+	directory := backends.NewDirectory(db, keys, catalog, nil)
+	stores := backends.NewStores(directory, 1)
+	t.Cleanup(func() { require.NoError(t, stores.Close()) })
+	runner := migration.NewRunner(migration.RunnerOptions{
+		DB: db, Directory: directory, Stores: stores, Router: backends.NewRouter(directory, stores, backends.RouterOptions{}), Keys: keys, Log: slog.New(slog.DiscardHandler),
+	})
+	return &desk{NewService(db, migration.NewService(db, directory, stores, runner)), t}
+}
+
+func (d *desk) exec(text string, args ...any) {
+	d.t.Helper()
+	require.NoError(d.t, d.db.Update(context.Background(), func(_ context.Context, tx control.Tx) error {
+		_, err := tx.Exec(text, args...)
+		return err
+	}))
+}
+
+// moved notes a move that is open, or (an end) has ended.
+func (d *desk) moved(id string, phase migration.Phase, intent migration.Intent, end any) {
+	d.t.Helper()
+	d.exec(`INSERT INTO moves (id, storefront_id, source_backend, source_made_at_epoch, target_backend, target_made_at_epoch, source_epoch,
+		phase, resume_phase, cut, intent, gen, owner, lease_until, options, stats, cause, advice, receipt, requested_by, reason, created_at, updated_at, ended_at)
+		VALUES ($1, $2, 'one', 1, 'two', 2, 1, $3, '', '', $4, 0, '', 0, '{}', '{}', '', '', '', '', '', 0, 0, $5)`, id, string(toys), string(phase), string(intent), end)
+}
+
+// plan notes a plan that is carried out, with one move in a state.
+func (d *desk) plan(state, move string) {
+	d.t.Helper()
+	d.exec(`INSERT INTO plans (id, state, options, policy, reason, cause, forgiven, left_out, requested_by, approved_by, created_at, updated_at)
+		VALUES ('p', 'running', '{}', '', '', '', 0, 0, '', '', 0, 0)`)
+	d.exec(`INSERT INTO plan_moves (plan_id, seq, wave, storefront_id, source, target, reason, row_count, byte_count, state, move_id, cause, waits, moved_at, updated_at)
+		VALUES ('p', 1, 0, $1, 'one', 'two', '', 0, 0, $2, $3, '', '', 0, 0)`, string(toys), state, move)
+}
+
+// TestPagesHaveNoMoreThanTheirLimit, the first one too, on which what is planned is on top; no
+// move is left out between two pages.
+func TestPagesHaveNoMoreThanTheirLimit(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		planned bool
+		limit   int
+		want    [][]string // pages of ids, "": the planned one
+	}{
+		{true, 1, [][]string{{""}, {"m3"}, {"m2"}, {"m1"}, nil}},
+		{true, 2, [][]string{{"", "m3"}, {"m2", "m1"}, nil}},
+		{true, 3, [][]string{{"", "m3", "m2"}, {"m1"}}},
+		{true, 5, [][]string{{"", "m3", "m2", "m1"}}},
+		{false, 2, [][]string{{"m3", "m2"}, {"m1"}}},
+	} {
+		d := newDesk(t)
+		for _, id := range []string{"m1", "m2", "m3"} {
+			d.moved(id, migration.Completed, migration.NoIntent, 1)
+		}
+		if c.planned {
+			d.plan("waiting", "")
+		}
+		var pages [][]string
+		for cursor, more := "", true; more; more = cursor != "" {
+			found, next, err := d.Moves(context.Background(), toys, cursor, c.limit)
+			require.NoError(t, err)
+			var page []string
+			for _, m := range found {
+				page = append(page, m.ID)
+			}
+			pages, cursor = append(pages, page), next
+		}
+		require.Equal(t, c.want, pages, "%+v", c)
+	}
+}
