@@ -159,7 +159,7 @@ func (s *Service) NotNow(ctx context.Context, storefront backends.StorefrontID) 
 }
 
 // Ask asks for no cutover between two times, instead of what was asked before. No From
-// means now.
+// means now. What begins later takes back no word to cut over that was given for tonight.
 func (s *Service) Ask(ctx context.Context, storefront backends.StorefrontID, n NotNow) (NotNow, error) {
 	err := s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 		now := time.UnixMicro(tx.Now())
@@ -170,7 +170,7 @@ func (s *Service) Ask(ctx context.Context, storefront backends.StorefrontID, n N
 		if err := n.check(now); err != nil {
 			return err
 		}
-		if err := writeNotNow(tx, storefront, n); err != nil {
+		if err := writeNotNow(tx, storefront, n); err != nil || n.From.After(now) {
 			return err
 		}
 		return migration.TakeBackCutover(tx, storefront)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -96,5 +97,34 @@ func TestPagesHaveNoMoreThanTheirLimit(t *testing.T) {
 			pages, cursor = append(pages, page), next
 		}
 		require.Equal(t, c.want, pages, "%+v", c)
+	}
+}
+
+// TestAskTakesTheWordBackForNowAlone: a wish for next month is no reason to stop tonight's move.
+func TestAskTakesTheWordBackForNowAlone(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for name, c := range map[string]struct {
+		from time.Time
+		left migration.Intent
+	}{
+		"from now on":    {time.Time{}, migration.NoIntent},
+		"since a while":  {now.Add(-time.Hour), migration.NoIntent},
+		"for next month": {now.AddDate(0, 0, 30), migration.WantCutover},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			d.moved("m1", migration.Verifying, migration.WantCutover, nil)
+			d.plan("moving", "m1")
+			n, err := d.Ask(context.Background(), toys, NotNow{From: c.from, Until: now.AddDate(0, 0, 31)})
+			require.NoError(t, err)
+			kept, err := d.NotNow(context.Background(), toys)
+			require.NoError(t, err)
+			require.Equal(t, n, kept, "the wish is noted, whenever it begins")
+			m, err := d.moves.Get(context.Background(), "m1")
+			require.NoError(t, err)
+			require.Equal(t, c.left, m.Intent)
+		})
 	}
 }
