@@ -30,6 +30,7 @@ func (p *program) storyOf(t *testing.T, move, last string, number int) (story []
 	require.NoError(t, err)
 	defer response.Body.Close()
 	require.Equal(t, http.StatusOK, response.StatusCode)
+	lastID = last
 	var one []string
 	lines := bufio.NewScanner(response.Body)
 	for lines.Scan() {
