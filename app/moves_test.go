@@ -116,8 +116,12 @@ func TestAStorefrontStandsForItsNewestMove(t *testing.T) {
 	})
 	server := listen(t, mux)
 	for _, c := range []struct{ named, refused string }{
-		{"toys", ""}, {toys, ""}, {"books", "Storefront books has never been moved."}, {books, "Storefront books has never been moved."},
-		{"nobody", "There is no such move, and no such storefront"}, {moveID, "There is no such move, and no such storefront"},
+		{"toys", ""},
+		{toys, ""},
+		{"books", "Storefront books has never been moved."},
+		{books, "Storefront books has never been moved."},
+		{"nobody", "There is no such move, and no such storefront"},
+		{moveID, "There is no such move, and no such storefront"},
 	} {
 		m, err := (&moveArg{remote: *server, Move: c.named}).find(context.Background())
 		if c.refused != "" {

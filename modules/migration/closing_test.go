@@ -161,8 +161,12 @@ func TestAComparisonThatSuspectsKeepsTheWindowOpen(t *testing.T) {
 		want     Intent
 		may      bool
 	}{
-		{0, NoIntent, true}, {0, WantFinalize, true}, {0, WantVerify, false},
-		{1, NoIntent, false}, {1, WantFinalize, true}, {1, WantVerify, false},
+		{0, NoIntent, true},
+		{0, WantFinalize, true},
+		{0, WantVerify, false},
+		{1, NoIntent, false},
+		{1, WantFinalize, true},
+		{1, WantVerify, false},
 	} {
 		x.intent.Store(c.want)
 		require.Equal(t, c.may, x.mayClose(&auditor{a: Audit{Findings: c.findings}}), "%+v", c)
