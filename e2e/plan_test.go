@@ -121,7 +121,7 @@ func TestPlanErrors(t *testing.T) {
 		{[]string{"plan", "create"}, 65, "either of a policy or of chosen moves"},
 		{[]string{"plan", "create", "nobody=files-2"}, 65, "/moves/0/storefront: there is no such storefront"},
 		{[]string{"plan", "create", "demo=nowhere"}, 65, "/moves/0/target: there is no backend of that name"},
-		{[]string{"plan", "create", "demo"}, 65, "/moves/0/target"},
+		{[]string{"plan", "create", "demo"}, 65, "must be STOREFRONT=BACKEND, such as demo=files-2"},
 		{[]string{"plan", "create", "demo=files-2", "--cutover-window", "2-5"}, 65, "/options/cutover_window"},
 		{[]string{"plan", "create", "demo=files-2", "--wave-size", "0"}, 65, "/options/wave_size"},
 		{[]string{"plan", "create", "demo=files-2", "--per-backend", "0"}, 65, "/options/per_backend"},

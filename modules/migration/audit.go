@@ -142,9 +142,6 @@ func (d *auditor) damaged(ctx context.Context, err error) error {
 	return d.tell(ctx)
 }
 
-// suspects says that the comparison under way has found something.
-func (d *auditor) suspects() bool { return d.a.Findings > 0 }
-
 // due is how long nothing is to be compared.
 func (d *auditor) due() time.Duration {
 	if len(d.left) == 0 {
@@ -240,6 +237,7 @@ func (d *auditor) sumsEqual(ctx context.Context, t *backends.Table) (equal, know
 
 func (d *auditor) found(format string, args ...any) {
 	d.a.Findings++
+	d.x.suspects = true
 	if len(d.a.Found) < auditShown {
 		d.a.Found = append(d.a.Found, fmt.Sprintf(format, args...))
 	}
@@ -282,6 +280,7 @@ func (d *auditor) tell(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	x.suspects = false // it is told by now
 	result := "equal"
 	if done.Findings > 0 {
 		result = "different"

@@ -101,7 +101,7 @@ func (x *run) closeWindow(ctx context.Context) (closed bool, err error) {
 	if want == WantFinalize {
 		return x.closeAsked(ctx)
 	}
-	if want == WantRollback || x.m.undecided() {
+	if want == WantRollback || x.undecided() {
 		return false, nil
 	}
 	if over, err := x.windowOver(ctx); !over || err != nil {
@@ -193,6 +193,9 @@ func (m *Move) placesDiffer() bool { return m.Stats.Audit != nil && m.Stats.Audi
 // rollback was wanted and refused.
 func (m *Move) undecided() bool { return m.placesDiffer() || m.Stats.RollbackRefused != "" }
 
+// undecided is that, or that a comparison which has not ended has found something.
+func (x *run) undecided() bool { return x.suspects || x.m.undecided() }
+
 // closeWhenBehind closes the window of an old place that has fallen too far behind, in changes
 // or in time. While the places differ, or a rollback was asked for, only an operator does:
 // that one is told again at every such distance.
@@ -204,7 +207,7 @@ func (x *run) closeWhenBehind(ctx context.Context) (closed bool, err error) {
 	if x.lagSeen = time.Now(); err != nil || lag == 0 {
 		return false, err
 	}
-	behind, err := x.troubledFor(ctx)
+	behind, err := x.behindFor(ctx)
 	if err != nil || lag <= x.longestLag && behind <= x.longestBehind {
 		return false, err
 	}
@@ -212,7 +215,7 @@ func (x *run) closeWhenBehind(ctx context.Context) (closed bool, err error) {
 	if want == WantFinalize {
 		return false, nil // which closes it, and answers
 	}
-	if x.m.undecided() || want == WantRollback {
+	if x.undecided() || want == WantRollback {
 		if times := max(lag/x.longestLag, int64(behind/x.longestBehind)); times > x.lagTold {
 			x.lagTold = times
 			x.log.ErrorContext(ctx, "changes pile up at the new place, since the old one takes none, and the window stays open because the places differ or a rollback was wanted: finalize the move, or bring the old place back",

@@ -152,25 +152,44 @@ func TestARefusedRollbackKeepsTheWindowOpen(t *testing.T) {
 	i.waitFor(t, m.ID, Completed)
 }
 
-// TestAComparisonThatSuspectsKeepsTheWindowOpen until it has ended, and can say what it found.
+// TestAComparisonThatSuspectsKeepsTheWindowOpen until it has ended, and can say what it found, though
+// a place goes away meanwhile and it is begun anew.
 func TestAComparisonThatSuspectsKeepsTheWindowOpen(t *testing.T) {
 	t.Parallel()
-	x := &run{}
-	for _, c := range []struct {
-		findings int64
-		want     Intent
-		may      bool
-	}{
-		{0, NoIntent, true},
-		{0, WantFinalize, true},
-		{0, WantVerify, false},
-		{1, NoIntent, false},
-		{1, WantFinalize, true},
-		{1, WantVerify, false},
-	} {
-		x.intent.Store(c.want)
-		require.Equal(t, c.may, x.mayClose(&auditor{a: Audit{Findings: c.findings}}), "%+v", c)
+	ctx := context.Background()
+	i := newWorld(t).instance(t, nil)
+	m := start(t, i, i.storefront(t, 20), Options{WindowSeconds: 3600})
+	i.waitFor(t, m.ID, Watching)
+	i.spoil(t, m.Source, "counters", "row-000007", nil)
+	i.runner.Stop()
+	x := claimed(t, i, m.ID)
+	x.source, x.target = i.store(t, m.Source), i.store(t, m.Target)
+	require.NoError(t, x.save(ctx, "test", nil, func(_ control.Tx, m *Move) error {
+		m.Stats.CommittedAt -= 2 * time.Hour.Microseconds()
+		return nil
+	}))
+	d := x.newAuditor()
+	for !x.suspects {
+		d.resting = time.Time{}
+		worked, err := d.step(ctx, false)
+		require.NoError(t, err)
+		require.True(t, worked)
 	}
+	require.Nil(t, x.m.Stats.Audit)
+	closed, err := x.closeWindow(ctx)
+	require.NoError(t, err)
+	require.False(t, closed)
+	for d = x.newAuditor(); x.m.Stats.Audit == nil; {
+		d.resting = time.Time{}
+		_, err := d.step(ctx, false)
+		require.NoError(t, err)
+	}
+	require.False(t, x.suspects)
+	closed, err = x.closeWindow(ctx)
+	require.NoError(t, err)
+	require.False(t, closed, "it is told by now")
+	x.handBack(ctx)
+	i.runner.Start()
 }
 
 // TestTheWindowOfAPlaceThatIsAwayForLongCloses: what is behind for a day is none to go back to.
@@ -204,22 +223,65 @@ func TestTroubleOutlastsItsOwner(t *testing.T) {
 	m := start(t, i, i.storefront(t, 1), Options{})
 	i.waitFor(t, m.ID, Watching)
 	i.runner.Stop()
-	long := func(x *run) time.Duration {
-		behind, err := x.troubledFor(ctx)
+	behind := func(x *run) time.Duration {
+		long, err := x.behindFor(ctx)
 		require.NoError(t, err)
-		return behind.Round(time.Hour)
+		return long.Round(time.Hour)
 	}
 	x := claimed(t, i, m.ID)
-	require.Zero(t, long(x))
+	require.Zero(t, behind(x))
 	require.NoError(t, x.tell(ctx, &Trouble{Error: "it is away"}, time.Now().Add(-5*time.Hour)))
-	require.Equal(t, 5*time.Hour, long(x))
-	x = claimed(t, i, m.ID)
+	require.InDelta(t, time.Now().Add(-5*time.Hour).UnixMicro(), x.m.Stats.Trouble.Since, 60e6)
+	require.Zero(t, behind(x), "it has only now been seen to lack something")
+	x.m.Stats.Trouble.Behind -= 3 * time.Hour.Microseconds()
+	require.Equal(t, 3*time.Hour, behind(x))
 	require.NoError(t, x.tell(ctx, &Trouble{Error: "it is away, in other words"}, time.Now()))
-	require.Equal(t, 5*time.Hour, long(x))
+	x = claimed(t, i, m.ID)
+	require.NoError(t, x.tell(ctx, &Trouble{Error: "it is still away"}, time.Now()))
+	require.InDelta(t, time.Now().Add(-5*time.Hour).UnixMicro(), x.m.Stats.Trouble.Since, 60e6)
+	require.Equal(t, 3*time.Hour, behind(x))
 	require.NoError(t, x.passed(ctx))
-	require.Zero(t, long(x))
+	require.Zero(t, behind(x))
 	x.handBack(ctx)
 	i.runner.Start()
+}
+
+// TestStandingByEndsATrouble: what is amiss hours later is another one, and has its own time.
+func TestStandingByEndsATrouble(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWorld(t).instance(t, nil)
+	s := newScene(t, i, "one")
+	m := s.ready(i, "two")
+	i.runner.Stop()
+	x := claimed(t, i, m.ID)
+	x.grip, x.keepVerifying = &grip{nudged: make(chan struct{}, 1)}, true
+	x.source, x.target = i.store(t, m.Source), i.store(t, m.Target)
+	x.troubleSince.Store(1)
+	require.True(t, x.lasts(x.outage))
+	idle := time.Millisecond
+	require.NoError(t, x.standBy(ctx, &idle))
+	require.False(t, x.lasts(0))
+	x.handBack(ctx)
+	i.runner.Start()
+	s.judge(i, m.ID)
+}
+
+// TestWhatErrsBehindAnOutageHasItsOwnTime: a server that comes back may refuse for a moment.
+func TestWhatErrsBehindAnOutageHasItsOwnTime(t *testing.T) {
+	t.Parallel()
+	for _, phase := range []Phase{Copying, CatchingUp, Verifying, CuttingOver} {
+		x := &run{Runner: &Runner{tolerance: time.Minute, outage: time.Hour}, m: &Move{Phase: phase}}
+		x.troubleSince.Store(time.Now().Add(-59 * time.Minute).UnixNano())
+		require.False(t, x.hopeless(backends.ErrUnreachable), phase)
+		require.False(t, x.hopeless(backends.ErrContended), phase)
+		x.erring = x.erring.Add(-2 * time.Minute)
+		require.True(t, x.hopeless(backends.ErrContended), phase)
+		require.False(t, x.hopeless(backends.ErrUnreachable), phase)
+		require.False(t, x.hopeless(backends.ErrContended), phase)
+		x.troubleSince.Store(time.Now().Add(-61 * time.Minute).UnixNano())
+		require.True(t, x.hopeless(backends.ErrUnreachable), phase)
+	}
 }
 
 // TestAnOutageThrowsNoCopyAway: a place that is away for longer than other troubles may last is
@@ -231,7 +293,7 @@ func TestAnOutageThrowsNoCopyAway(t *testing.T) {
 	s := newScene(t, i, "one")
 	m := s.ready(i, "two")
 	i.runner.Stop()
-	i.runner.tolerance = time.Millisecond
+	i.runner.tolerance = 500 * time.Millisecond
 	putBack := takeAway(t, filepath.Join(w.folder, "two"))
 	i.runner.Start()
 	require.Eventually(t, func() bool { return get(t, i, m.ID).Stats.Trouble != nil }, waitLong, waitStep)

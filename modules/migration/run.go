@@ -44,6 +44,8 @@ type run struct {
 	provedWayBack    bool // this run has compared the old place with the new one
 
 	troubleSince  atomic.Int64  // since when nothing has worked, nanoseconds; 0: the last thing did
+	suspects      bool          // a comparison in the window has found something, and has not ended
+	erring        time.Time     // since when it is more than that a place is out of reach
 	lagSeen       time.Time     // when the old place's lag was counted last
 	pauseSeen     int64         // the pause behind which all was compared
 	comparedAgain time.Time     // when all was compared after it had waited
@@ -70,7 +72,8 @@ func (r *Runner) run(ctx context.Context, id string, g *grip, leaveSlot func(), 
 	x := &run{Runner: r, token: m.token(), m: m, cancel: cancel, leaveSlot: leaveSlot, stops: stops, grip: g, heard: make(chan struct{}, 1)}
 	defer func() { x.leaveSlot() }()
 	x.intent.Store(m.Intent)
-	x.waited = m.Phase == CuttingOver && m.Options.CutoverWindow != "" // as whoever ran it may have
+	stood := m.Phase == Verifying && m.Stats.VerifiedAt > 0
+	x.waited = stood || m.Phase == CuttingOver && m.Options.CutoverWindow != "" // as whoever ran it may have
 	x.pace = x.newPace()
 	beating := make(chan struct{})
 	go func() {
@@ -98,7 +101,10 @@ func (x *run) drive(ctx context.Context) error {
 		} else if x.stops && x.heed() == nil { // it was told otherwise meanwhile, and needs a slot
 			return nil
 		}
-		err := x.step(ctx)
+		err := x.takeSlotBack(ctx)
+		if err == nil {
+			err = x.step(ctx)
+		}
 		switch {
 		case err == nil:
 			x.works()
@@ -126,6 +132,9 @@ func (x *run) drive(ctx context.Context) error {
 				return err
 			}
 			continue
+		}
+		if x.comesBack(err) { // others need it meanwhile
+			x.giveSlotBack()
 		}
 		x.close()
 		if err := x.waitOut(ctx); err != nil {
@@ -161,10 +170,11 @@ func (x *run) hopeless(err error) bool {
 		return true
 	}
 	if x.comesBack(err) {
+		x.erring = time.Time{}
 		return x.lasts(x.outage)
 	}
 	passing := errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrCommitUnknown) || errors.Is(err, backends.ErrContended)
-	return x.m.Phase == Planned || x.m.Phase == Preparing && !passing || x.impatient()
+	return x.m.Phase == Planned || x.m.Phase == Preparing && !passing || x.errs()
 }
 
 // fail records why and takes the way of a cancelled move, so that the storefront

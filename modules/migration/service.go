@@ -216,6 +216,9 @@ func (s *Service) AskIf(ctx context.Context, id string, want Intent, condition f
 			return fault.New(fault.Conflict, "move_phase", "The move is %s; %s is not possible now.", m.Phase, want)
 		}
 		if m.Intent == want {
+			if want == WantCutover { // in spite of what has come since it was asked before
+				return addEvent(tx, id, "asked", map[string]any{"for": want})
+			}
 			return nil
 		}
 		if err := m.awaken(want, tx.Now()); err != nil {

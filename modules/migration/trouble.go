@@ -23,6 +23,8 @@ const (
 type Trouble struct {
 	Error string `json:"error"`
 	Since int64  `json:"since" doc:"Microseconds UTC"`
+	// In the rollback window:
+	Behind int64 `json:"behind_since,omitempty" doc:"Since when the old place lacks changes, as far as that was looked at, microseconds UTC; 0: it was not seen to"`
 }
 
 // What has not passed by troubleTold is written down, for whoever asks any instance; another
@@ -68,7 +70,7 @@ func (x *run) tell(ctx context.Context, t *Trouble, since time.Time) error {
 		if t != nil {
 			t.Since = tx.Now() - time.Since(since).Microseconds()
 			if before := m.Stats.Trouble; before != nil {
-				t.Since = min(t.Since, before.Since)
+				t.Since, t.Behind = min(t.Since, before.Since), before.Behind
 			}
 		}
 		m.Stats.Trouble = t
@@ -76,17 +78,26 @@ func (x *run) tell(ctx context.Context, t *Trouble, since time.Time) error {
 	})
 }
 
-// troubledFor is for how long nothing has worked, as it was written down, whoever ran the move.
-func (x *run) troubledFor(ctx context.Context) (long time.Duration, err error) {
-	t := x.m.Stats.Trouble
-	if t == nil {
+// behindFor is for how long the old place, which takes no changes, has lacked some: whoever ran the
+// move first saw it wrote it down.
+func (x *run) behindFor(ctx context.Context) (long time.Duration, err error) {
+	switch t := x.m.Stats.Trouble; {
+	case t == nil:
 		return 0, nil
+	case t.Behind == 0:
+		seen := *t
+		return 0, x.save(ctx, unsaid, nil, func(tx control.Tx, m *Move) error {
+			seen.Behind = tx.Now()
+			m.Stats.Trouble = &seen
+			return nil
+		})
+	default:
+		err = x.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+			long = time.Duration(max(0, tx.Now()-t.Behind)) * time.Microsecond
+			return nil
+		})
+		return long, err
 	}
-	err = x.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		long = time.Duration(max(0, tx.Now()-t.Since)) * time.Microsecond
-		return nil
-	})
-	return long, err
 }
 
 // works says that the move has come on, for good: what is amiss later is another trouble.
@@ -113,8 +124,17 @@ func (x *run) lasts(long time.Duration) bool {
 	return since != 0 && time.Since(time.Unix(0, since)) > long
 }
 
+// errs says that what is more than a place out of reach has lasted for longer than it may: behind
+// an outage a server that comes back may refuse for a moment.
+func (x *run) errs() bool {
+	if x.erring.Before(time.Unix(0, x.troubleSince.Load())) {
+		x.erring = time.Now() // this one begins
+	}
+	return time.Since(x.erring) > x.tolerance
+}
+
 // comesBack says that a place with copied rows is out of reach, and may come back by itself.
 func (x *run) comesBack(err error) bool {
-	copied := x.m.Phase == Copying || x.m.Phase == CatchingUp || x.m.Phase == Verifying
+	copied := x.m.Phase == Copying || x.m.Phase == CatchingUp || x.m.Phase == Verifying || x.m.Phase == CuttingOver && x.m.Cut == NotCut
 	return copied && errors.Is(err, backends.ErrUnreachable) && !errors.Is(err, backends.ErrDamaged) && !errors.Is(err, backends.ErrFull)
 }

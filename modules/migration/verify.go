@@ -26,10 +26,10 @@ func (x *run) verify(ctx context.Context) error {
 		}
 	} else {
 		x.did(ctx) // with what was told by an owner that died
-		x.waited, x.comparedAgain = true, time.Time{}
 		if err := x.stayInStep(ctx, x.source, x.target); err != nil {
 			return err
 		}
+		x.works()
 		x.giveSlotBack()
 	}
 	for {
@@ -40,13 +40,16 @@ func (x *run) verify(ctx context.Context) error {
 			return err
 		}
 		err := x.enter(ctx, CuttingOver, answer(WantCutover), func(m *Move) { m.Cut = NotCut })
-		if errors.Is(err, errBarred) {
-			err = x.takeBack(ctx)
-		}
-		if !errors.Is(err, errTakenBack) {
+		switch {
+		case errors.Is(err, errBarred): // a moment ago
+			if err := x.takeBack(ctx); err != nil {
+				return err
+			}
+		case errors.Is(err, errTakenBack): // it rested, and has not heard
+			x.intent.CompareAndSwap(WantCutover, NoIntent)
+		default:
 			return err
 		}
-		x.intent.CompareAndSwap(WantCutover, NoIntent) // it rested, and has not heard
 	}
 }
 

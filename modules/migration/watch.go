@@ -33,7 +33,7 @@ func (x *run) watch(ctx context.Context) error {
 		if x.intent.Load().(Intent) == WantRollback {
 			return x.turnBack(ctx)
 		}
-		if x.mayClose(audit) {
+		if x.intent.Load().(Intent) != WantVerify { // what that finds may keep the window open
 			if closed, err := x.closeWindow(ctx); closed || err != nil {
 				return err
 			}
@@ -56,6 +56,9 @@ func (x *run) watch(ctx context.Context) error {
 		}
 		if len(drained) == batchKeys {
 			x.works()
+			if err := x.passed(ctx); err != nil {
+				return err
+			}
 			if closed, err := x.closeWhenBehind(ctx); closed || err != nil {
 				return err
 			}
@@ -78,13 +81,6 @@ func (x *run) watch(ctx context.Context) error {
 		}
 		idle = min(2*idle, x.watchMost)
 	}
-}
-
-// mayClose says whether the window may be looked at: what a comparison finds keeps it open, once
-// it has ended.
-func (x *run) mayClose(audit *auditor) bool {
-	want := x.intent.Load().(Intent)
-	return want == WantFinalize || want != WantVerify && !audit.suspects()
 }
 
 // asideAtLast is for an old place that was away from the commit on, and has come back.

@@ -130,15 +130,23 @@ func (x *run) mayCutOver(ctx context.Context) (bool, error) {
 	if !told || !x.m.Options.cutoverWindow().Open(x.clock()) {
 		return false, nil
 	}
-	if x.m.Phase == CuttingOver || x.intent.Load().(Intent) == WantCutover {
+	if x.m.Phase == CuttingOver {
 		return true, nil
 	}
 	var until int64
+	var barred bool
 	err := x.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
+		if x.intent.Load().(Intent) == WantCutover {
+			barred, err = barredSince(tx, x.m)
+			return err
+		}
 		until, err = notBefore(tx, x.m.Storefront)
 		return err
 	})
-	return until == 0, err
+	if err != nil || !barred {
+		return until == 0, err
+	}
+	return false, x.takeBack(ctx)
 }
 
 // notBefore is when the seller's "not now" ends, microseconds UTC; 0 when none is in force.
@@ -173,13 +181,14 @@ func barredSince(tx control.Tx, m *Move) (bool, error) {
 	return wishes > 0, err
 }
 
-// takeBack takes the word to cut over back for the seller's sake; errTakenBack when it did.
+// takeBack takes the word to cut over back for the seller's sake.
 func (x *run) takeBack(ctx context.Context) error {
 	err := x.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return TakeBackCutover(tx, x.m.Storefront) })
 	if err != nil {
 		return &controlError{err}
 	}
-	return errTakenBack
+	x.intent.CompareAndSwap(WantCutover, NoIntent)
+	return nil
 }
 
 // TakeBackCutovers takes the word to cut over back from all moves of a plan that have not begun
@@ -299,6 +308,7 @@ func (x *run) standBy(ctx context.Context, idle *time.Duration) error {
 	if err := x.stayInStep(ctx, x.source, x.target); err != nil {
 		return err
 	}
+	x.works()
 	if err := x.passed(ctx); err != nil {
 		return err
 	}
@@ -308,30 +318,6 @@ func (x *run) standBy(ctx context.Context, idle *time.Duration) error {
 	err := x.rest(ctx, *idle)
 	*idle = min(2**idle, letGo)
 	return err
-}
-
-// awaitSlot takes the slot again that was given back, which whoever compares in whole
-// needs: a server that has just come back meets a few who do, not all.
-func (x *run) awaitSlot(ctx context.Context) error {
-	defer x.beCalm(false)
-	for idle := x.watchLeast; x.slotless; {
-		if leave, free := x.takeSlot(x.slots); free {
-			x.leaveSlot, x.slotless = leave, false
-			return nil
-		}
-		if err := x.does(ctx, waitsForSlot); err != nil {
-			return err
-		}
-		if err := x.standBy(ctx, &idle); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (x *run) giveSlotBack() {
-	x.leaveSlot()
-	x.slotless = true
 }
 
 // explainSeller says that the seller asked for no move now.

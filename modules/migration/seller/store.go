@@ -15,10 +15,11 @@ type plannedMove struct {
 	At     int64  `db:"created_at"`
 }
 
-// plannedMoves are those that an approved plan has not started yet.
+// plannedMoves are those that an approved plan has not started yet: one at most, since only one
+// open plan may have a storefront, by an index whose condition stands first.
 func plannedMoves(tx control.Tx, storefront backends.StorefrontID) (out []plannedMove, err error) {
 	err = tx.Select(&out, `SELECT m.source, m.target, p.created_at FROM plan_moves m JOIN plans p ON p.id = m.plan_id
-		WHERE m.storefront_id = $1 AND m.state IN ('waiting', 'moving') AND m.state = 'waiting' AND p.state IN ('running', 'paused', 'stopped')`, string(storefront))
+		WHERE m.storefront_id = $1 AND m.state IN ('waiting', 'moving') AND m.state = 'waiting' AND p.state IN ('running', 'paused', 'stopped') LIMIT 1`, string(storefront))
 	return out, err
 }
 
