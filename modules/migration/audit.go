@@ -95,6 +95,9 @@ func (d *auditor) step(ctx context.Context, asked bool) (worked bool, err error)
 	if errors.Is(err, backends.ErrDamaged) {
 		return true, d.damaged(ctx, err)
 	}
+	if err == nil && d.a.Findings > 0 {
+		err = d.x.suspect(ctx)
+	}
 	if err != nil {
 		return true, err
 	}
@@ -107,6 +110,18 @@ func (d *auditor) step(ctx context.Context, asked bool) (worked bool, err error)
 		return true, d.end(ctx)
 	}
 	return true, nil
+}
+
+// suspect writes down, once, that the comparison under way has found something: the window stays
+// open until one has ended, whoever makes it.
+func (x *run) suspect(ctx context.Context) error {
+	if x.m.Stats.Suspected {
+		return nil
+	}
+	return x.save(ctx, unsaid, nil, func(_ control.Tx, m *Move) error {
+		m.Stats.Suspected = true
+		return nil
+	})
 }
 
 // retellDamage is after how long a place that cannot be read is told once more, for it may
@@ -237,7 +252,6 @@ func (d *auditor) sumsEqual(ctx context.Context, t *backends.Table) (equal, know
 
 func (d *auditor) found(format string, args ...any) {
 	d.a.Findings++
-	d.x.suspects = true
 	if len(d.a.Found) < auditShown {
 		d.a.Found = append(d.a.Found, fmt.Sprintf(format, args...))
 	}
@@ -271,7 +285,7 @@ func (d *auditor) tell(ctx context.Context) error {
 		if data.Findings == 0 && m.placesDiffer() { // and what did not come about for that may now
 			m.Cause, m.Advice = "", ""
 		}
-		m.Stats.Audit = &data
+		m.Stats.Audit, m.Stats.Suspected = &data, false
 		if data.Asked {
 			answer(WantVerify)(m)
 		}
@@ -280,7 +294,6 @@ func (d *auditor) tell(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	x.suspects = false // it is told by now
 	result := "equal"
 	if done.Findings > 0 {
 		result = "different"

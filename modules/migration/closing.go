@@ -101,7 +101,7 @@ func (x *run) closeWindow(ctx context.Context) (closed bool, err error) {
 	if want == WantFinalize {
 		return x.closeAsked(ctx)
 	}
-	if want == WantRollback || x.undecided() {
+	if want == WantRollback || x.m.undecided() {
 		return false, nil
 	}
 	if over, err := x.windowOver(ctx); !over || err != nil {
@@ -189,12 +189,11 @@ func (x *run) closeNow(ctx context.Context, more ...func(m *Move)) (closed bool,
 // placesDiffer says that the last comparison in the window found the places unequal.
 func (m *Move) placesDiffer() bool { return m.Stats.Audit != nil && m.Stats.Audit.Findings > 0 }
 
-// undecided says that the window is closed by an operator alone: the places differ, or a
+// undecided says that the window does not close by itself: the places differ, or may, or a
 // rollback was wanted and refused.
-func (m *Move) undecided() bool { return m.placesDiffer() || m.Stats.RollbackRefused != "" }
-
-// undecided is that, or that a comparison which has not ended has found something.
-func (x *run) undecided() bool { return x.suspects || x.m.undecided() }
+func (m *Move) undecided() bool {
+	return m.placesDiffer() || m.Stats.Suspected || m.Stats.RollbackRefused != ""
+}
 
 // closeWhenBehind closes the window of an old place that has fallen too far behind, in changes
 // or in time. While the places differ, or a rollback was asked for, only an operator does:
@@ -204,7 +203,10 @@ func (x *run) closeWhenBehind(ctx context.Context) (closed bool, err error) {
 		return false, nil
 	}
 	lag, err := x.target.Backlog(ctx)
-	if x.lagSeen = time.Now(); err != nil || lag == 0 {
+	if x.lagSeen = time.Now(); err == nil && lag == 0 {
+		err = x.noteBehind(ctx, false)
+	}
+	if err != nil || lag == 0 {
 		return false, err
 	}
 	behind, err := x.behindFor(ctx)
@@ -215,7 +217,7 @@ func (x *run) closeWhenBehind(ctx context.Context) (closed bool, err error) {
 	if want == WantFinalize {
 		return false, nil // which closes it, and answers
 	}
-	if x.undecided() || want == WantRollback {
+	if x.m.undecided() || want == WantRollback {
 		if times := max(lag/x.longestLag, int64(behind/x.longestBehind)); times > x.lagTold {
 			x.lagTold = times
 			x.log.ErrorContext(ctx, "changes pile up at the new place, since the old one takes none, and the window stays open because the places differ or a rollback was wanted: finalize the move, or bring the old place back",

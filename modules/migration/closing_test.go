@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -169,7 +170,7 @@ func TestAComparisonThatSuspectsKeepsTheWindowOpen(t *testing.T) {
 		return nil
 	}))
 	d := x.newAuditor()
-	for !x.suspects {
+	for !x.m.Stats.Suspected {
 		d.resting = time.Time{}
 		worked, err := d.step(ctx, false)
 		require.NoError(t, err)
@@ -184,7 +185,7 @@ func TestAComparisonThatSuspectsKeepsTheWindowOpen(t *testing.T) {
 		_, err := d.step(ctx, false)
 		require.NoError(t, err)
 	}
-	require.False(t, x.suspects)
+	require.False(t, x.m.Stats.Suspected)
 	closed, err = x.closeWindow(ctx)
 	require.NoError(t, err)
 	require.False(t, closed, "it is told by now")
@@ -240,6 +241,9 @@ func TestTroubleOutlastsItsOwner(t *testing.T) {
 	require.NoError(t, x.tell(ctx, &Trouble{Error: "it is still away"}, time.Now()))
 	require.InDelta(t, time.Now().Add(-5*time.Hour).UnixMicro(), x.m.Stats.Trouble.Since, 60e6)
 	require.Equal(t, 3*time.Hour, behind(x))
+	require.NoError(t, x.noteBehind(ctx, false))
+	require.NotNil(t, x.m.Stats.Trouble)
+	require.Zero(t, behind(x), "it lacks something anew")
 	require.NoError(t, x.passed(ctx))
 	require.Zero(t, behind(x))
 	x.handBack(ctx)
@@ -259,9 +263,16 @@ func TestStandingByEndsATrouble(t *testing.T) {
 	x.source, x.target = i.store(t, m.Source), i.store(t, m.Target)
 	x.troubleSince.Store(1)
 	require.True(t, x.lasts(x.outage))
-	idle := time.Millisecond
-	require.NoError(t, x.standBy(ctx, &idle))
-	require.False(t, x.lasts(0))
+	waiting, leave := context.WithCancel(ctx)
+	left := make(chan error, 1)
+	go func() {
+		_, err := x.waitForWord(waiting)
+		left <- err
+	}()
+	require.Eventually(t, func() bool { return !x.lasts(0) }, waitLong, waitStep)
+	leave()
+	require.Error(t, <-left)
+	x.close()
 	x.handBack(ctx)
 	i.runner.Start()
 	s.judge(i, m.ID)
@@ -275,7 +286,7 @@ func TestWhatErrsBehindAnOutageHasItsOwnTime(t *testing.T) {
 		x.troubleSince.Store(time.Now().Add(-59 * time.Minute).UnixNano())
 		require.False(t, x.hopeless(backends.ErrUnreachable), phase)
 		require.False(t, x.hopeless(backends.ErrContended), phase)
-		x.erring = x.erring.Add(-2 * time.Minute)
+		x.erringSince.Add(-2 * time.Minute.Nanoseconds())
 		require.True(t, x.hopeless(backends.ErrContended), phase)
 		require.False(t, x.hopeless(backends.ErrUnreachable), phase)
 		require.False(t, x.hopeless(backends.ErrContended), phase)
@@ -310,6 +321,39 @@ func TestAnOutageThrowsNoCopyAway(t *testing.T) {
 	require.Contains(t, m.Cause, "the target: ")
 	require.Equal(t, "two", m.LeftBehind)
 	putBack()
+	s.put(i, hotCell)
+	require.NoError(t, s.verdict(i.router))
+}
+
+// failing is a store whose engine looks for damage in vain while it is told to.
+type failing struct {
+	backends.Store
+	fails *atomic.Bool
+}
+
+func (s *failing) Inspect(ctx context.Context) error {
+	if s.fails.Load() {
+		return errors.New("the moon is in the way")
+	}
+	return s.Store.Inspect(ctx)
+}
+
+// TestAComparisonThatFailsEachTimeIsGivenUp, though the move stays in step in between.
+func TestAComparisonThatFailsEachTimeIsGivenUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var fails atomic.Bool
+	w.wrap = func(s backends.Store) backends.Store { return &failing{s, &fails} }
+	i := w.instance(t, nil)
+	i.runner.Stop()
+	i.runner.tolerance = time.Second
+	i.runner.Start()
+	s := newScene(t, i, "one")
+	m := s.ready(i, "two")
+	fails.Store(true)
+	ask(t, i, m.ID, WantCutover)
+	m = i.waitFor(t, m.ID, Failed)
+	require.Contains(t, m.Cause, "the moon is in the way")
 	s.put(i, hotCell)
 	require.NoError(t, s.verdict(i.router))
 }

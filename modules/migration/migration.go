@@ -124,6 +124,7 @@ type Stats struct {
 	Forecast        *Estimate         `json:"forecast,omitempty" doc:"How the move was expected to go, when it began"`
 	Rehearsed       bool              `json:"rehearsed,omitempty" doc:"A rehearsal came as far as the commit"`
 	Audit           *Audit            `json:"audit,omitempty" doc:"The last comparison of both places in the rollback window; none: none has ended yet"`
+	Suspected       bool              `json:"suspected,omitempty" doc:"A comparison in the rollback window has found a difference, and has not ended"`
 	CapturedBefore  int64             `json:"captured_before,omitempty" doc:"captured at the commit; what came later was written at the new place"`
 	// As the instance saw them that ran the move; 0 also when it saw too few.
 	P95Before       int64        `json:"p95_before_micros,omitempty" doc:"Within what 95 of 100 requests were answered at the old place before the cutover, microseconds; 0: not known"`

@@ -44,8 +44,7 @@ type run struct {
 	provedWayBack    bool // this run has compared the old place with the new one
 
 	troubleSince  atomic.Int64  // since when nothing has worked, nanoseconds; 0: the last thing did
-	suspects      bool          // a comparison in the window has found something, and has not ended
-	erring        time.Time     // since when it is more than that a place is out of reach
+	erringSince   atomic.Int64  // since when that is more than a place out of reach, nanoseconds; 0: it is not
 	lagSeen       time.Time     // when the old place's lag was counted last
 	pauseSeen     int64         // the pause behind which all was compared
 	comparedAgain time.Time     // when all was compared after it had waited
@@ -101,10 +100,7 @@ func (x *run) drive(ctx context.Context) error {
 		} else if x.stops && x.heed() == nil { // it was told otherwise meanwhile, and needs a slot
 			return nil
 		}
-		err := x.takeSlotBack(ctx)
-		if err == nil {
-			err = x.step(ctx)
-		}
+		err := x.step(ctx)
 		switch {
 		case err == nil:
 			x.works()
@@ -133,8 +129,8 @@ func (x *run) drive(ctx context.Context) error {
 			}
 			continue
 		}
-		if x.comesBack(err) { // others need it meanwhile
-			x.giveSlotBack()
+		if x.comesBack(err) { // perhaps with less than it had
+			x.waited, x.comparedAgain = true, time.Time{}
 		}
 		x.close()
 		if err := x.waitOut(ctx); err != nil {
@@ -147,7 +143,7 @@ func (x *run) drive(ctx context.Context) error {
 		if x.m.EndedAt != nil {
 			x.tellEnd(ctx)
 		}
-		x.troubleSince.Add(time.Since(halted).Nanoseconds()) // the control database was away
+		x.untried(time.Since(halted)) // the control database was away
 	}
 	return nil
 }
@@ -170,7 +166,7 @@ func (x *run) hopeless(err error) bool {
 		return true
 	}
 	if x.comesBack(err) {
-		x.erring = time.Time{}
+		x.erringSince.Store(0)
 		return x.lasts(x.outage)
 	}
 	passing := errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrCommitUnknown) || errors.Is(err, backends.ErrContended)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"smartseller/backends"
@@ -85,12 +86,7 @@ func (x *run) behindFor(ctx context.Context) (long time.Duration, err error) {
 	case t == nil:
 		return 0, nil
 	case t.Behind == 0:
-		seen := *t
-		return 0, x.save(ctx, unsaid, nil, func(tx control.Tx, m *Move) error {
-			seen.Behind = tx.Now()
-			m.Stats.Trouble = &seen
-			return nil
-		})
+		return 0, x.noteBehind(ctx, true)
 	default:
 		err = x.db.View(ctx, func(_ context.Context, tx control.Tx) error {
 			long = time.Duration(max(0, tx.Now()-t.Behind)) * time.Microsecond
@@ -102,7 +98,19 @@ func (x *run) behindFor(ctx context.Context) (long time.Duration, err error) {
 
 // works says that the move has come on, for good: what is amiss later is another trouble.
 // Rows that were compared are no such thing, since a comparison begins anew.
-func (x *run) works() { x.troubleSince.Store(0) }
+func (x *run) works() {
+	x.troubleSince.Store(0)
+	x.erringSince.Store(0)
+}
+
+// untried says that for so long nothing was tried, which counts for no trouble.
+func (x *run) untried(long time.Duration) {
+	for _, since := range []*atomic.Int64{&x.troubleSince, &x.erringSince} {
+		if since.Load() != 0 {
+			since.Add(long.Nanoseconds())
+		}
+	}
+}
 
 // endsRun says that an error ends this run, not the move: another run goes on with it.
 func endsRun(ctx context.Context, err error) bool {
@@ -127,14 +135,29 @@ func (x *run) lasts(long time.Duration) bool {
 // errs says that what is more than a place out of reach has lasted for longer than it may: behind
 // an outage a server that comes back may refuse for a moment.
 func (x *run) errs() bool {
-	if x.erring.Before(time.Unix(0, x.troubleSince.Load())) {
-		x.erring = time.Now() // this one begins
-	}
-	return time.Since(x.erring) > x.tolerance
+	x.erringSince.CompareAndSwap(0, time.Now().UnixNano())
+	return time.Since(time.Unix(0, x.erringSince.Load())) > x.tolerance
 }
 
 // comesBack says that a place with copied rows is out of reach, and may come back by itself.
 func (x *run) comesBack(err error) bool {
 	copied := x.m.Phase == Copying || x.m.Phase == CatchingUp || x.m.Phase == Verifying || x.m.Phase == CuttingOver && x.m.Cut == NotCut
 	return copied && errors.Is(err, backends.ErrUnreachable) && !errors.Is(err, backends.ErrDamaged) && !errors.Is(err, backends.ErrFull)
+}
+
+// noteBehind writes down since when the old place lacks changes while there is a trouble, or that
+// it lacks none.
+func (x *run) noteBehind(ctx context.Context, lacks bool) error {
+	t := x.m.Stats.Trouble
+	if t == nil || lacks == (t.Behind != 0) {
+		return nil
+	}
+	return x.save(ctx, unsaid, nil, func(tx control.Tx, m *Move) error {
+		noted := *t
+		if noted.Behind = 0; lacks {
+			noted.Behind = tx.Now()
+		}
+		m.Stats.Trouble = &noted
+		return nil
+	})
 }

@@ -64,6 +64,9 @@ func (x *run) watch(ctx context.Context) error {
 			}
 			continue
 		}
+		if err := x.noteBehind(ctx, false); err != nil {
+			return err
+		}
 		worked, err := audit.step(ctx, x.intent.Load().(Intent) == WantVerify)
 		if err != nil {
 			return err

@@ -183,7 +183,15 @@ func barredSince(tx control.Tx, m *Move) (bool, error) {
 
 // takeBack takes the word to cut over back for the seller's sake.
 func (x *run) takeBack(ctx context.Context) error {
-	err := x.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return TakeBackCutover(tx, x.m.Storefront) })
+	err := x.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		if err := LockOpen(tx, x.m.Storefront); err != nil {
+			return err
+		}
+		if barred, err := barredSince(tx, x.m); err != nil || !barred { // it may have been given again
+			return err
+		}
+		return TakeBackCutover(tx, x.m.Storefront)
+	})
 	if err != nil {
 		return &controlError{err}
 	}
@@ -295,6 +303,7 @@ func (x *run) waitForWord(ctx context.Context) (waited bool, err error) {
 		if err := x.standBy(ctx, &idle); err != nil {
 			return waited, err
 		}
+		x.works() // what fails behind the word, each time, is not hidden by this
 	}
 }
 
@@ -308,7 +317,6 @@ func (x *run) standBy(ctx context.Context, idle *time.Duration) error {
 	if err := x.stayInStep(ctx, x.source, x.target); err != nil {
 		return err
 	}
-	x.works()
 	if err := x.passed(ctx); err != nil {
 		return err
 	}
