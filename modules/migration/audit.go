@@ -95,8 +95,8 @@ func (d *auditor) step(ctx context.Context, asked bool) (worked bool, err error)
 	if errors.Is(err, backends.ErrDamaged) {
 		return true, d.damaged(ctx, err)
 	}
-	if err == nil && d.a.Findings > 0 {
-		err = d.x.suspect(ctx)
+	if d.a.Findings > 0 {
+		err = errors.Join(err, d.x.suspect(ctx))
 	}
 	if err != nil {
 		return true, err

@@ -220,7 +220,7 @@ func (x *run) closeWhenBehind(ctx context.Context) (closed bool, err error) {
 	if x.m.undecided() || want == WantRollback {
 		if times := max(lag/x.longestLag, int64(behind/x.longestBehind)); times > x.lagTold {
 			x.lagTold = times
-			x.log.ErrorContext(ctx, "changes pile up at the new place, since the old one takes none, and the window stays open because the places differ or a rollback was wanted: finalize the move, or bring the old place back",
+			x.log.ErrorContext(ctx, "changes pile up at the new place, since the old one takes none, and the window stays open because the places differ, or may, or a rollback was wanted: finalize the move, or bring the old place back",
 				"move", x.m.ID, "storefront", x.m.Storefront, "changes", lag)
 			x.metrics.lagged.Inc()
 		}

@@ -194,7 +194,7 @@ func explainProgress(m *Move, tables []Checkpoint, now int64) []Wait {
 		case m.placesDiffer():
 			closes, todo = "stays open until an operator decides, since the places differ", ""
 		case m.Stats.Suspected:
-			closes, todo = "stays open while a comparison goes on that has found something", ""
+			closes = "stays open until a comparison has ended, since one has found something"
 		case m.undecided():
 			closes = "stays open until an operator decides, since a rollback was wanted and did not come about"
 		case until < now:

@@ -49,6 +49,7 @@ type run struct {
 	pauseSeen     int64         // the pause behind which all was compared
 	comparedAgain time.Time     // when all was compared after it had waited
 	waited        bool          // with all compared, and has not been compared since
+	interrupted   int           // comparisons, one after the other, that something kept from their end
 	countedAt     int64         // changes that had been captured when rows were counted last
 	lagTold       int64         // at how many times the longest lag the operator was told
 	leftBehind    string        // the backend whose place this run gives up erasing; "": none
@@ -129,7 +130,7 @@ func (x *run) drive(ctx context.Context) error {
 			}
 			continue
 		}
-		if x.comesBack(err) { // perhaps with less than it had
+		if errors.Is(err, backends.ErrUnreachable) && x.m.Cut != Committed { // it may come back with less than it had
 			x.waited, x.comparedAgain = true, time.Time{}
 		}
 		x.close()
@@ -163,6 +164,9 @@ func (x *run) hopeless(err error) bool {
 		return false
 	}
 	if errors.As(err, &wrong) || errors.As(err, &busy) || errors.Is(err, backends.ErrNotEmpty) || errors.Is(err, backends.ErrNoPlace) {
+		return true
+	}
+	if x.interrupted >= interruptedMost {
 		return true
 	}
 	if x.comesBack(err) {

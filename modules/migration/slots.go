@@ -21,7 +21,7 @@ func (x *run) awaitSlot(ctx context.Context) error {
 		if err := x.standBy(ctx, &idle); err != nil {
 			return err
 		}
-		x.untried(time.Since(began))
+		x.untried(time.Since(began)) // it only waited
 	}
 	return nil
 }

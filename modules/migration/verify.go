@@ -88,9 +88,28 @@ func (x *run) stayInStep(ctx context.Context, from, to backends.Store) error {
 	return x.compareApplied(ctx, from, to)
 }
 
-// compareAll compares every row of every table by digest, in key order, while the
-// engines look for damage of their own.
+// interruptedMost is how many comparisons may be kept from their end, one after the other.
+const interruptedMost = 5
+
+// compareAll compares the places in whole. How long it worked before something kept it from its
+// end counts for no trouble: both places were there. That it happens each time does.
 func (x *run) compareAll(ctx context.Context, from, to backends.Store) error {
+	began := time.Now()
+	err := x.compareWhole(ctx, from, to)
+	var wrong *mismatchError
+	switch {
+	case err == nil:
+		x.interrupted = 0
+	case !errors.As(err, &wrong):
+		x.interrupted++
+		x.untried(time.Since(began))
+	}
+	return err
+}
+
+// compareWhole compares every row of every table by digest, in key order, while the
+// engines look for damage of their own.
+func (x *run) compareWhole(ctx context.Context, from, to backends.Store) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range []backends.Store{from, to} {
 		group.Go(func() error { return s.Inspect(ctx) })

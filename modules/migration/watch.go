@@ -24,7 +24,7 @@ const (
 func (x *run) watch(ctx context.Context) error {
 	x.pace.hurry(false)
 	if err := errors.Join(x.asideAtLast(ctx), x.weigh(ctx), x.keepNoRecord(ctx)); err != nil {
-		return err
+		return x.decideAlone(ctx, err)
 	}
 	audit := x.newAuditor()
 	idle := x.watchLeast
