@@ -245,19 +245,24 @@ func TestWindowStaysOpenWhilePlacesDiffer(t *testing.T) {
 	i.spoil(t, old, "counters", "row-000007", nil)
 	require.NotZero(t, i.audited(t, m.ID).Findings)
 
-	x := &run{Runner: i.runner, m: get(t, i, m.ID)}
+	i.staysOpen(t, m.ID, "since the places differ")
+	ask(t, i, m.ID, WantFinalize)
+	i.waitFor(t, m.ID, Completed)
+}
+
+// staysOpen sees that a move's window would stay open though it were over, and that it is said why.
+func (i *instance) staysOpen(t *testing.T, move, why string) {
+	t.Helper()
+	x := &run{Runner: i.runner, m: get(t, i, move)}
 	x.m.Options.WindowSeconds = 1
 	x.m.Stats.CommittedAt -= time.Hour.Microseconds()
 	x.intent.Store(NoIntent)
 	closed, err := x.closeWindow(context.Background())
 	require.NoError(t, err)
 	require.False(t, closed)
-	e, err := i.service.Explain(context.Background(), m.ID)
+	e, err := i.service.Explain(context.Background(), move)
 	require.NoError(t, err)
-	require.True(t, anyWait(e, "window", "stays open until an operator decides"))
-
-	ask(t, i, m.ID, WantFinalize)
-	i.waitFor(t, m.ID, Completed)
+	require.True(t, anyWait(e, "window", "stays open until an operator decides, "+why))
 }
 
 // erased waits until nothing is left behind by a move.

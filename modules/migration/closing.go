@@ -203,11 +203,11 @@ func (x *run) closeWhenBehind(ctx context.Context) (closed bool, err error) {
 		return false, nil
 	}
 	lag, err := x.target.Backlog(ctx)
-	if x.lagSeen = time.Now(); err == nil && lag == 0 {
-		err = x.noteBehind(ctx, false)
-	}
-	if err != nil || lag == 0 {
+	if x.lagSeen = time.Now(); err != nil {
 		return false, err
+	}
+	if lag == 0 {
+		return false, x.noteBehind(ctx, false)
 	}
 	behind, err := x.behindFor(ctx)
 	if err != nil || lag <= x.longestLag && behind <= x.longestBehind {

@@ -140,15 +140,7 @@ func TestARefusedRollbackKeepsTheWindowOpen(t *testing.T) {
 	ask(t, i, m.ID, WantRollback)
 	require.Eventually(t, func() bool { return get(t, i, m.ID).Stats.RollbackRefused != "" }, waitLong, waitStep)
 	require.Nil(t, get(t, i, m.ID).Stats.Audit, "no comparison in the window has found it")
-	x := &run{Runner: i.runner, m: get(t, i, m.ID)}
-	x.m.Stats.CommittedAt -= time.Hour.Microseconds()
-	x.intent.Store(NoIntent)
-	closed, err := x.closeWindow(context.Background())
-	require.NoError(t, err)
-	require.False(t, closed)
-	e, err := i.service.Explain(context.Background(), m.ID)
-	require.NoError(t, err)
-	require.True(t, anyWait(e, "window", "stays open until an operator decides, since a rollback was wanted"))
+	i.staysOpen(t, m.ID, "since a rollback was wanted")
 	ask(t, i, m.ID, WantFinalize)
 	i.waitFor(t, m.ID, Completed)
 }
