@@ -44,10 +44,6 @@ func (s *Scheduler) replaceCanaries(ctx context.Context, p *Plan, now time.Time)
 			WHERE p.plan_id = $1 AND p.state = 'waiting' AND p.wave > 0 AND NOT `+barred+` ORDER BY p.seq LIMIT $3)`, p.ID, now.UnixMicro(), p.Options.canaries(), tx.Now()); err != nil {
 			return err
 		}
-		fresh, err := readPlan(tx, p.ID, false)
-		if err == nil {
-			*p = *fresh
-		}
-		return err
+		return reread(tx, p)
 	})
 }

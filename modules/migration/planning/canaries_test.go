@@ -133,6 +133,45 @@ func TestWhatMovedSinceIsLeftAlone(t *testing.T) {
 	require.Equal(t, "The storefront was moved from where it was when the plan was made.", moves[0].Cause)
 }
 
+// TestNoWaveWaitsForAnOperatorsWindow: a storefront that was moved beside the plan is left out at
+// once, while that move may still be rolled back; one that comes back has its turn.
+func TestNoWaveWaitsForAnOperatorsWindow(t *testing.T) { onBoth(t, noWaveWaitsForAWindow) }
+
+func noWaveWaitsForAWindow(t *testing.T, w *world) {
+	ctx := context.Background()
+	require.NoError(t, w.directory.Register(ctx, backends.Config{Name: "three", Kind: backends.SQLite, Path: t.TempDir()}))
+	w.run(t)
+	s := w.scheduler(t, "one")
+	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 4), Options: planning.PlanOptions{PerBackend: 9, AtOnce: true}})
+	watched := func(slug, target string, o migration.Options) (id string) {
+		m, err := w.moves.Start(ctx, migration.Request{Storefront: w.idOf(t, slug), Target: target, Options: o})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			now, err := w.moves.Get(ctx, m.ID)
+			require.NoError(t, err)
+			return now.Phase == migration.Watching
+		}, patience, glance)
+		return m.ID
+	}
+	watched("shop-0", "three", migration.Options{WindowSeconds: 2592000})
+	drill := watched("shop-1", "three", migration.Options{Mode: migration.Drill, DrillSeconds: 604800})
+	watched("shop-3", "two", migration.Options{})
+	require.NoError(t, s.Step(ctx))
+	w.until(t, p, func(p *planning.Plan, _ []planning.PlanMove) bool { return p.Moves[planning.Waiting] == 4 })
+	w.ask(t, p, planning.Approve)
+	require.NoError(t, s.Step(ctx))
+	moves := w.until(t, p, waits(2, "begins when another move of its storefront has ended: "+drill))
+	require.Equal(t, []planning.MoveState{planning.Skipped, planning.Waiting, planning.Waiting, planning.Skipped},
+		[]planning.MoveState{moves[0].State, moves[1].State, moves[2].State, moves[3].State})
+	require.Equal(t, []string{"The storefront was moved from where it was when the plan was made.", "The storefront already lives on that backend: nothing to move."},
+		[]string{moves[0].Cause, moves[3].Cause})
+	require.EqualValues(t, []int64{0, 0, 1}, []int64{moves[0].Wave, moves[1].Wave, moves[2].Wave}, "another one is the canary")
+	_, err := w.moves.Ask(ctx, drill, migration.WantRollback)
+	require.NoError(t, err)
+	moves = w.until(t, p, moveIs(3, planning.Moved), s)
+	require.Equal(t, planning.Moved, moves[1].State)
+}
+
 // TestASellersLaterNotNowHolds what a plan has let cut over and what waits for its window, also
 // while the mover rests; and explain says what it waits for.
 func TestASellersLaterNotNowHolds(t *testing.T) {

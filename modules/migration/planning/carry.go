@@ -56,6 +56,11 @@ func follow(tx control.Tx, p *Plan) error {
 			return err
 		}
 	}
+	return reread(tx, p)
+}
+
+// reread takes over what became of a plan in this transaction.
+func reread(tx control.Tx, p *Plan) error {
 	fresh, err := readPlan(tx, p.ID, false)
 	if err == nil {
 		*p = *fresh
@@ -233,6 +238,9 @@ type turn struct {
 
 // begin starts the moves whose turn it is, as many as the backends may have at once.
 func (s *Scheduler) begin(ctx context.Context, p *Plan) error {
+	if err := s.leaveOut(ctx, p); err != nil {
+		return err
+	}
 	now := s.clock()
 	if err := s.replaceCanaries(ctx, p, now); err != nil {
 		return err
@@ -316,9 +324,6 @@ func readBusy(tx control.Tx, now time.Time) (busy, error) {
 	}
 	return at, err
 }
-
-// errElsewhere: what the plan was made for is not so any more.
-var errElsewhere = fault.New(fault.Conflict, "moved_since", "The storefront was moved from where it was when the plan was made.")
 
 // start begins one move. That it has begun is written in the move's own transaction.
 func (s *Scheduler) start(ctx context.Context, p *Plan, t turn) error {

@@ -309,10 +309,10 @@ func TestMovesOfOperatorsTakeNoTurns(t *testing.T) {
 
 	none := int64(0)
 	p := w.plan(t, planning.NewPlan{Moves: wanted[:2], Options: planning.PlanOptions{PerBackend: 1, Canaries: &none, AtOnce: true}, Automatic: true})
-	watched := begin("shop-0", migration.Options{WindowSeconds: 3600}) // the first in turn, before the plan comes to it
-	reaches(watched, func(m *migration.Move) bool { return m.Phase == migration.Watching })
+	own := begin("shop-0", migration.Options{ManualCutover: true}) // the first in turn, before the plan comes to it
+	reaches(own, verified)
 	w.until(t, p, moveIs(2, planning.Moved), s)
-	moves := w.until(t, p, waits(1, "begins when another move of its storefront has ended: "+watched.ID))
+	moves := w.until(t, p, waits(1, "begins when another move of its storefront has ended: "+own.ID))
 	require.Equal(t, planning.Waiting, moves[0].State)
 }
 
