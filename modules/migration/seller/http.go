@@ -32,7 +32,7 @@ type sellerMoveBody struct {
 	Total     int64              `json:"total_rows" doc:"0: not known yet, or of no interest any more"`
 	ETA       int64              `json:"ready_at,omitempty" doc:"When it may be ready to change over, as its speed tells; microseconds UTC"`
 	CreatedAt int64              `json:"created_at" doc:"Microseconds UTC"`
-	MovedAt   int64              `json:"moved_at,omitempty" doc:"Microseconds UTC"`
+	MovedAt   int64              `json:"moved_at,omitempty" doc:"When your storefront came to the new place, microseconds UTC; none: it has not, or has gone back"`
 	EndedAt   int64              `json:"ended_at,omitempty" doc:"Microseconds UTC"`
 	Receipt   *sellerReceiptBody `json:"receipt,omitempty"`
 }

@@ -41,7 +41,7 @@ type Move struct {
 	Total     int64 // rows
 	ETA       int64 // when it may be ready to cut over, as far as can be told from its speed
 	CreatedAt int64
-	MovedAt   int64
+	MovedAt   int64 // when it came to the new place, unless it has gone back
 	EndedAt   int64
 	Receipt   *Receipt
 }

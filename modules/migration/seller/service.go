@@ -88,7 +88,10 @@ func (s *Service) around(ctx context.Context, storefront backends.StorefrontID) 
 func (s *Service) see(ctx context.Context, m *migration.Move, kinds map[string]backends.Kind, now int64) (Move, error) {
 	out := Move{
 		ID: m.ID, State: states[m.Phase], Phase: m.Phase, From: kinds[m.Source.Backend], To: kinds[m.Target.Backend],
-		Trial: m.Options.Mode, CreatedAt: m.CreatedAt, MovedAt: m.Stats.CommittedAt,
+		Trial: m.Options.Mode, CreatedAt: m.CreatedAt,
+	}
+	if m.Stats.BackAt == 0 { // it has not gone back
+		out.MovedAt = m.Stats.CommittedAt
 	}
 	if m.EndedAt != nil {
 		out.EndedAt = *m.EndedAt

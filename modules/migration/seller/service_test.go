@@ -100,6 +100,33 @@ func TestPagesHaveNoMoreThanTheirLimit(t *testing.T) {
 	}
 }
 
+// TestWhoWentBackHasNotMoved: neither behind a rollback nor behind a drill.
+func TestWhoWentBackHasNotMoved(t *testing.T) {
+	t.Parallel()
+	const there, back = `{"committed_at": 7}`, `{"committed_at": 7, "back_at": 9}`
+	for _, c := range []struct {
+		phase migration.Phase
+		stats string
+		state State
+		moved int64
+	}{
+		{migration.Verifying, `{}`, UnderWay, 0},
+		{migration.Watching, there, Moved, 7},
+		{migration.Completed, there, Done, 7},
+		{migration.RollingBack, there, UnderWay, 7}, // it serves there until that is decided
+		{migration.RollingBack, back, UnderWay, 0},
+		{migration.RolledBack, back, NotMoved, 0},
+	} {
+		d := newDesk(t)
+		d.moved("m1", c.phase, migration.NoIntent, map[bool]any{true: 9, false: nil}[c.state == Done || c.state == NotMoved])
+		d.exec(`UPDATE moves SET stats = $1`, c.stats)
+		m, err := d.Move(context.Background(), toys, "m1")
+		require.NoError(t, err)
+		require.Equal(t, c.state, m.State)
+		require.Equal(t, c.moved, m.MovedAt, "%+v", c)
+	}
+}
+
 // TestAskTakesTheWordBackForNowAlone: a wish for next month is no reason to stop tonight's move.
 func TestAskTakesTheWordBackForNowAlone(t *testing.T) {
 	t.Parallel()
