@@ -17,7 +17,7 @@ type checkReceipt struct {
 }
 
 var (
-	errNoReceipt = fault.New(fault.Invalid, "no_receipt", "There is no receipt in it: a move that has ended has one, and 'smartseller move show --json' prints it.")
+	errNoReceipt = fault.New(fault.Invalid, "no_receipt", "There is no receipt in it: a move that was completed, rolled back or rehearsed has one, and 'smartseller move show --json' prints it.")
 	errForged    = fault.New(fault.Conflict, "receipt_differs", "The receipt is not as this platform signed it: it was changed, or another platform's master key signed it.")
 )
 

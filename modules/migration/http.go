@@ -35,7 +35,7 @@ type moveBody struct {
 	Tables     []Checkpoint    `json:"tables,omitempty" doc:"How far each table's copy is; said of one move, not in a list"`
 	Cause      string          `json:"cause,omitempty" doc:"Why it failed, is given up, or did not do what was asked"`
 	Advice     string          `json:"advice,omitempty" doc:"What to do about that"`
-	Receipt    json.RawMessage `json:"receipt,omitempty" doc:"The signed account of a move that has ended; said of one move, not in a list"`
+	Receipt    json.RawMessage `json:"receipt,omitempty" doc:"The signed account of a move that was completed, rolled back or rehearsed; said of one move, not in a list"`
 	By         string          `json:"requested_by"`
 	Reason     string          `json:"reason"`
 	CreatedAt  int64           `json:"created_at" doc:"Microseconds UTC"`
