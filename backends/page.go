@@ -44,6 +44,15 @@ func (p *Page) Begin() { p.began = len(p.data) }
 // Len is the number of rows.
 func (p *Page) Len() int { return len(p.ends) }
 
+// Truncate keeps the first n rows.
+func (p *Page) Truncate(n int) {
+	kept := 0
+	if n > 0 {
+		kept = p.ends[n-1]
+	}
+	p.data, p.ends, p.columns = p.data[:kept], p.ends[:n], 0
+}
+
 // Full says that a reader must stop adding rows, to bound memory.
 func (p *Page) Full() bool { return len(p.data)-p.began >= pageBytes }
 

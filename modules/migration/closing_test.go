@@ -145,6 +145,38 @@ func TestARefusedRollbackKeepsTheWindowOpen(t *testing.T) {
 	i.waitFor(t, m.ID, Completed)
 }
 
+// TestARollbackThatCannotCompareIsRefused, though each comparison works for longer than errors are
+// borne before something keeps it from its end.
+func TestARollbackThatCannotCompareIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var cutOff atomic.Int64
+	var cuts atomic.Bool
+	w.wrap = func(s backends.Store) backends.Store {
+		return &watched{Store: s, beforePage: func(*backends.Table) error {
+			if cuts.Load() {
+				cutOff.Add(1)
+				return errors.New("cut off")
+			}
+			return nil
+		}}
+	}
+	i := w.instance(t, nil)
+	i.runner.tolerance = 0
+	m := start(t, i, i.storefront(t, 20), Options{WindowSeconds: 3600})
+	i.waitFor(t, m.ID, Watching)
+	cuts.Store(true)
+	ask(t, i, m.ID, WantRollback)
+	require.Eventually(t, func() bool { return get(t, i, m.ID).Stats.RollbackRefused != "" }, waitLong, waitStep)
+	m = get(t, i, m.ID)
+	require.Equal(t, Watching, m.Phase)
+	require.Contains(t, m.Cause, "cut off")
+	require.GreaterOrEqual(t, cutOff.Load(), int64(interruptedMost))
+	cuts.Store(false)
+	ask(t, i, m.ID, WantRollback)
+	i.waitFor(t, m.ID, RolledBack)
+}
+
 // TestAComparisonThatSuspectsKeepsTheWindowOpen until it has ended, and can say what it found, though
 // a place goes away meanwhile and it is begun anew.
 func TestAComparisonThatSuspectsKeepsTheWindowOpen(t *testing.T) {

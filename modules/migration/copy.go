@@ -194,44 +194,42 @@ func (x *run) sideBySide(ctx context.Context, tables []*backends.Table, fn func(
 	return group.Wait()
 }
 
-func (x *run) copyTable(ctx context.Context, t *backends.Table, p backends.Progress) error {
+// copyTable copies the rows of a table that are left, and says how far it is then.
+func (x *run) copyTable(ctx context.Context, t *backends.Table, p backends.Progress) (backends.Progress, error) {
 	told, rows, page := x.newTold(t), x.firstRows, &backends.Page{Table: t}
 	for !p.Done {
 		if err := x.heed(); err != nil {
-			return err
+			return p, err
 		}
 		started := time.Now()
 		next, err := x.copyChunk(ctx, page, p, rows)
 		if errors.Is(err, backends.ErrProgress) { // it has lost chunks, or its answer was lost
 			kept, err := x.progress(ctx)
 			if err != nil {
-				return err
+				return p, err
 			}
 			p = kept[t]
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("copy %s: %w", t.Name, err)
+			return p, fmt.Errorf("copy %s: %w", t.Name, err)
 		}
 		x.works()
 		took := time.Since(started)
 		p, rows = next, rowsFor(page.Len(), page.Full(), took, x.pace.chunk())
 		if err := x.drainTable(ctx, p); err != nil {
-			return fmt.Errorf("catch up %s: %w", t.Name, err)
+			return p, fmt.Errorf("catch up %s: %w", t.Name, err)
 		}
 		if err := x.pace.restBut(ctx, took, func(ctx context.Context) error { return x.drainTable(ctx, p) }); err != nil {
-			return err
+			return p, err
 		}
 		if told.due(p) {
 			if err := x.show(ctx, p); err != nil {
-				return err
+				return p, err
 			}
 		}
 	}
-	if err := x.endLoad(ctx, t, p); err != nil {
-		return err
-	}
-	return x.show(ctx, p)
+	return p, nil
 }
 
 func (x *run) copyChunk(ctx context.Context, page *backends.Page, p backends.Progress, limit int) (backends.Progress, error) {

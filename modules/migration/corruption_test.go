@@ -63,6 +63,7 @@ func TestInjectedCorruption(t *testing.T) {
 // corruption is a storefront whose move stands still where its verification would begin.
 type corruption struct {
 	*rand.Rand
+	w       *world
 	i       *instance
 	move    string
 	release func()
@@ -85,7 +86,7 @@ func newCorruption(t *testing.T, target string, random *rand.Rand) *corruption {
 	ctx := context.Background()
 	w := newWideWorld(t)
 	w.tables = liveTables(t)
-	c := &corruption{Rand: random, files: target == "two", alone: target != "shared", checks: tenanttest.ReadChecks(t), rows: map[*backends.Table][]backends.Row{}, tally: map[string]*tally{}}
+	c := &corruption{Rand: random, w: w, files: target == "two", alone: target != "shared", checks: tenanttest.ReadChecks(t), rows: map[*backends.Table][]backends.Row{}, tally: map[string]*tally{}}
 	waits, goOn := make(chan struct{}), make(chan struct{})
 	arrive := sync.OnceFunc(func() { close(waits) })
 	c.release = sync.OnceFunc(func() { close(goOn) })

@@ -46,13 +46,17 @@ func (o Options) checkDrill() error {
 }
 
 // drilled says that the storefront has lived at the new place for as long as the drill
-// asks. One whose rollback was refused waits for an operator.
+// asks. One whose rollback was refused waits for an operator, also when the cause has gone since:
+// the hour is another one.
 func (x *run) drilled(ctx context.Context) (bool, error) {
-	if x.m.Options.Mode != Drill || x.m.Cause != "" {
+	if x.m.Options.Mode != Drill || x.m.awaitsOperator() {
 		return false, nil
 	}
 	return x.lived(ctx, x.m.Options.drill())
 }
+
+// awaitsOperator says that a rollback or a finalize was refused, and that nothing goes on unasked.
+func (m *Move) awaitsOperator() bool { return m.Cause != "" || m.Stats.RollbackRefused != "" }
 
 // windowOver says that the old place is not wanted any more. A drill's is, until the
 // storefront is back there: an exercise decides nothing.
@@ -101,7 +105,7 @@ func (m *Move) reportDrill(outcome Phase) *DrillReport {
 }
 
 func (m *Move) explainDrill(now int64) Wait {
-	if m.Cause != "" {
+	if m.awaitsOperator() {
 		return Wait{
 			For: "operator", Detail: "a drill; the storefront could not be brought back, and stays at the new place in step with the old one until somebody decides",
 			Todo: fmt.Sprintf("smartseller move rollback %s (once what is named above is put right) or move finalize", m.ID),

@@ -3,11 +3,13 @@ package migration
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -91,6 +93,26 @@ func TestFilesGoBad(t *testing.T) {
 			seen.add(row)
 		})
 	}
+}
+
+// TestALockedFileIsATrouble that is told, and names who has it, however long the move waits; it
+// goes on when that one ends.
+func TestALockedFileIsATrouble(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := &stage{}
+	i := w.instance(t, at.hook)
+	i.runner.tolerance = time.Second
+	id := i.storefront(t, 600)
+	at.set("K3")
+	m := startTo(t, i, id, "two", Options{})
+	happens(t, at.reached, "a mover at K3")
+	pid, letGo := holder(t, w.file("two", id, "2"))
+	close(at.goOn)
+	i.explains(t, m.ID, Copying, "trouble", fmt.Sprintf("held by a transaction in process %d", pid))
+	letGo()
+	m = i.waitFor(t, m.ID, Watching)
+	require.Nil(t, m.Stats.Trouble)
 }
 
 // takeAway puts a file where a folder is: what is in that cannot be reached, and nobody

@@ -25,13 +25,20 @@ func (x *run) copyAndFollow(ctx context.Context, tables map[*backends.Table]back
 	group.Go(func() error {
 		defer close(done)
 		return x.sideBySide(ctx, slices.Collect(maps.Keys(tables)), func(ctx context.Context, t *backends.Table) error {
-			p := tables[t]
-			if err := x.copyTable(ctx, t, p); err != nil {
+			p, err := x.copyTable(ctx, t, tables[t])
+			if err != nil {
+				return err
+			}
+			took, err := x.endLoad(ctx, t, p)
+			if err != nil {
 				return err
 			}
 			p.Cursor, p.Done = p.Through, true
 			done <- p
-			return nil
+			if err := x.show(ctx, p); err != nil {
+				return err
+			}
+			return x.pace.rest(ctx, took)
 		})
 	})
 	return group.Wait()

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -50,6 +52,42 @@ func TestChangesOfCopiedTablesDoNotPileUp(t *testing.T) {
 	require.Equal(t, Copying, get(t, i, m.ID).Phase)
 	require.NotZero(t, changes(counters.Name), "it is not copied yet")
 	copyOn()
+	s.judge(i, m.ID)
+}
+
+// TestChangesDoNotPileUpBehindAnIndex: whoever made one that took long, and may work little, rests
+// long; the table's changes are brought over meanwhile.
+func TestChangesDoNotPileUpBehindAnIndex(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t)
+	var made atomic.Bool
+	const long = waitLong / 50 // at a hundredth of the time it rests for longer than this test waits
+	w.wrap = func(store backends.Store) backends.Store {
+		return &watched{Store: store, beforeEndLoad: func(table *backends.Table) {
+			if table == tokens {
+				<-time.After(long) // what a large one takes, not what is waited for
+				made.Store(true)
+			}
+		}}
+	}
+	i := w.instance(t, nil)
+	i.runner.followEvery = waitStep
+	s := newScene(t, i, "one")
+	require.NoError(t, i.service.PaceAll(ctx, 1))
+	m := start(t, i, s.storefront, Options{})
+	require.Eventually(t, made.Load, waitLong, waitStep)
+	s.put(i, hotCell)
+	source, release, err := i.stores.Acquire(ctx, m.Source)
+	require.NoError(t, err)
+	t.Cleanup(release)
+	require.Eventually(t, func() bool {
+		entries, err := source.Captured(ctx, tokens.Name, batchKeys)
+		require.NoError(t, err)
+		return len(entries) == 0
+	}, waitLong, waitStep)
+	require.Equal(t, Copying, get(t, i, m.ID).Phase)
+	require.NoError(t, i.service.PaceAll(ctx, 100))
 	s.judge(i, m.ID)
 }
 

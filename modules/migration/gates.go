@@ -97,11 +97,12 @@ func (x *run) refuse(gate, found, todo string) error {
 	return &gateError{mismatchError{"gate " + gate + ": " + found + "; nothing was cut over"}, todo}
 }
 
-// judged notes a difference that a comparison found as the failure of its gate.
+// judged notes a difference that a comparison found as the failure of its gate. On the way back
+// there are none: see stayAhead.
 func (x *run) judged(gate string, err error) error {
 	var wrong *mismatchError
 	var noted *gateError
-	if errors.As(err, &wrong) && !errors.As(err, &noted) {
+	if x.m.Phase != RollingBack && errors.As(err, &wrong) && !errors.As(err, &noted) {
 		todo := "find out who changes rows at the target beside this move, or which disk there errs; then start the move again, which copies everything anew"
 		x.gate(gate, "failed: "+wrong.text+"; "+todo)
 		return &gateError{*wrong, todo}
@@ -146,7 +147,7 @@ func (x *run) openReverse(ctx context.Context) error {
 	}
 	if len(differ) > 0 {
 		return x.refuse("reverse canary", "a row that was sent from the target to the source did not arrive: a rollback would lose what is written",
-			"see that the source takes writes of the move's role, and that nothing beside the move removes rows there")
+			"find out what beside the move removes or changes rows at the source, such as a trigger or another program")
 	}
 	x.gate("reverse canary", "arrived")
 	return nil

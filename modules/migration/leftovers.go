@@ -24,15 +24,20 @@ func purgeAbandoned(ctx context.Context, s backends.Store, token backends.Token)
 }
 
 // heldError says that a place cannot be taken over yet: an owner that was stopped, or is cut
-// off, makes an index there, which holds the fence and ends by itself, after minutes.
+// off, makes an index there, which holds the fence and ends by itself, after minutes; or another
+// program keeps a file locked, without which the move could not be undone either.
 type heldError struct{ error }
 
 func (e *heldError) Unwrap() error { return e.error }
 
-func (x *run) heldByAnother(err error) error {
+func (x *run) heldByAnother(p backends.Place, err error) error {
 	if errors.Is(err, backends.ErrContended) {
-		x.works() // what comes behind it is another trouble
+		x.heldAt = p
 		return &heldError{err}
+	}
+	if x.heldAt == p {
+		x.heldAt = backends.Place{}
+		x.works() // what comes behind it is another trouble
 	}
 	return err
 }

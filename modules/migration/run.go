@@ -43,19 +43,20 @@ type run struct {
 	saves            int  // transitions that were saved
 	provedWayBack    bool // this run has compared the old place with the new one
 
-	troubleSince  atomic.Int64  // since when nothing has worked, nanoseconds; 0: the last thing did
-	erringSince   atomic.Int64  // since when that is more than a place out of reach, nanoseconds; 0: it is not
-	lagSeen       time.Time     // when the old place's lag was counted last
-	pauseSeen     int64         // the pause behind which all was compared
-	comparedAgain time.Time     // when all was compared after it had waited
-	waited        bool          // with all compared, and has not been compared since
-	interrupted   int           // comparisons, one after the other, that something kept from their end
-	countedAt     int64         // changes that had been captured when rows were counted last
-	lagTold       int64         // at how many times the longest lag the operator was told
-	leftBehind    string        // the backend whose place this run gives up erasing; "": none
-	undoing       time.Time     // since when this run undoes the move; zero: it does not
-	awayRest      time.Duration // the last one of a watched move that lacks a place
-	troubleSaid   time.Time     // when the trouble was written down last
+	troubleSince  atomic.Int64   // since when nothing has worked, nanoseconds; 0: the last thing did
+	erringSince   atomic.Int64   // since when that is more than a place out of reach, nanoseconds; 0: it is not
+	lagSeen       time.Time      // when the old place's lag was counted last
+	pauseSeen     int64          // the pause behind which all was compared
+	comparedAgain time.Time      // when all was compared after it had waited
+	waited        bool           // with all compared, and has not been compared since
+	interrupted   int            // comparisons, one after the other, that something kept from their end
+	heldAt        backends.Place // that another one holds, so that it cannot be taken over yet
+	countedAt     int64          // changes that had been captured when rows were counted last
+	lagTold       int64          // at how many times the longest lag the operator was told
+	leftBehind    string         // the backend whose place this run gives up erasing; "": none
+	undoing       time.Time      // since when this run undoes the move; zero: it does not
+	awayRest      time.Duration  // the last one of a watched move that lacks a place
+	troubleSaid   time.Time      // when the trouble was written down last
 }
 
 // run claims a move and takes it as far as it goes.
@@ -303,7 +304,7 @@ func (x *run) acquire(ctx context.Context, p backends.Place, into *backends.Stor
 	if err != nil {
 		return err
 	}
-	if err := x.heldByAnother(s.Takeover(ctx, x.token)); err != nil {
+	if err := x.heldByAnother(p, s.Takeover(ctx, x.token)); err != nil {
 		release()
 		if errors.Is(err, backends.ErrUnreachable) {
 			x.stores.Drop(p) // it may be broken for good, though the place is not

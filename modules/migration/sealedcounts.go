@@ -62,7 +62,7 @@ func (x *run) countSealed(ctx context.Context, c crossing) error {
 	}
 	for table, n := range want {
 		if have[table] != n {
-			return &mismatchError{fmt.Sprintf("verification failed: %s has %d rows, its copy %d; nothing was cut over", table, n, have[table])}
+			return x.judged(sealedCountsGate, &mismatchError{fmt.Sprintf("verification failed: %s has %d rows, its copy %d; nothing was cut over", table, n, have[table])})
 		}
 	}
 	rows := maps.Clone(x.m.Stats.Rows)

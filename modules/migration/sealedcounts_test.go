@@ -81,6 +81,8 @@ func TestCountsUnderSeal(t *testing.T) {
 			if c.found == "" {
 				m = i.waitFor(t, m.ID, Failed)
 				require.Contains(t, m.Cause, "counters has 20 rows, its copy 19")
+				require.Contains(t, m.Stats.Gates[sealedCountsGate], "failed: verification failed: counters has 20 rows, its copy 19")
+				require.Contains(t, m.Advice, "find out who changes rows at the target")
 				return
 			}
 			m = i.waitFor(t, m.ID, Watching)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -92,7 +93,8 @@ func (x *run) stayInStep(ctx context.Context, from, to backends.Store) error {
 const interruptedMost = 5
 
 // compareAll compares the places in whole. How long it worked before something kept it from its
-// end counts for no trouble: both places were there. That it happens each time does.
+// end counts for no trouble: both places were there. That it happens each time does, unless
+// somebody wished it, or the control database was away.
 func (x *run) compareAll(ctx context.Context, from, to backends.Store) error {
 	began := time.Now()
 	err := x.compareWhole(ctx, from, to)
@@ -101,10 +103,17 @@ func (x *run) compareAll(ctx context.Context, from, to backends.Store) error {
 	case err == nil:
 		x.interrupted = 0
 	case !errors.As(err, &wrong):
-		x.interrupted++
+		if !halts(err) && !wished(err) && !endsRun(ctx, err) {
+			x.interrupted++
+		}
 		x.untried(time.Since(began))
 	}
 	return err
+}
+
+// wished says that a step ended because an operator wants another one.
+func wished(err error) bool {
+	return errors.Is(err, errPaused) || errors.Is(err, errCancel) || errors.Is(err, errYield)
 }
 
 // compareWhole compares every row of every table by digest, in key order, while the
@@ -197,8 +206,8 @@ func (p twoPages) rowsFor(took, chunk time.Duration) int {
 }
 
 // read reads up to so many rows behind a key, and their copies; it says behind which
-// key to go on. A copy with more rows shows some that should not be there, which is
-// enough to tell.
+// key to go on. Of a copy with more rows no more are read, and both pages end with the last
+// of these: where many rows are on their way out, one that should not be there may come behind them.
 func (p twoPages) read(ctx context.Context, from, to backends.Store, after string, rows int) (through string, more bool, err error) {
 	p.want.Reset()
 	p.have.Reset()
@@ -208,13 +217,19 @@ func (p twoPages) read(ctx context.Context, from, to backends.Store, after strin
 	if more {
 		through = p.want.Key(p.want.Len() - 1).ID
 	}
-	for left := true; left && p.have.Len() <= p.want.Len(); {
+	left := true
+	for left && p.have.Len() <= p.want.Len() {
 		if left, err = to.Page(ctx, p.have, after, through, p.want.Len()+1); err != nil {
 			return "", false, err
 		}
 		if p.have.Len() > 0 {
 			after = p.have.Key(p.have.Len() - 1).ID
 		}
+	}
+	if left {
+		last := p.have.ID(p.have.Len() - 1)
+		p.want.Truncate(sort.Search(p.want.Len(), func(i int) bool { return bytes.Compare(p.want.ID(i), last) > 0 }))
+		return string(last), true, nil
 	}
 	return through, more, nil
 }
@@ -383,7 +398,7 @@ func (x *run) compareApplied(ctx context.Context, from, to backends.Store) error
 		if err != nil {
 			return err
 		}
-		if err := x.recheck(ctx, from, to, differ); err != nil {
+		if err := x.judged(verificationGate, x.recheck(ctx, from, to, differ)); err != nil {
 			return err
 		}
 		if err := to.Verified(ctx, x.token, entries); err != nil || len(entries) < batchKeys {

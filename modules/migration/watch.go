@@ -196,6 +196,7 @@ func (x *run) take(ctx context.Context, p backends.Place, into *backends.Store) 
 }
 
 func (x *run) turnBack(ctx context.Context) error {
+	x.interrupted = 0
 	there := x.p95(x.m.Target.Backend)
 	return x.enter(ctx, RollingBack, answer(WantRollback), func(m *Move) {
 		m.Cut, m.Cause, m.Advice, m.Stats.CutoverTries, m.Stats.P95There = NotCut, "", "", 0, there
@@ -300,7 +301,8 @@ func (x *run) stayAhead(ctx context.Context, err error) error {
 		damaged = x.damaged(ctx)
 	}
 	final := errors.As(err, &wrong) || errors.As(err, &busy) || damaged == x.m.Source
-	passes := !final && (x.m.Cut != NotCut || !x.impatient() || halts(err))
+	lasts := x.impatient() || x.interrupted >= interruptedMost
+	passes := !final && (x.m.Cut != NotCut || !lasts || halts(err))
 	if passes || x.m.Cut == Committed || endsRun(ctx, err) {
 		return err
 	}

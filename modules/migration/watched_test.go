@@ -54,7 +54,9 @@ type watched struct {
 	afterBarrier   func(error)
 	beforeChange   func(backends.Transition) error
 	beforeTakeover func() error
+	beforePage     func(*backends.Table) error
 	afterPage      func(*backends.Table)
+	beforeEndLoad  func(*backends.Table)
 	afterCount     func(int64) int64
 }
 
@@ -107,11 +109,23 @@ func (s *watched) Takeover(ctx context.Context, token backends.Token) error {
 }
 
 func (s *watched) Page(ctx context.Context, page *backends.Page, after, through string, limit int) (bool, error) {
+	if s.beforePage != nil {
+		if err := s.beforePage(page.Table); err != nil {
+			return false, err
+		}
+	}
 	more, err := s.Store.Page(ctx, page, after, through, limit)
 	if s.afterPage != nil {
 		s.afterPage(page.Table)
 	}
 	return more, err
+}
+
+func (s *watched) EndLoad(ctx context.Context, token backends.Token, t *backends.Table) error {
+	if s.beforeEndLoad != nil {
+		s.beforeEndLoad(t)
+	}
+	return s.Store.EndLoad(ctx, token, t)
 }
 
 func (s *watched) Read(ctx context.Context, fn func(backends.Reader) error) error {
