@@ -135,19 +135,25 @@ func CheckIsolation(ctx context.Context, admin *sql.DB, pools *Pools, catalog *b
 		f.Found = "there is no schema yet: the first storefront brings it"
 		return f
 	}
-	var open []string
-	if err == nil {
-		open, err = unguarded(ctx, admin, names)
-	}
 	if err != nil {
 		return unknown(f, err)
 	}
-	if len(open) > 0 {
-		f.Problem, f.Fix = "row-level security does not guard "+strings.Join(open, ", ")+" as it should", "smartseller schema upgrade, and drop policies that the program did not make"
-		return f
-	}
 	// What is being made at this moment is granted only when it is guarded.
-	granted, err := glimpse(ctx, pools.App, "BEGIN", readable(names))
+	used, err := glimpse(ctx, pools.App, "BEGIN", granting(names, "SELECT, INSERT, UPDATE, DELETE"))
+	if err == nil {
+		open, err := unguarded(ctx, admin, used)
+		if err != nil {
+			return unknown(f, err)
+		}
+		if len(open) > 0 {
+			f.Problem, f.Fix = "row-level security does not guard "+strings.Join(open, ", ")+" as it should", "smartseller schema upgrade, and drop policies that the program did not make"
+			return f
+		}
+	}
+	var granted []string
+	if err == nil {
+		granted, err = glimpse(ctx, pools.App, "BEGIN", granting(names, "SELECT"))
+	}
 	var seen []string
 	if err == nil && len(granted) > 0 {
 		seen, err = visible(ctx, pools.App, granted)
@@ -167,13 +173,14 @@ func CheckIsolation(ctx context.Context, admin *sql.DB, pools *Pools, catalog *b
 	return f
 }
 
-// readable are those of some tables that exist and that the session's role may read.
-func readable(tables []string) string {
+// granting are those of some tables that exist and of which the session's role has any of
+// the privileges.
+func granting(tables []string, privileges string) string {
 	quoted := make([]string, len(tables))
 	for n, t := range tables {
 		quoted[n] = pq.QuoteLiteral(t)
 	}
-	return "SELECT name FROM unnest(ARRAY[" + strings.Join(quoted, ", ") + "]) name WHERE has_table_privilege(to_regclass(quote_ident(name)), 'SELECT')"
+	return "SELECT name FROM unnest(ARRAY[" + strings.Join(quoted, ", ") + "]) name WHERE has_table_privilege(to_regclass(quote_ident(name)), " + pq.QuoteLiteral(privileges) + ")"
 }
 
 // visible are the tables of which the application's role sees a row, though it is in no
