@@ -128,3 +128,83 @@ func TestWhoHurriesRestsForNobody(t *testing.T) {
 	p.hurry(true)
 	require.NoError(t, p.rest(context.Background(), time.Hour))
 }
+
+// TestARestEndsWhenOperatorsSayMore: what was slowed down to nearly nothing goes on at once.
+func TestARestEndsWhenOperatorsSayMore(t *testing.T) {
+	p := newStreet().pace()
+	p.bound.Store(1)
+	looks := make(chan struct{}) // of one that rests, each behind a slice of its rest
+	p.heed = func() error {
+		select {
+		case looks <- struct{}{}:
+		case <-t.Context().Done():
+		}
+		return nil
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = p.rest(t.Context(), time.Hour)
+	}()
+	happens(t, looks, "a rest")
+	happens(t, looks, "a rest that goes on")
+	p.bound.Store(100)
+	happens(t, looks, "a look at what was said")
+	happens(t, done, "an end of the rest")
+}
+
+// TestOperatorsPaceAMoveUnderWay, this one and all: it follows, and the least of both counts.
+func TestOperatorsPaceAMoveUnderWay(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	w := newWorld(t)
+	w.strain = func() backends.Strain { return backends.Strain{} } // so that operators alone slow it down
+	turns := make(chan struct{})                                   // of chunks, until all have theirs
+	i := w.instance(t, func(ctx context.Context, point string) error {
+		if point != "K3" {
+			return nil
+		}
+		select {
+		case <-turns:
+		case <-ctx.Done():
+		}
+		return ctx.Err()
+	})
+	m, err := i.service.Start(ctx, Request{Storefront: i.storefront(t, 50*leastRows), Target: "two"})
+	require.NoError(t, err)
+	i.waitFor(t, m.ID, Copying)
+	const longerThanAChunk = 200 * time.Millisecond // a turn, so that chunks stay small and are many
+	for n, said := range []struct{ toOne, toAll, works int64 }{
+		{toOne: 50, works: 50},
+		{toAll: 40, works: 40},
+		{toOne: 30, works: 30},
+		{toOne: 100, works: 40},
+		{toAll: 100, works: 100},
+	} {
+		if said.toOne > 0 {
+			told, err := i.service.Pace(ctx, m.ID, said.toOne)
+			require.NoError(t, err)
+			require.Equal(t, said.toOne, told.Options.PacePercent)
+		} else {
+			require.NoError(t, i.service.PaceAll(ctx, said.toAll))
+			all, err := i.service.PaceOfAll(ctx)
+			require.NoError(t, err)
+			require.Equal(t, said.toAll, all)
+		}
+		require.Eventually(t, func() bool {
+			select {
+			case turns <- struct{}{}:
+			default: // it rests
+			}
+			return get(t, i, m.ID).Stats.PacePercent == said.works
+		}, waitLong, longerThanAChunk, "%d: %+v %v", n, said, story{i, m.ID})
+	}
+	require.Equal(t, Copying, get(t, i, m.ID).Phase, "the copy was long enough to tell")
+	require.Equal(t, 3, countEvents(t, i, m.ID, "paced"))
+	close(turns)
+	i.waitFor(t, m.ID, Watching)
+	ask(t, i, m.ID, WantFinalize)
+	i.waitFor(t, m.ID, Completed)
+	_, err = i.service.Pace(ctx, m.ID, 50)
+	require.ErrorContains(t, err, "it has no pace any more")
+}
