@@ -111,6 +111,34 @@ func TestExplainNamesTheTransactionAndTheKey(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoMove)
 }
 
+// TestExplainNamesTheTransactionAndTheLock: who waits for a row that another has not written to
+// the end yet waits for a lock of no key that one could name.
+func TestExplainNamesTheTransactionAndTheLock(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	i := newWideWorld(t).instance(t, nil)
+	id := i.storefrontOn(t, "shared", 10)
+	errChanged := errors.New("the first one changed its mind")
+	add := func(fn func() error) error {
+		return i.router.Update(ctx, id, func(_ context.Context, tx backends.Tx) error {
+			_, err := tx.Exec(addCounter, "contended", 1)
+			return errors.Join(err, fn())
+		})
+	}
+	entered, leave := make(chan struct{}), make(chan struct{})
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { first <- add(func() error { close(entered); <-leave; return errChanged }) }()
+	<-entered
+	go func() { second <- add(func() error { return nil }) }()
+
+	m := startTo(t, i, id, "two", Options{})
+	i.explains(t, m.ID, Preparing, "lock", `^the same process waits for a lock of database process \d+$`)
+	close(leave)
+	require.ErrorIs(t, <-first, errChanged)
+	require.NoError(t, <-second)
+	i.waitFor(t, m.ID, Watching)
+}
+
 // TestExplainNamesTheProcess that writes to a SQLite file and does not end.
 func TestExplainNamesTheProcess(t *testing.T) {
 	t.Parallel()
