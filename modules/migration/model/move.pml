@@ -5,7 +5,7 @@
  *
  * The names are the code's: phases, cuts and fence states as in migration.go and
  * backends.go, inlines as the methods of run, hook(Kn) at the same points.
- * model_test.go holds them together. README.md says what is left out.
+ * names_test.go holds them together. README.md says what is left out.
  *
  * A mutant is the same text with one step broken (spin -DNAME): see mutants below.
  */
