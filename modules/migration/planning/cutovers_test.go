@@ -12,6 +12,7 @@ import (
 	"smartseller/backends"
 	"smartseller/modules/migration"
 	"smartseller/modules/migration/planning"
+	"smartseller/modules/storefronts"
 	"smartseller/platform/control"
 	"smartseller/platform/control/controltest"
 )
@@ -54,6 +55,33 @@ func TestCutoversHeedWindowAndBlackout(t *testing.T) {
 	w.until(t, p, waits(1, "cuts over at 2026-03-03T14:00:00Z: the window 14:00-15:00 UTC"), s)
 	w.hour.Store(50)
 	w.until(t, p, moveIs(1, planning.Moved), s)
+}
+
+// TestCutoversGoByTheClocksOfEachStorefront: the night comes to Tokyo before it does to Berlin.
+func TestCutoversGoByTheClocksOfEachStorefront(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, controltest.Open(t))
+	w.run(t)
+	s := w.scheduler(t, "one")
+	var moves []planning.Wanted
+	for slug, zone := range map[string]string{"tokyo": "Asia/Tokyo", "berlin": "Europe/Berlin"} {
+		w.shopOf(t, storefronts.NewStorefront{Slug: slug, TimeZone: zone, Backend: "one"})
+		moves = append(moves, planning.Wanted{Storefront: slug, Target: "two"})
+	}
+	p := w.plan(t, planning.NewPlan{Moves: moves, Options: planning.PlanOptions{CutoverWindow: "02:00-03:00", AtOnce: true, Canaries: new(int64(0))}, Automatic: true})
+	found, err := w.service.PlanMoves(t.Context(), p.ID, "", 0, 2)
+	require.NoError(t, err)
+	turn := map[string]int{}
+	for _, m := range found {
+		turn[m.Slug] = int(m.Seq)
+	}
+	w.until(t, p, waits(turn["tokyo"], "cuts over at 2026-03-01T17:00:00Z: the window 02:00-03:00 Asia/Tokyo"), s)
+	w.until(t, p, waits(turn["berlin"], "cuts over at 2026-03-02T01:00:00Z: the window 02:00-03:00 Europe/Berlin"), s)
+	w.hour.Store(5)
+	w.until(t, p, moveIs(turn["tokyo"], planning.Moved), s)
+	w.until(t, p, waits(turn["berlin"], "cuts over at 2026-03-02T01:00:00Z: the window 02:00-03:00 Europe/Berlin"), s)
+	w.hour.Store(13)
+	w.until(t, p, moveIs(turn["berlin"], planning.Moved), s)
 }
 
 // gate holds up whoever comes to it until it opens.

@@ -106,7 +106,13 @@ func (w *world) shop(t *testing.T, slug string) backends.StorefrontID {
 
 func (w *world) shopOn(t *testing.T, backend, slug string) backends.StorefrontID {
 	t.Helper()
-	s, err := w.shops.Create(context.Background(), storefronts.NewStorefront{Slug: slug, Name: slug, Currency: "EUR", TimeZone: "UTC", Backend: backend})
+	return w.shopOf(t, storefronts.NewStorefront{Slug: slug, TimeZone: "UTC", Backend: backend})
+}
+
+func (w *world) shopOf(t *testing.T, n storefronts.NewStorefront) backends.StorefrontID {
+	t.Helper()
+	n.Name, n.Currency = n.Slug, "EUR"
+	s, err := w.shops.Create(context.Background(), n)
 	require.NoError(t, err)
 	return s.ID
 }
