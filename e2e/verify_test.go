@@ -27,6 +27,10 @@ func TestVerifyFromOutside(t *testing.T) {
 	require.Contains(t, shown, "only 00:00-23:59 Europe/Berlin")
 	require.Contains(t, shown, "open: 00:00-23:59 Europe/Berlin, at")
 	require.Contains(t, shown, "free at the target (on the folder's file system)")
+	require.Contains(t, shown, "1 sessions and the passwords of 1 customers work at the target")
+	p.must(t, "storefront", "create", "books", "files-1", "--time-zone", "Asia/Tokyo")
+	p.must(t, "move", "start", "books", "files-2", "--window", "00:00-23:59")
+	require.Contains(t, p.must(t, "move", "show", "books"), "only 00:00-23:59 Asia/Tokyo", "its own zone, where none is said")
 
 	require.Contains(t, p.must(t, "move", "verify", "toys"), "both places compared: equal")
 	p.corrupt(t, backends.Place{Backend: "files-1", Storefront: backends.StorefrontID(id), Epoch: 1},
