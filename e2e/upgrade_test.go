@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -126,4 +127,37 @@ func TestWhoLeavesLeavesTheUpgradeRunning(t *testing.T) {
 	require.Contains(t, p.must(t, "schema", "cancel"), "cancelled, places: 1 done, 1 skipped")
 	out, code := p.command(t, "schema", "cancel")
 	require.Equal(t, 73, code, out)
+}
+
+// TestAPlaceBehindIsRefusedOrUpgraded when a request comes, as the setting old_schema has it.
+func TestAPlaceBehindIsRefusedOrUpgraded(t *testing.T) {
+	t.Parallel()
+	p := install(t, "SMARTSELLER_OLD_SCHEMA=refuse")
+	id := p.create(t, "toys", "files-1")
+	p.stop(t)
+	p.age(t, id)
+	p.serve(t)
+	requested := func() (int, http.Header, string) {
+		var said struct{ Code string }
+		status, header := p.askInto(t, &said, "GET", "toys/products", "", nil)
+		return status, header, said.Code
+	}
+	status, header, code := requested()
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Equal(t, "storefront_outdated", code)
+	require.Equal(t, "5", header.Get("Retry-After"))
+	require.Contains(t, p.log.String(), "this server is told to refuse it: smartseller schema upgrade")
+	require.Regexp(t, "toys .* behind", p.must(t, "schema", "status"), "a request leaves it as it is")
+	p.must(t, "schema", "upgrade")
+	status, _, code = requested()
+	require.Equal(t, http.StatusOK, status, code)
+
+	p.stop(t)
+	p.age(t, id)
+	p.environment = nil
+	p.serve(t)
+	require.Regexp(t, "toys .* behind", p.must(t, "schema", "status"))
+	status, _, code = requested()
+	require.Equal(t, http.StatusOK, status, code)
+	require.Contains(t, p.must(t, "schema", "status"), "\n2 current\n") // with demo
 }
