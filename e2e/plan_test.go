@@ -2,8 +2,11 @@ package e2e
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +70,47 @@ func TestAPlanOutlivesRestarts(t *testing.T) {
 	require.Contains(t, p.must(t, "plan", "list"), "3 done")
 	require.Contains(t, p.must(t, "plan", "simulate", "toys=files-1"), "from 3 moves")
 	require.Contains(t, p.must(t, "plan", "propose", "--policy", "policy.yaml"), "0 moves proposed")
+}
+
+// storefrontStatistics are what the admin API says is known of a storefront.
+type storefrontStatistics struct {
+	Slug     string
+	Requests float64 `json:"requests_per_second"`
+	Writes   float64 `json:"writes_per_second"`
+	Tables   map[string]struct{ Rows int64 }
+}
+
+// TestStatisticsOfAStorefront: its rows are counted once, and what customers add is noted
+// without a further count.
+func TestStatisticsOfAStorefront(t *testing.T) {
+	t.Parallel()
+	p := install(t)
+	p.create(t, "toys", "files-1")
+	p.offers(t, "toys", item{handle: "s", inventory: 20, sizes: []string{"S"}})
+	shows := func(lines ...string) {
+		t.Helper()
+		var shown struct{ text string }
+		require.Eventually(t, func() bool {
+			shown.text = p.must(t, "plan", "statistics", "toys")
+			return !slices.ContainsFunc(lines, func(l string) bool { return !regexp.MustCompile("(?m)^" + l + "$").MatchString(shown.text) })
+		}, patience, 25*glance, "%q are not all in %s", lines, &shown)
+	}
+	shows(`p95 \d+ ms, last request .*, counted 2.*`, ` +0 +0 bytes  customers`, ` +0 +0 bytes  orders`, ` +[1-9]\d* +\d+ bytes  products`)
+	token := p.comesIn(t, "ada")
+	p.comesIn(t, "eve")
+	var o order
+	status, _ := p.askInto(t, &o, "POST", "toys/orders", token, wants(p.variants(t, "toys")["s S"], 3))
+	require.Equal(t, http.StatusCreated, status, o.Detail)
+	shows(`toys +files-1 +\d+ rows .* requests/s .* writes/s`, ` +2 +\d+ bytes  customers`, ` +1 +\d+ bytes  orders`)
+
+	var all struct{ Data []storefrontStatistics }
+	require.Equal(t, http.StatusOK, p.admin(t, "GET", "statistics?limit=100", nil, &all))
+	at := slices.IndexFunc(all.Data, func(s storefrontStatistics) bool { return s.Slug == "toys" })
+	require.GreaterOrEqual(t, at, 0, "%+v", all)
+	require.EqualValues(t, 2, all.Data[at].Tables["customers"].Rows)
+	require.EqualValues(t, 1, all.Data[at].Tables["orders"].Rows)
+	require.Greater(t, all.Data[at].Requests, all.Data[at].Writes)
+	require.Positive(t, all.Data[at].Writes)
 }
 
 // TestAnotherInstanceCarriesThePlanOn when the one that works dies, over one control
