@@ -12,8 +12,8 @@ import (
 var errElsewhere = fault.New(fault.Conflict, "moved_since", "The storefront was moved from where it was when the plan was made.")
 
 // comesBack is the condition that a move brings its storefront back: it was told to, or is a
-// drill, which does so by itself unless that did not come about.
-const comesBack = `(m.phase = 'rolling_back' OR m.intent = 'rollback' OR m.options LIKE '%"mode":"drill"%' AND m.cause = '')`
+// drill, which does so by itself unless that was refused once.
+const comesBack = `(m.phase = 'rolling_back' OR m.intent = 'rollback' OR m.options LIKE '%"mode":"drill"%' AND m.cause = '' AND m.stats NOT LIKE '%"rollback_refused":%')`
 
 // leaveOut skips what waits of storefronts that are not any more where the plan would take them
 // from. Whoever moved one may still roll it back, for a month perhaps: no later wave waits for
