@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,6 +27,7 @@ type contract struct {
 	next    *http.Transport
 	address string
 	load    func() (routers.Router, error)
+	held    sync.Map // digests of answers to GET that were found to be as described: who waits asks again and again
 }
 
 func newContract(t testing.TB, address string) *contract {
@@ -131,10 +133,26 @@ func (c *contract) check(r *http.Request, sent []byte, response *http.Response) 
 	if err != nil {
 		return nil // the server was killed: not the contract's business
 	}
-	return openapi3filter.ValidateResponse(r.Context(), &openapi3filter.ResponseValidationInput{
+	answer := digestOf(r, response, text)
+	if _, known := c.held.Load(answer); known {
+		return nil
+	}
+	err = openapi3filter.ValidateResponse(r.Context(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: request, Status: response.StatusCode, Header: response.Header,
 		Body: io.NopCloser(bytes.NewReader(text)), Options: request.Options,
 	})
+	if err == nil && r.Method == http.MethodGet {
+		c.held.Store(answer, true)
+	}
+	return err
+}
+
+// digestOf is of an answer and what it answers, without what is new each time.
+func digestOf(r *http.Request, response *http.Response, text []byte) [sha256.Size]byte {
+	header := response.Header.Clone()
+	header.Del("Date")
+	header.Del("X-Request-Id")
+	return sha256.Sum256(fmt.Appendf(nil, "%s %s %d %q %s", r.Method, r.URL.Path, response.StatusCode, header, text)) // a map is printed in the order of its keys
 }
 
 // failing gives the error, if any, that a body ended with to who reads it.

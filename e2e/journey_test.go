@@ -74,9 +74,10 @@ type course struct {
 type journey struct {
 	course
 	t             *testing.T
-	first, second *program // the first one dies; the second one is there in a pair only
-	id            string   // the storefront's
-	home, away    string   // backends
+	first, second *program    // the first one dies; the second one is there in a pair only
+	ledger        *control.DB // a pair's control database, in Postgres; nil: a file
+	id            string      // the storefront's
+	home, away    string      // backends
 	others        map[string]map[string]string
 	load          *load.Load
 	inService     atomic.Pointer[[]*program] // whom the load asks, as a balancer would
@@ -129,6 +130,10 @@ func (j *journey) begin() {
 		j.second = prepare(j.t, settings...)
 		j.second.folder = j.first.folder
 		j.second.serve(j.t)
+		var err error
+		j.ledger, err = control.Open(context.Background(), j.first.controlDSN())
+		require.NoError(j.t, err)
+		j.t.Cleanup(func() { require.NoError(j.t, j.ledger.Close()) })
 	}
 	j.id = j.first.create(j.t, "shop", j.home)
 	j.first.offers(j.t, "shop", item{handle: "s", inventory: 60, sizes: []string{"S", "M", "L"}})
@@ -209,10 +214,14 @@ func (j *journey) start() (id string) {
 		j.first.adminBy(j.t, j.first.impatient(), "POST", "moves", map[string]any{
 			"storefront_id": j.id, "target": j.away, "options": j.options(),
 		}, nil)
+		var before int64 // a move goes on from the fencing number of the storefront's last one
 		j.control(func(tx control.Tx) error {
+			if err := tx.Get(&before, `SELECT COALESCE(max(gen), 0) FROM moves WHERE storefront_id = $1 AND ended_at IS NOT NULL`, j.id); err != nil {
+				return err
+			}
 			return tx.Get(&id, `SELECT id FROM moves WHERE storefront_id = $1 AND ended_at IS NULL`, j.id)
 		})
-		j.claimed(id, 0)
+		j.claimed(id, before)
 		j.generation = j.generationOf(id)
 	})
 	return id
@@ -241,11 +250,18 @@ func (j *journey) generationOf(move string) (gen int64) {
 	return gen
 }
 
+// control looks into the control database. A file is opened for each look: who comes back after
+// a death must find it as if nobody had it open.
 func (j *journey) control(look func(tx control.Tx) error) {
-	db, err := control.Open(context.Background(), j.first.controlDSN())
-	require.NoError(j.t, err)
-	err = db.View(context.Background(), func(_ context.Context, tx control.Tx) error { return look(tx) })
-	require.NoError(j.t, errors.Join(err, db.Close()))
+	db, done := j.ledger, func() error { return nil }
+	if db == nil {
+		var err error
+		db, err = control.Open(context.Background(), j.first.controlDSN())
+		require.NoError(j.t, err)
+		done = db.Close
+	}
+	err := db.View(context.Background(), func(_ context.Context, tx control.Tx) error { return look(tx) })
+	require.NoError(j.t, errors.Join(err, done()))
 }
 
 // ask asks something of the move. The server may die before it answers, and what is
