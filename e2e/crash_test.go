@@ -41,6 +41,9 @@ var onTheWay = slices.Concat(
 // newFile is where a file was made, at a target that is one.
 var newFile = death{point: "K19"}
 
+// bystander is the death of a server that has no part in the move but to serve.
+var bystander = death{point: anyMoment, asked: "cutover at once", bystander: true}
+
 // atTheEnd are the deaths after a decision that ends the move: K17, which is a rollback
 // at each of K8 to K15, and K18.
 var atTheEnd = [][]death{
@@ -116,12 +119,13 @@ func subset() (courses []course) {
 		}},
 		course{from: "dedicated", to: "shared", pair: true, trips: []trip{
 			one("K12", "cutover", true, false), one("K9", "cutover", true, true), one("K11", "rollback", false, false), one("K13", "cutover", false, false),
+			{deaths: []death{bystander}},
 		}})
 }
 
 // matrix is everything: each death alone, and some at any moment, once to the end and
 // once undone, between each ordered pair of kinds, by one instance that is started again
-// and by two, of which one dies or stands still.
+// and by two, of which the one that runs the move dies or stands still, or the other one dies.
 func matrix() (courses []course) {
 	lot := rand.New(rand.NewPCG(*crashSeed, 0))
 	drawn := func(trips []trip) []trip {
@@ -144,6 +148,9 @@ func matrix() (courses []course) {
 					continue // whoever stands still with a file locked has it locked
 				}
 				two.trips = append(two.trips, drawn(each(d))...)
+			}
+			for range 2 {
+				two.trips = append(two.trips, drawn(each(bystander))...)
 			}
 			for _, c := range []course{one, two} {
 				if len(c.trips) > 0 {
@@ -203,6 +210,9 @@ func (seen passage) died() string {
 		if d.stopped {
 			word = "stopped " + word
 		}
+		if d.bystander {
+			word = "a bystander at " + word
+		}
 		if d.asked != "" && (i == 0 || seen.deaths[i-1].asked != d.asked) {
 			word = d.asked + ": " + word
 		}
@@ -213,7 +223,7 @@ func (seen passage) died() string {
 
 func (p *passages) add(seen passage) {
 	who := "itself"
-	if seen.pair {
+	if seen.pair && !slices.ContainsFunc(seen.deaths, func(d death) bool { return d.bystander }) {
 		who = "another"
 	}
 	p.mu.Lock()

@@ -35,6 +35,10 @@ func (j *journey) die(d death, move string, early bool) string {
 		move = j.start()
 	}
 	j.ask(move, d.asked)
+	if d.bystander {
+		j.loseBystander()
+		return move
+	}
 	if d.point == anyMoment {
 		<-time.After(rand.N(firstMoments)) // not waited for: drawn by lot
 		j.signal(j.first, map[bool]syscall.Signal{true: syscall.SIGSTOP, false: syscall.SIGKILL}[d.stopped])
@@ -60,6 +64,19 @@ func (j *journey) die(d death, move string, early bool) string {
 	j.first.diesAt(j.t, d.point)
 	j.serving(j.survivor())
 	return move
+}
+
+// loseBystander kills the server that does not run the move, at one of its first moments, and starts
+// it again: it must learn from nothing but the databases where the storefront is.
+func (j *journey) loseBystander() {
+	<-time.After(rand.N(firstMoments)) // not waited for: drawn by lot
+	j.signal(j.second, syscall.SIGKILL)
+	<-j.second.ended
+	j.serving(j.first)
+	j.written()
+	j.second.launch(j.t)
+	j.second.answers(j.t)
+	j.serving(j.servers()...)
 }
 
 // comes waits until the first server has come to the point; false: the other one has taken the

@@ -29,6 +29,8 @@ type death struct {
 	// stopped: the server does not die, it stands still until another one has taken
 	// the move over.
 	stopped bool
+	// bystander: the other server of a pair dies, which serves and does not run the move.
+	bystander bool
 }
 
 // anyMoment is one of the first moments of a move, which goes right through.
