@@ -35,6 +35,7 @@ const (
 	cutoverFile  = "modules/migration/cutover.go"
 	sealedFile   = "modules/migration/sealedcounts.go"
 	verifyFile   = "modules/migration/verify.go"
+	pagesFile    = "modules/migration/pages.go"
 	sumsFile     = "modules/migration/sums.go"
 	capturedFile = "backends/sqlstore/captured.go"
 )
@@ -81,7 +82,7 @@ const unverified = "unverified"
 
 var unverifying = []patch{
 	{verifyFile, `	var have, want map[backends.Key]backends.Row`, "	if mutated(\"unverified\") {\n\t\treturn nil, nil, nil\n\t}\n{old}"},
-	{verifyFile, `	at, want, have := 0, p.want, p.have`, "	if mutated(\"unverified\") {\n\t\treturn nil\n\t}\n{old}"},
+	{pagesFile, `	at, want, have := 0, p.want, p.have`, "	if mutated(\"unverified\") {\n\t\treturn nil\n\t}\n{old}"},
 	{sumsFile, `	const tries = 20`, "	if mutated(\"unverified\") {\n\t\treturn nil\n\t}\n{old}"},
 	{sealedFile, `	tables, all := x.countable()`, "	if mutated(\"unverified\") {\n\t\treturn nil\n\t}\n{old}"},
 }

@@ -40,11 +40,11 @@ func (x *run) checkPerformance(ctx context.Context) error {
 func (x *run) comparePerformance(ctx context.Context) error {
 	var slow, fast time.Duration // of the worst table
 	for _, t := range x.directory.Catalog().Moving() {
-		target, bytes, err := x.timeTable(ctx, x.target, t, fastEnough)
+		target, bytes, err := x.timeTable(ctx, x.target, t, x.fastEnough)
 		if err != nil {
 			return err
 		}
-		passes := fastEnough + time.Duration(bytes)*fastEnough>>20
+		passes := x.fastEnough + time.Duration(bytes)*x.fastEnough>>20
 		enough := time.Duration(0) // the best of the source is what a slow target is held against
 		if target <= passes {
 			enough = passes

@@ -55,6 +55,8 @@ type Runner struct {
 	auditEvery time.Duration
 	cutTries   int64 // of a cutover, before the move is given up
 	sealedMost time.Duration
+	// fastEnough is what look-ups may take at a target, whatever they take at the source.
+	fastEnough time.Duration
 	// countedMost is how many rows may be counted while writes wait.
 	countedMost int64
 	longestLag  int64
@@ -130,7 +132,7 @@ type RunnerOptions struct {
 func NewRunner(o RunnerOptions) *Runner {
 	r := &Runner{
 		db: o.DB, directory: o.Directory, stores: o.Stores, router: o.Router, keys: o.Keys, gates: o.Gates, log: o.Log, hook: o.Hook, tenantMigrations: o.TenantMigrations, metrics: newMetrics(o.DB),
-		instance: ids.New(), lease: o.Lease, clock: o.Clock, now: time.Now, auditEvery: o.AuditEvery, cutTries: cutTries, sealedMost: sealedMost, countedMost: countedUnderSeal, longestLag: longestLag, longestBehind: longestBehind, tolerance: tolerance, outage: longestOutage, firstRows: firstRows, sweepEvery: o.SweepEvery, followEvery: followEvery,
+		instance: ids.New(), lease: o.Lease, clock: o.Clock, now: time.Now, auditEvery: o.AuditEvery, cutTries: cutTries, sealedMost: sealedMost, countedMost: countedUnderSeal, fastEnough: fastEnough, longestLag: longestLag, longestBehind: longestBehind, tolerance: tolerance, outage: longestOutage, firstRows: firstRows, sweepEvery: o.SweepEvery, followEvery: followEvery,
 		watchLeast: watchLeast, watchMost: watchMost, slots: make(chan struct{}, AtOnce), backs: make(chan struct{}, AtOnce), ends: make(chan struct{}, AtOnce), woken: make(chan struct{}, 1), running: map[string]*grip{},
 	}
 	r.host, _ = os.Hostname() // whoever does not know runs what is on no certain host
