@@ -28,7 +28,7 @@ test: ## install what is missing, run every test, leave nothing behind
 
 COURSE = .
 SAMPLE = 1
-crash-matrix: ## kill the server at every point of a move, for hours, and print how each move ended; COURSE="shared to files" for one pair, SAMPLE=0.1 for a tenth by lot, SEED=7 for the same tenth
+crash-matrix: ## kill the server at every point of a move, for hours, and print how each move ended; COURSE="files and shared" for one pair, SAMPLE=0.1 for a tenth by lot, SEED=7 for the same tenth
 	@. .ci/need.sh && need_compiler && need_postgres
 	@go build -o bin/withpostgres ./platform/pgserver/withpostgres
 	@exec bin/withpostgres go test ./e2e -count 1 -timeout 48h -parallel $$((3 * $$(nproc))) -v -run '^TestCrashes$$/$(COURSE)' -crash-matrix -crash-sample $(SAMPLE) $(if $(SEED),-crash-seed $(SEED))

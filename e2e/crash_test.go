@@ -58,15 +58,15 @@ var atTheEnd = [][]death{
 // covering subset.
 func TestCrashes(t *testing.T) {
 	t.Parallel()
-	courses := subset()
+	courses, between := subset(), " to "
 	if *wholeMatrix {
-		courses = matrix()
+		courses, between = matrix(), " and "
 		t.Logf("%d trips, drawn by -crash-seed %d", count(courses), *crashSeed)
 	}
 	var table passages
 	t.Cleanup(func() { testtable.Show(t, table.String()) })
 	for _, c := range courses {
-		name := c.from + " to " + c.to
+		name := c.from + between + c.to
 		if c.pair {
 			name += ", two instances"
 		}
@@ -126,40 +126,84 @@ func subset() (courses []course) {
 // matrix is everything: each death alone, and some at any moment, once to the end and
 // once undone, between each ordered pair of kinds, by one instance that is started again
 // and by two, of which the one that runs the move dies or stands still, or the other one dies.
+// A course goes both ways between two kinds, the longest ones first.
 func matrix() (courses []course) {
 	lot := rand.New(rand.NewPCG(*crashSeed, 0))
 	drawn := func(trips []trip) []trip {
-		if lot.Float64() < *crashSample {
-			return trips
-		}
-		return nil
+		return slices.DeleteFunc(trips, func(trip) bool { return lot.Float64() >= *crashSample })
 	}
-	for _, from := range kinds {
-		for _, to := range kinds {
-			one, two := course{from: from, to: to}, course{from: from, to: to, pair: true}
-			lots := slices.Repeat([]death{{point: anyMoment, asked: "cutover at once"}}, 5)
-			for _, d := range slices.Concat(onTheWay, slices.Concat(atTheEnd...), []death{newFile}, lots) {
-				if d.point == newFile.point && to != "files" {
-					continue
+	for i, from := range kinds {
+		for _, to := range kinds[i:] {
+			for _, pair := range []bool{true, false} {
+				c := course{from: from, to: to, pair: pair, trips: drawn(every(from, to, pair))}
+				if to != from {
+					c.trips = bothWays(c.trips, drawn(every(to, from, pair)))
 				}
-				one.trips = append(one.trips, drawn(each(d))...)
-				two.trips = append(two.trips, drawn(each(d))...)
-				if d.stopped = true; (d.point == "K9" || d.point == anyMoment) && (from == "files" || to == "files") {
-					continue // whoever stands still with a file locked has it locked
-				}
-				two.trips = append(two.trips, drawn(each(d))...)
-			}
-			for range 2 {
-				two.trips = append(two.trips, drawn(each(bystander))...)
-			}
-			for _, c := range []course{one, two} {
 				if len(c.trips) > 0 {
 					courses = append(courses, c)
 				}
 			}
 		}
 	}
+	slices.SortStableFunc(courses, func(a, b course) int { return len(b.trips) - len(a.trips) })
 	return courses
+}
+
+// every is each trip one way.
+func every(from, to string, pair bool) (trips []trip) {
+	lots := slices.Repeat([]death{{point: anyMoment, asked: "cutover at once"}}, 5)
+	deaths := slices.Concat(onTheWay, slices.Concat(atTheEnd...), lots)
+	if to == "files" {
+		deaths = append(deaths, newFile)
+	}
+	for _, d := range deaths {
+		trips = append(trips, each(d)...)
+		d.stopped = true
+		locks := (d.point == "K9" || d.point == anyMoment) && (from == "files" || to == "files") // whoever stands still with a file locked has it locked
+		if pair && !locks {
+			trips = append(trips, each(d)...)
+		}
+	}
+	if pair {
+		trips = append(trips, slices.Repeat(each(bystander), 2)...)
+	}
+	return trips
+}
+
+// bothWays puts two ways into one: who has arrived sets out from there on the other one's next trip.
+// Where one way has more of them, the storefront goes back undisturbed.
+func bothWays(there, back []trip) (trips []trip) {
+	stay, arrive := parted(there)
+	stayAway, comeBack := parted(back)
+	trips = stay
+	for n := range max(len(arrive), len(comeBack), min(1, len(stayAway))) {
+		trips = append(trips, nth(arrive, n))
+		if n == 0 {
+			trips = append(trips, stayAway...)
+		}
+		trips = append(trips, nth(comeBack, n))
+	}
+	return trips
+}
+
+// parted tells trips that end where they began from those that arrive at the other place.
+func parted(trips []trip) (stay, arrive []trip) {
+	for _, r := range trips {
+		if end := r.decided(); r.undo || end == "cancelled" || end == "rolled_back" {
+			stay = append(stay, r)
+		} else {
+			arrive = append(arrive, r)
+		}
+	}
+	return stay, arrive
+}
+
+// nth is a trip of these, or an undisturbed one.
+func nth(trips []trip, n int) trip {
+	if n < len(trips) {
+		return trips[n]
+	}
+	return trip{}
 }
 
 func count(courses []course) (trips int) {
@@ -169,17 +213,13 @@ func count(courses []course) (trips int) {
 	return trips
 }
 
-// each is a death on the way to every end that it may have. A trip that arrives is
-// followed by one back, undisturbed, so that the next one sets out from the same place.
-func each(d death) (trips []trip) {
+// each is a death on the way to every end that it may have.
+func each(d death) []trip {
 	r := trip{deaths: []death{d}}
-	if end := r.decided(); end == "cancelled" || end == "rolled_back" {
+	if r.decided() != "" {
 		return []trip{r}
 	}
-	if r.decided() == "" {
-		trips = append(trips, trip{deaths: r.deaths, undo: true})
-	}
-	return append(trips, r, trip{})
+	return []trip{{deaths: r.deaths, undo: true}, r}
 }
 
 // passage is one trip that was made.
