@@ -115,6 +115,7 @@ func TestDrillThatCannotComeBack(t *testing.T) {
 			require.True(t, anyWait(e, "cause", "counters row-000007 differs"), "%+v", e)
 			require.True(t, anyWait(e, "operator", "could not be brought back"), "%+v", e)
 
+			require.Positive(t, i.audited(t, m.ID).Findings)
 			i.spoil(t, old, "counters", "row-000007", backends.Row{"row-000007", int64(7)})
 			for range 2 { // the second one is made when what the first one found has been thought over
 				require.Zero(t, i.audited(t, m.ID).Findings)
