@@ -152,7 +152,7 @@ func (j *journey) begin() {
 	})
 	j.serving(j.servers()...)
 	j.load = j.survivor().crowd(j.t, "shop", func(o *load.Options) {
-		o.Workers, o.Customers, o.Rate, o.Restarts, o.Server = 3, 2, 30, true, j.server
+		o.Workers, o.Customers, o.Rate, o.Restarts, o.Server = 3, 2, 12, true, j.server
 	})
 	j.load.Start(context.Background())
 }
