@@ -263,21 +263,28 @@ func (x *run) copyChunk(ctx context.Context, page *backends.Page, p backends.Pro
 }
 
 // drainTable brings the table's changed keys over. Those ahead of the cursor are
-// forgotten: the chunk that reads them has not begun.
+// forgotten, since the chunk that reads them has not begun; but for rows that are gone, which the
+// target may have nevertheless: its server may have lost chunks, and with them the cursor, and
+// kept what was applied behind those.
 func (x *run) drainTable(ctx context.Context, p backends.Progress) error {
 	for {
 		entries, err := x.source.Captured(ctx, p.Table, batchKeys)
 		if err != nil || len(entries) == 0 {
 			return err
 		}
-		var keys []backends.Key
+		var keys, ahead []backends.Key
 		for _, e := range entries {
-			ahead := e.Key.ID > p.Cursor && e.Key.ID <= p.Through
-			if !ahead {
+			if e.Key.ID > p.Cursor && e.Key.ID <= p.Through {
+				ahead = append(ahead, e.Key)
+			} else {
 				keys = append(keys, e.Key)
 			}
 		}
-		if err := x.bring(ctx, x.source, x.target, keys, nil); err != nil {
+		gone, err := x.gone(ctx, ahead)
+		if err != nil {
+			return err
+		}
+		if err := x.bring(ctx, x.source, x.target, append(keys, gone...), nil); err != nil {
 			return err
 		}
 		if err := x.forget(ctx, x.source, entries); err != nil {
@@ -328,6 +335,28 @@ func (x *run) bring(ctx context.Context, from, to backends.Store, keys []backend
 		}
 	}
 	return nil
+}
+
+// gone are those of the keys of which the source has no row.
+func (x *run) gone(ctx context.Context, keys []backends.Key) (gone []backends.Key, err error) {
+	for keys = distinct(keys); len(keys) > 0; {
+		var rows map[backends.Key]backends.Row
+		var rest []backends.Key
+		err := x.source.Read(ctx, func(r backends.Reader) (err error) {
+			rows, rest, err = r.SomeRows(keys)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range without(keys, rest) {
+			if _, there := rows[k]; !there {
+				gone = append(gone, k)
+			}
+		}
+		keys = rest
+	}
+	return gone, nil
 }
 
 // apply brings a batch. Rows in the way of a unique key are brought along, until none is: the

@@ -91,7 +91,11 @@ func explainMove(m *Move, tables []Checkpoint, all, now int64) []Wait {
 		if m.Cause != "" {
 			w.Detail += "; " + m.Cause
 		}
-		if m.LeftBehind != "" {
+		switch {
+		case m.LeftBehind == "":
+		case m.keepsSource():
+			w.Detail += fmt.Sprintf("; should its place on %s come back, it is freed of the move", m.LeftBehind)
+		default:
 			w.Detail += fmt.Sprintf("; what it left on %s is erased when it can be", m.LeftBehind)
 		}
 		return []Wait{w}

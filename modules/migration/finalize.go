@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -140,6 +141,7 @@ func (x *run) undo(ctx context.Context) error {
 			return err
 		}
 		x.gate("clean-up of the source", "given up: "+err.Error())
+		x.leftBehind = x.m.Source.Backend // where capture would go on for ever, should it come back
 	}
 	if err := x.undoTarget(ctx); err != nil {
 		if patient {
@@ -147,13 +149,14 @@ func (x *run) undo(ctx context.Context) error {
 		}
 		return x.undoLater(ctx, err)
 	}
+	left := func(m *Move) { m.LeftBehind = cmp.Or(x.leftBehind, m.LeftBehind) }
 	if x.m.Cause != "" {
-		return x.enter(ctx, Failed)
+		return x.enter(ctx, Failed, left)
 	}
 	if x.m.Stats.Rehearsed {
 		return x.end(ctx, Rehearsed)
 	}
-	return x.enter(ctx, Cancelled)
+	return x.enter(ctx, Cancelled, left)
 }
 
 // undoLater ends a move whose target cannot be cleaned up now. A rehearsal that leaves

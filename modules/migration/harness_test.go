@@ -44,6 +44,7 @@ var (
 	}
 
 	addCounter = backends.Write(counters, `INSERT INTO counters (storefront_id, id, value) VALUES ($1, $2, $3)`)
+	dropOne    = backends.Write(counters, `DELETE FROM counters WHERE storefront_id = $1 AND id = $2`)
 	countUp    = backends.Write(counters, `UPDATE counters SET value = value + 1 WHERE storefront_id = $1 AND id = $2`)
 )
 

@@ -11,13 +11,6 @@ import (
 	"smartseller/platform/control"
 )
 
-// clearTarget removes what a move left at the target that ended while it was out of reach.
-func (x *run) clearTarget(ctx context.Context) error {
-	return x.deadHand(ctx, x.m.Target, func(s backends.Store, dead backends.Token) error {
-		return purgeAbandoned(ctx, s, dead)
-	})
-}
-
 // purgeAbandoned purges a place that a move abandoned.
 func purgeAbandoned(ctx context.Context, s backends.Store, token backends.Token) error {
 	return purgeLeft(ctx, s, token, func(_ int64, took time.Duration) error { return pause(ctx, took) }) // half of the time
@@ -63,17 +56,27 @@ func (x *run) noteLateTarget(ctx context.Context, ended error) {
 	}
 }
 
-// freeSource takes the source from a move that ended while its place was not there.
+// freeSource takes the source from a move that ended while its place was not there. Who has left
+// the place for good, and could not tell it, keeps it closed: nothing but erasing follows.
 func (x *run) freeSource(ctx context.Context) error {
 	open := []backends.State{backends.Active, backends.Sealed, backends.Closed}
-	return x.deadHand(ctx, x.m.Source, func(s backends.Store, dead backends.Token) error {
+	keeps := func(m *Move, _ backends.Fence) bool { return m.Phase != Completed }
+	return x.deadHand(ctx, x.m.Source, keeps, func(s backends.Store, dead backends.Token) error {
 		return s.Change(ctx, dead, backends.Transition{From: open, To: backends.Active, Release: true})
 	})
 }
 
-// deadHand runs fn on a place that another move holds, with that move's token, if it
-// has ended without reaching its goal, or without erasing what it left.
-func (x *run) deadHand(ctx context.Context, p backends.Place, fn func(s backends.Store, dead backends.Token) error) error {
+// clearTarget removes what a move left at the target that ended while it was out of reach.
+func (x *run) clearTarget(ctx context.Context) error {
+	left := func(m *Move, f backends.Fence) bool { return m.gaveUp(x.m.Target, f) }
+	return x.deadHand(ctx, x.m.Target, left, func(s backends.Store, dead backends.Token) error {
+		return purgeAbandoned(ctx, s, dead)
+	})
+}
+
+// deadHand runs fn on a place that another move holds, with that move's token, if that has ended
+// and gave the place up.
+func (x *run) deadHand(ctx context.Context, p backends.Place, gaveUp func(m *Move, f backends.Fence) bool, fn func(s backends.Store, dead backends.Token) error) error {
 	s, release, err := x.stores.Acquire(ctx, p)
 	if err != nil {
 		return err
@@ -83,25 +86,34 @@ func (x *run) deadHand(ctx context.Context, p backends.Place, fn func(s backends
 	if err != nil {
 		return err
 	}
-	ended, err := givenUp(ctx, x.db, f.Move, p)
+	m, err := readEnded(ctx, x.db, f.Move)
 	if err != nil {
 		return err
 	}
-	if !ended {
+	if m == nil || !gaveUp(m, f) {
 		return fmt.Errorf("%w, of move %s, which has not been given up", backends.ErrNotEmpty, f.Move)
 	}
 	return fn(s, backends.Token{Move: f.Move, Gen: f.Gen})
 }
 
-// givenUp says whether a move has ended without reaching its goal, or without erasing
-// what it left at a place.
-func givenUp(ctx context.Context, db *control.DB, move string, p backends.Place) (ended bool, err error) {
+// gaveUp says whether an ended move has left a place, which holds its fence, for good: it never
+// reached its goal, or could not erase what it left; or an owner that was stopped for long began
+// to make its target once more.
+func (m *Move) gaveUp(p backends.Place, f backends.Fence) bool {
+	return m.Phase != Completed || p.Backend == m.Source.Backend || f.State == backends.Loading
+}
+
+// readEnded reads a move that has ended; nil: there is none of that id.
+func readEnded(ctx context.Context, db *control.DB, id string) (ended *Move, err error) {
 	err = db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		m, err := readMove(tx, move, false)
+		ended = nil
+		m, err := readMove(tx, id, false)
 		if errors.Is(err, ErrNoMove) {
 			return nil
 		}
-		ended = err == nil && m.EndedAt != nil && (m.Phase != Completed || p.Backend == m.Source.Backend)
+		if err == nil && m.EndedAt != nil {
+			ended = m
+		}
 		return err
 	})
 	return ended, err

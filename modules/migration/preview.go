@@ -136,8 +136,8 @@ func (s *Service) checkEmpty(ctx context.Context, store backends.Store) (f backe
 		return f, err
 	}
 	if fence.Move != "" {
-		left, err := givenUp(ctx, s.db, fence.Move, store.Place())
-		if left || err != nil {
+		m, err := readEnded(ctx, s.db, fence.Move)
+		if err != nil || m != nil && m.gaveUp(store.Place(), fence) {
 			f.Found = "what move " + fence.Move + " left there, which is erased first"
 			return f, err
 		}

@@ -163,12 +163,21 @@ func TestCancelAskedAtTheLastMoment(t *testing.T) {
 }
 
 // TestSourceIsGone: the storefront's file is not there, for a while. The move ends; when
-// the file is back, another one can begin.
+// the file is back, it captures no changes any more, and another move can begin, whether that was
+// seen to before or not.
 func TestSourceIsGone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.sweep = time.Hour // the test sweeps
 	i := w.instance(t, nil)
 	i.runner.tolerance = 0
+	for _, swept := range []bool{false, true} {
+		sourceIsGone(t, w, i, swept)
+	}
+}
+
+func sourceIsGone(t *testing.T, w *world, i *instance, swept bool) {
+	ctx := context.Background()
 	s := newScene(t, i, "one")
 	m := s.ready(i, "two")
 	file := filepath.Join(w.folder, "one", string(s.storefront), "1.db")
@@ -176,8 +185,18 @@ func TestSourceIsGone(t *testing.T) {
 	require.NoError(t, os.Rename(file, away))
 	failed := i.waitFor(t, m.ID, Failed)
 	require.Contains(t, failed.Stats.Gates["clean-up of the source"], "given up")
+	require.NoError(t, i.runner.eraseLeft(ctx))
+	require.Equal(t, "one", get(t, i, m.ID).LeftBehind)
 	require.NoError(t, os.Rename(away, file))
 	s.put(i, hotCell)
+	if swept {
+		require.NoError(t, i.runner.eraseLeft(ctx))
+		require.Empty(t, get(t, i, m.ID).LeftBehind)
+		require.Equal(t, 1, countEvents(t, i, m.ID, "source_freed"))
+		f, err := i.store(t, m.Source).Fence(ctx)
+		require.NoError(t, err)
+		require.Equal(t, backends.Fence{Epoch: 1, State: backends.Active, Gen: get(t, i, m.ID).Gen}, f)
+	}
 	next := startTo(t, i, s.storefront, "two", Options{})
 	s.judge(i, next.ID)
 }
