@@ -75,6 +75,9 @@ func (d *Directory) Register(ctx context.Context, cfg Config) error {
 			_, err = tx.Exec(`UPDATE backends SET shared = $2 WHERE name = $1 AND shared <> $2`, cfg.Name, database.Truth(shared))
 			return err
 		}
+		if err == nil && old.isBut(cfg) {
+			return d.mark(tx, old, cfg, sealed)
+		}
 		if err == nil {
 			return fault.New(fault.Conflict, "backend_exists", "Backend %s is registered already with another configuration.", cfg.Name)
 		}

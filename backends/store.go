@@ -118,6 +118,8 @@ type Config struct {
 	Path string `json:"path,omitempty"`
 	// Host is the host that this folder lives on.
 	Host string `json:"host,omitempty"`
+	// Marker is the folder's name for itself, by which an empty mount point is told from it; see [MarkFolder].
+	Marker string `json:"marker,omitempty"`
 	// Pooled says that the DSN of a shared Postgres goes through a transaction
 	// pooler: statements are then not prepared. AdminDSN never does.
 	Pooled bool `json:"pooled,omitempty"`

@@ -82,7 +82,7 @@ func (b *Backend) Create(ctx context.Context, p backends.Place) error {
 	if err != nil {
 		return err
 	}
-	if err := b.onThisHost(); err != nil {
+	if err := b.present(); err != nil {
 		return err
 	}
 	folder := filepath.Dir(path)
@@ -131,11 +131,7 @@ func publish(path string, content []byte) error {
 
 func syncFolders(folders ...string) error {
 	for _, folder := range folders {
-		f, err := os.Open(folder)
-		if err != nil {
-			return unreachable(err)
-		}
-		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		if err := backends.SyncFolder(folder); err != nil {
 			return unreachable(err)
 		}
 	}
@@ -196,7 +192,7 @@ func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, e
 	if err != nil {
 		return nil, err
 	}
-	if err := b.onThisHost(); err != nil {
+	if err := b.present(); err != nil {
 		return nil, err
 	}
 	opened, err := identify(path)
@@ -233,6 +229,9 @@ func (b *Backend) Destroy(_ context.Context, p backends.Place) error {
 	if err != nil {
 		return err
 	}
+	if err := b.present(); err != nil { // what is not mounted has not been erased
+		return err
+	}
 	folder := filepath.Dir(path)
 	drafts, err := fs.Glob(os.DirFS(folder), draftOf(path)) // of a Create that died
 	if err != nil {
@@ -257,7 +256,7 @@ func (b *Backend) Destroy(_ context.Context, p backends.Place) error {
 
 // Ping implements backends.Backend.
 func (b *Backend) Ping(context.Context) error {
-	if err := b.onThisHost(); err != nil {
+	if err := b.present(); err != nil {
 		return err
 	}
 	if err := unix.Access(b.cfg.Path, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
@@ -269,6 +268,8 @@ func (b *Backend) Ping(context.Context) error {
 // fix says what to do about an error of Ping.
 func fix(err error) string {
 	switch {
+	case errors.Is(err, backends.ErrOtherFolder):
+		return "mount the disk that the folder is on; if this is the folder, restored without its hidden file, write its name there again"
 	case errors.Is(err, fs.ErrNotExist):
 		return "the folder is gone: restore it, or mount the disk that it is on"
 	case errors.Is(err, unix.EROFS):
@@ -277,7 +278,8 @@ func fix(err error) string {
 	return "make the folder readable and writable for this process, on the host that the backend was registered on"
 }
 
-func (b *Backend) onThisHost() error {
+// present says that the folder is here: on this host, and not an empty mount point.
+func (b *Backend) present() error {
 	host, err := os.Hostname()
 	switch {
 	case err != nil:
@@ -285,7 +287,7 @@ func (b *Backend) onThisHost() error {
 	case b.cfg.Host != "" && b.cfg.Host != host:
 		return &backends.Elsewhere{Backend: b.cfg.Name, Host: b.cfg.Host, Here: host}
 	}
-	return nil
+	return backends.CheckMarker(b.cfg.Path, b.cfg.Marker)
 }
 
 // Check implements backends.Backend.
@@ -294,8 +296,8 @@ func (b *Backend) Check(ctx context.Context) []backends.Finding {
 	if err := b.Ping(ctx); err != nil {
 		folder.Problem, folder.Fix = err.Error(), fix(err)
 	}
-	if b.onThisHost() != nil {
-		return []backends.Finding{folder} // what has its path here is another folder
+	if b.present() != nil {
+		return []backends.Finding{folder} // what has its path here may be another folder
 	}
 	space := backends.Finding{Check: "disk space", Warning: true}
 	if room, err := b.Room(ctx); err == nil {
@@ -327,7 +329,7 @@ func (b *Backend) Schema(ctx context.Context, p backends.Place) (schema database
 	if err != nil {
 		return schema, err
 	}
-	if err := b.onThisHost(); err != nil {
+	if err := b.present(); err != nil {
 		return schema, err
 	}
 	db, err := database.OpenSQLite(ctx, path, database.SQLiteOptions{})
@@ -352,7 +354,7 @@ func (b *Backend) Upgrade(ctx context.Context, p backends.Place) error {
 	if err != nil {
 		return err
 	}
-	if err := b.onThisHost(); err != nil {
+	if err := b.present(); err != nil {
 		return err
 	}
 	return upgrade(ctx, path, false)

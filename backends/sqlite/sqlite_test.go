@@ -104,6 +104,43 @@ func TestFolderThatIsGone(t *testing.T) {
 	require.NoDirExists(t, folder)
 }
 
+// TestDiskThatIsNotMounted: what is on it is neither gone nor erased, and nothing is made on the
+// disk below.
+func TestDiskThatIsNotMounted(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	folder := filepath.Join(t.TempDir(), "files")
+	require.NoError(t, os.Mkdir(folder, 0o700))
+	_, p := founded(t, folder)
+	marker, err := backends.MarkFolder(folder)
+	require.NoError(t, err)
+	b, err := sqlite.Opener(storetest.Catalog(t))(backends.Config{Name: "files", Kind: backends.SQLite, Path: folder, Marker: marker})
+	require.NoError(t, err)
+	require.NoError(t, b.Ping(ctx))
+	require.NoError(t, os.Rename(folder, folder+".unmounted"))
+	require.NoError(t, os.Mkdir(folder, 0o700))
+
+	_, err = b.Open(ctx, p)
+	require.ErrorIs(t, err, backends.ErrOtherFolder)
+	require.NotErrorIs(t, err, backends.ErrNoPlace)
+	require.ErrorIs(t, b.Destroy(ctx, p), backends.ErrUnreachable)
+	require.ErrorIs(t, b.Create(ctx, backends.Place{Backend: "files", Storefront: p.Storefront, Epoch: 2}), backends.ErrUnreachable)
+	require.ErrorIs(t, b.Ping(ctx), backends.ErrUnreachable)
+	found := b.Check(ctx)[0]
+	require.True(t, found.Hinders())
+	require.Contains(t, found.Fix, "mount the disk")
+	left, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Empty(t, left)
+
+	require.NoError(t, os.Remove(folder))
+	require.NoError(t, os.Rename(folder+".unmounted", folder))
+	s, err := b.Open(ctx, p)
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+	require.NoError(t, b.Destroy(ctx, p))
+}
+
 // TestDestroyLeavesNothing of a place, nor of a try to make it that died, in a folder with
 // any signs in its name.
 func TestDestroyLeavesNothing(t *testing.T) {
