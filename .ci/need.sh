@@ -28,6 +28,11 @@ need_compiler() {
 		missing "a C compiler (for SQLite) is" gcc libc6-dev
 }
 
+need_curl() {
+	command -v curl >/dev/null || install_package curl ||
+		missing "curl (tests type what the first start prints, and the README's walk) is" curl
+}
+
 # has_postgres: is a server of version 15 or newer here? Debian keeps them out of PATH.
 has_postgres() {
 	for initdb in "$(command -v initdb)" /usr/lib/postgresql/*/bin/initdb; do

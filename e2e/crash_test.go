@@ -64,12 +64,19 @@ func TestCrashes(t *testing.T) {
 		t.Logf("%d trips, drawn by -crash-seed %d", count(courses), *crashSeed)
 	}
 	var table passages
-	t.Cleanup(func() { testtable.Show(t, table.String()) })
+	var names []string
+	t.Cleanup(func() {
+		testtable.Show(t, table.String())
+		if *wholeMatrix && len(table.rows) == 0 && !t.Failed() {
+			t.Errorf("no trip was made: COURSE names none of the courses, or SAMPLE draws no trip. Drawn were: %s", strings.Join(names, "; "))
+		}
+	})
 	for _, c := range courses {
 		name := c.from + between + c.to
 		if c.pair {
 			name += ", two instances"
 		}
+		names = append(names, name)
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			late := measureLateness(t)

@@ -48,7 +48,26 @@ var measurements = []measurement{
 	{"pacing", true, measurePacing},
 }
 
+// chosen are the measurements whose name has this in it.
+func chosen(only string) (out []measurement, err error) {
+	var names []string
+	for _, m := range measurements {
+		names = append(names, m.name)
+		if strings.Contains(m.name, only) {
+			out = append(out, m)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("no measurement has %q in its name: there are %s", only, strings.Join(names, ", "))
+	}
+	return out, nil
+}
+
 func run(ctx context.Context, s sizes, only, out string) (err error) {
+	todo, err := chosen(only)
+	if err != nil {
+		return err
+	}
 	folder, err := os.MkdirTemp("", "smartseller-bench-")
 	if err != nil {
 		return err
@@ -60,7 +79,7 @@ func run(ctx context.Context, s sizes, only, out string) (err error) {
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	r := &report{}
-	failed := measure(ctx, w, r, only)
+	failed := measure(ctx, w, r, todo)
 	file, err := filepath.Abs(out)
 	if err != nil {
 		return err
@@ -69,11 +88,8 @@ func run(ctx context.Context, s sizes, only, out string) (err error) {
 }
 
 // measure stops at the first measurement that fails. What was measured before counts.
-func measure(ctx context.Context, w *world, r *report, only string) error {
-	for _, m := range measurements {
-		if !strings.Contains(m.name, only) {
-			continue
-		}
+func measure(ctx context.Context, w *world, r *report, todo []measurement) error {
+	for _, m := range todo {
 		if m.reference {
 			if err := w.fill(ctx); err != nil {
 				return err

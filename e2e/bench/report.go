@@ -42,10 +42,11 @@ func (r *report) add(f figure) {
 func (r *report) finish(out io.Writer, file string) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "measured\tours\tpeer\tratio\ttarget\tpeer is")
-	missed := 0
+	missed, targets := 0, 0
 	for _, f := range r.Figures {
 		target, verdict := "", ""
 		if f.Target > 0 {
+			targets++
 			target = fmt.Sprintf("%.2f", f.Target)
 		}
 		if f.missed() {
@@ -65,7 +66,7 @@ func (r *report) finish(out io.Writer, file string) error {
 		return err
 	}
 	if missed > 0 {
-		return fmt.Errorf("%d of %d targets missed", missed, len(r.Figures))
+		return fmt.Errorf("%d of %d targets missed", missed, targets)
 	}
 	return nil
 }

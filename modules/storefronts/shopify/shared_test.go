@@ -14,14 +14,11 @@ import (
 	"smartseller/modules/storefronts/shopify/exporttest"
 )
 
-// TestSharedExport reads the export beside the checkout and finds what its
+// TestSharedExport reads a real export, where one is at hand, and finds what its
 // expected.json says.
 func TestSharedExport(t *testing.T) {
 	t.Parallel()
 	folder := exporttest.Folder(t)
-	if folder == "" {
-		return
-	}
 	var want struct {
 		Customers struct {
 			Rows       int `json:"rows"`
