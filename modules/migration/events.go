@@ -21,6 +21,7 @@ var eventKinds = []eventKind{
 	{"doing", "{doing}: what may take long in its phase, such as to compare everything once more; empty when it is over"},
 	{"paced", "{percent}: the share of the time that the move may work"},
 	{EventYield, "{tenant_migrations}: a newer program, which has so many, was started, and the move makes way for it"},
+	{"left_to_newer", "{tenant_migrations}: a newer program upgraded a place before the move began; one that has at least so many is to begin it"},
 	{"trouble", "{error, since}: steps do not work and are tried again, since so many microseconds UTC; null when they work again"},
 	{"audit", "both places were compared while a rollback is possible; what that found, as in the move's stats.audit"},
 	{"pause_ended", "{changes}: the move was paused until so many changes waited for it, and is given up"},

@@ -1,10 +1,12 @@
 package migration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
 	"smartseller/backends"
+	"smartseller/platform/control"
 )
 
 // fitAll fits the places that were acquired since the last time. A storefront that waits
@@ -52,6 +54,8 @@ func (x *run) fit(ctx context.Context, s backends.Store) error {
 	}
 	before := x.m.Cut != Committed && (x.m.Phase == Copying || x.m.Phase == CatchingUp || x.m.Phase == Verifying || x.m.Phase == CuttingOver)
 	switch {
+	case schema.Unknown > 0 && x.m.Phase == Preparing && x.m.TenantMigrations == x.tenantMigrations && x.tenantMigrations > 0:
+		return x.leaveToNewer(ctx)
 	case schema.Unknown > 0 && (before || x.m.Phase == Preparing):
 		return &mismatchError{"the place on " + s.Place().Backend + " was upgraded by a newer program than this one; nothing was cut over: start the move again when every server is that new"}
 	case schema.Unknown > 0:
@@ -62,4 +66,15 @@ func (x *run) fit(ctx context.Context, s backends.Store) error {
 		return &mismatchError{"an older program began the move, and the place on " + s.Place().Backend + " must be upgraded before this one can go on; nothing was cut over: start the move again"}
 	}
 	return x.stores.Fit(ctx, s.Place(), x.m.ID)
+}
+
+// leaveToNewer has a newer program, of which one is there as long as servers are replaced one by
+// one, begin the move instead of this one.
+func (x *run) leaveToNewer(ctx context.Context) error {
+	needs := x.tenantMigrations + 1
+	err := x.save(ctx, "left_to_newer", map[string]any{"tenant_migrations": needs}, func(_ control.Tx, m *Move) error {
+		m.TenantMigrations = needs
+		return nil
+	})
+	return cmp.Or(err, errLost)
 }

@@ -350,7 +350,7 @@ func (r *Runner) claim(ctx context.Context, id string) (m *Move, err error) {
 		if err != nil {
 			return err
 		}
-		if m = nil; got.EndedAt != nil || got.LeaseUntil >= tx.Now() || got.Phase == Paused && got.Intent == NoIntent || r.tooOldFor(got) {
+		if m = nil; got.EndedAt != nil || got.LeaseUntil >= tx.Now() || got.Phase == Paused && got.Intent == NoIntent || r.tooOldFor(got, tx.Now()) {
 			return nil
 		}
 		m = got
@@ -361,10 +361,9 @@ func (r *Runner) claim(ctx context.Context, id string) (m *Move, err error) {
 		m.Gen++
 		m.Owner = r.instance
 		switch {
-		case m.Cut == Committed: // the places are upgraded by who has it now
+		case m.Cut == Committed, // the places are upgraded by who has it now
+			m.Phase == Preparing || m.Phase == Paused && m.ResumePhase == Preparing: // and made equal
 			m.TenantMigrations = max(m.TenantMigrations, r.tenantMigrations)
-		case m.Phase == Preparing || m.Phase == Paused && m.ResumePhase == Preparing: // and made equal
-			m.TenantMigrations = r.tenantMigrations
 		}
 		m.LeaseUntil = tx.Now() + r.leaseOf(m).Microseconds()
 		if err := writeMove(tx, m); err != nil {
@@ -375,10 +374,18 @@ func (r *Runner) claim(ctx context.Context, id string) (m *Move, err error) {
 	return m, err
 }
 
-// tooOldFor says that a newer program watches the move, and may have upgraded its places.
-// Any other one is taken whatever its program: a storefront may be waiting to be opened.
-func (r *Runner) tooOldFor(m *Move) bool {
-	return m.Phase == Watching && r.tenantMigrations > 0 && m.TenantMigrations > r.tenantMigrations
+// newerFirst is for how long a move that a newer program must begin is left to one. Behind that
+// there is none, and the move fails and says so.
+const newerFirst = 2 * time.Minute
+
+// tooOldFor says that a newer program watches the move, and may have upgraded its places, or that
+// one is to begin it. Any other one is taken whatever its program: a storefront may be waiting to be
+// opened.
+func (r *Runner) tooOldFor(m *Move, now int64) bool {
+	if r.tenantMigrations == 0 || m.TenantMigrations <= r.tenantMigrations {
+		return false
+	}
+	return m.Phase == Watching || m.Phase == Preparing && m.Intent == NoIntent && m.UpdatedAt > now-newerFirst.Microseconds()
 }
 
 // leaseOf is short from when a storefront may be sealed until it is known to be open again.

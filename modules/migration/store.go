@@ -197,14 +197,14 @@ func readAsked(ctx context.Context, db *control.DB, instance string) (all []aske
 
 // readFree finds some of the moves that nobody runs, those first for which a storefront
 // may be waiting, then those that are told to stop, then those that stand by, behind so many others. Those that a
-// newer program watches are none.
+// newer program watches, or is to begin, are none: see [Runner.tooOldFor].
 func readFree(ctx context.Context, db *control.DB, known int64, behind, limit int) (free []claimable, err error) {
 	err = db.View(ctx, func(_ context.Context, tx control.Tx) error {
 		free = nil
 		return tx.Select(&free, `SELECT id, phase, intent, source_backend, target_backend, phase = 'verifying' AND stats LIKE '%"verified_at":%' AS stands
 			FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '')
-			AND (phase <> 'watching' OR CAST($4 AS BIGINT) = 0 OR tenant_migrations <= $4)
-			ORDER BY CASE WHEN cut <> '' THEN 0 WHEN intent IN ('cancel', 'pause', 'yield') THEN 1 WHEN phase = 'verifying' AND stats LIKE '%"verified_at":%' THEN 2 ELSE 3 END, lease_until, id LIMIT $2 OFFSET $3`, tx.Now(), int64(limit), int64(behind), known)
+			AND (CAST($4 AS BIGINT) = 0 OR tenant_migrations <= $4 OR NOT (phase = 'watching' OR phase = 'preparing' AND intent = '' AND updated_at > $5))
+			ORDER BY CASE WHEN cut <> '' THEN 0 WHEN intent IN ('cancel', 'pause', 'yield') THEN 1 WHEN phase = 'verifying' AND stats LIKE '%"verified_at":%' THEN 2 ELSE 3 END, lease_until, id LIMIT $2 OFFSET $3`, tx.Now(), int64(limit), int64(behind), known, tx.Now()-newerFirst.Microseconds())
 	})
 	return free, err
 }

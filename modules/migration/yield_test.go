@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"smartseller/platform/control"
 )
 
 // knows starts an instance's runner anew as that of a program with so many migrations.
@@ -83,4 +85,49 @@ func TestWhatYieldsIsAskedNothingElse(t *testing.T) {
 	got, err := i.service.Get(ctx, m.ID)
 	require.NoError(t, err)
 	require.Equal(t, WantCancel, got.Intent)
+}
+
+// TestAMoveThatANewerProgramMustBegin is left to one for a while, as when servers are replaced one
+// by one; where there is none, it is given up and says why.
+func TestAMoveThatANewerProgramMustBegin(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t)
+	older := w.instance(t, nil)
+	older.runner.Stop()
+	older.runner.tenantMigrations = 1
+	var moves []*Move
+	for range 2 {
+		id := older.storefront(t, 3)
+		w.execute(t, id, addNewer)
+		m := startTo(t, older, id, "two", Options{})
+		x := claimed(t, older, m.ID)
+		require.NoError(t, x.enter(ctx, Preparing, func(m *Move) { m.TenantMigrations = 1 }))
+		require.ErrorIs(t, x.step(ctx), errLost)
+		require.NoError(t, older.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+			_, err := tx.Exec(`UPDATE moves SET lease_until = 0 WHERE id = $1`, m.ID)
+			return err
+		}))
+		free, err := readFree(ctx, older.db, 1, 0, 10)
+		require.NoError(t, err)
+		require.Empty(t, free)
+		taken, err := older.runner.claim(ctx, m.ID)
+		require.NoError(t, err)
+		require.Nil(t, taken)
+		moves = append(moves, m)
+		if len(moves) == 2 {
+			break
+		}
+		w.execute(t, id, `DELETE FROM goose_db_version WHERE version_id = 90`) // which the newer program knows
+		newer := w.instance(t, nil)
+		newer.knows(2)
+		newer.waitFor(t, m.ID, Watching)
+		newer.runner.Stop()
+	}
+	require.NoError(t, older.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		_, err := tx.Exec(`UPDATE moves SET updated_at = updated_at - $2 WHERE id = $1`, moves[1].ID, newerFirst.Microseconds())
+		return err
+	}))
+	older.runner.Start()
+	require.Contains(t, older.waitFor(t, moves[1].ID, Cancelling).Cause, "was upgraded by a newer program than this one")
 }
