@@ -122,7 +122,7 @@ type uncounted struct {
 func (g *Gatherer) uncounted(ctx context.Context, under map[string]*control.Lease) (found []uncounted, err error) {
 	err = g.db.View(ctx, func(_ context.Context, tx control.Tx) error {
 		found = nil
-		marks, args := list([]any{int64(recountLeast), int64(recountShare), tx.Now() - retryCount.Microseconds(), int64(reportBatch)}, slices.Sorted(maps.Keys(under)))
+		marks, args := control.List([]any{int64(recountLeast), int64(recountShare), tx.Now() - retryCount.Microseconds(), int64(reportBatch)}, slices.Sorted(maps.Keys(under)))
 		return tx.Select(&found, `SELECT p.storefront_id, p.backend FROM placements p LEFT JOIN storefront_activity a ON a.storefront_id = p.storefront_id
 			WHERE p.backend IN (`+marks+`) AND COALESCE(a.tried_at, 0) <= $3 AND (COALESCE(a.counted_at, 0) = 0 OR a.changed >= $1 AND a.changed * $2 >=
 			(SELECT COALESCE(sum(t.row_count), 0) FROM storefront_tables t WHERE t.storefront_id = p.storefront_id))

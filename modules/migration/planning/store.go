@@ -102,7 +102,7 @@ func count(tx control.Tx, plans []*Plan) error {
 	if len(plans) == 0 {
 		return nil
 	}
-	marks, ids := list(nil, all)
+	marks, ids := control.List(nil, all)
 	var rows []struct {
 		Plan  string `db:"plan_id"`
 		State string `db:"state"`
@@ -134,16 +134,6 @@ func count(tx control.Tx, plans []*Plan) error {
 		}
 	}
 	return err
-}
-
-// list makes the placeholders of a list of values behind other arguments, and all arguments.
-func list(args []any, values []string) (marks string, all []any) {
-	var m []string
-	for _, v := range values {
-		args = append(args, v)
-		m = append(m, fmt.Sprintf("$%d", len(args)))
-	}
-	return strings.Join(m, ", "), args
 }
 
 const insertedAtOnce = 100 // rows of one INSERT

@@ -3,8 +3,6 @@ package upgrades
 import (
 	"database/sql"
 	"errors"
-	"fmt"
-	"strings"
 
 	"smartseller/backends"
 	"smartseller/modules/storefronts"
@@ -98,7 +96,7 @@ func count(tx control.Tx, runs ...*Run) error {
 		N     int64  `db:"n"`
 		First int64  `db:"first"`
 	}
-	marks, args := list(nil, all)
+	marks, args := control.List(nil, all)
 	err := tx.Select(&rows, `SELECT run_id, state, count(*) AS n, min(wave) AS first FROM schema_upgrade_places WHERE run_id IN (`+marks+`) GROUP BY run_id, state`, args...)
 	for _, r := range rows {
 		run := byID[r.Run]
@@ -108,16 +106,6 @@ func count(tx control.Tx, runs ...*Run) error {
 		}
 	}
 	return err
-}
-
-// list makes the placeholders of a list of values behind other arguments, and all arguments.
-func list(args []any, values []string) (marks string, all []any) {
-	var m []string
-	for _, v := range values {
-		args = append(args, v)
-		m = append(m, fmt.Sprintf("$%d", len(args)))
-	}
-	return strings.Join(m, ", "), args
 }
 
 // begin makes a run of all places. It began behind the run before by more than the control
@@ -261,7 +249,7 @@ func anyWaits(tx control.Tx, r *Run) (bool, error) {
 // readTurn reads the places whose turn it is: those of the first wave in which any waits
 // that is due and not on a backend that is away.
 func readTurn(tx control.Tx, run string, away []string) (out []turn, err error) {
-	marks, args := list([]any{run, tx.Now()}, append([]string{""}, away...)) // "": a list must not be empty
+	marks, args := control.List([]any{run, tx.Now()}, append([]string{""}, away...)) // "": a list must not be empty
 	here := placeNow + `WHERE u.run_id = $1 AND u.state = 'waiting' AND u.due_at <= $2 AND COALESCE(p.backend, u.backend) NOT IN (` + marks + `)`
 	err = tx.Select(&out, `SELECT `+placeColumns+`, COALESCE(p.backend, u.backend) AS now_on`+here+
 		` AND u.wave = (SELECT u.wave`+here+` ORDER BY u.wave LIMIT 1) ORDER BY u.storefront_id, u.backend`, args...)
@@ -272,7 +260,7 @@ func readTurn(tx control.Tx, run string, away []string) (out []turn, err error) 
 // deserted, or say it though they are not.
 func readMistold(tx control.Tx, run string, on []string, cause string, deserted bool) (out []Place, err error) {
 	const most = 100
-	marks, args := list([]any{run, cause, database.Truth(deserted), int64(most)}, on)
+	marks, args := control.List([]any{run, cause, database.Truth(deserted), int64(most)}, on)
 	err = tx.Select(&out, `SELECT `+placeColumns+placeNow+`WHERE u.run_id = $1 AND u.state = 'waiting' AND (u.cause = $2) <> ($3 = 1)
 		AND COALESCE(p.backend, u.backend) IN (`+marks+`) ORDER BY u.storefront_id, u.backend LIMIT $4`, args...)
 	return out, err
@@ -308,9 +296,9 @@ func putOff(tx control.Tx, p Place, due int64) error {
 // readFates reads what the newest run made of the places where storefronts are now.
 func readFates(tx control.Tx, shops []storefronts.Storefront) (map[backends.StorefrontID]Fate, error) {
 	out := map[backends.StorefrontID]Fate{}
-	var all []string
+	var all []backends.StorefrontID
 	for _, s := range shops {
-		all = append(all, string(s.ID))
+		all = append(all, s.ID)
 	}
 	if len(all) == 0 {
 		return out, nil
@@ -320,7 +308,7 @@ func readFates(tx control.Tx, shops []storefronts.Storefront) (map[backends.Stor
 		State string `db:"state"`
 		Cause string `db:"cause"`
 	}
-	marks, args := list(nil, all)
+	marks, args := control.List(nil, all)
 	err := tx.Select(&rows, `SELECT p.storefront_id AS id, u.state, u.cause FROM placements p JOIN backends b ON b.name = p.backend
 		JOIN schema_upgrade_places u ON u.run_id = `+newest+`
 			AND u.storefront_id = CASE WHEN b.shared = 1 THEN '' ELSE p.storefront_id END AND (b.shared = 0 OR u.backend = p.backend)
