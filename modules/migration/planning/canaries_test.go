@@ -216,10 +216,10 @@ func TestASellersLaterNotNowHolds(t *testing.T) {
 	wishes := seller.NewService(w.db, w.moves)
 	wish, err := wishes.Ask(ctx, w.idOf(t, "shop-0"), seller.NotNow{From: noon, Until: until.Add(7 * time.Nanosecond)})
 	require.NoError(t, err)
-	kept, err := wishes.NotNow(ctx, w.idOf(t, "shop-0"))
+	kept, err := wishes.NotNows(ctx, w.idOf(t, "shop-0"))
 	require.NoError(t, err)
-	require.Equal(t, kept, wish)
-	require.Equal(t, until.UTC(), kept.Until)
+	require.Equal(t, []seller.NotNow{wish}, kept)
+	require.Equal(t, until.UTC(), wish.Until)
 	require.Equal(t, migration.NoIntent, intent())
 	require.NoError(t, s.Step(ctx))
 	require.Equal(t, migration.NoIntent, intent(), "and is not let again")
@@ -238,12 +238,14 @@ func TestASellersLaterNotNowHolds(t *testing.T) {
 	_, err = w.moves.Ask(ctx, w.until(t, p, moveIs(1, planning.Moving))[0].Move, migration.WantCutover)
 	require.NoError(t, err)
 	require.Equal(t, migration.WantCutover, intent())
-	_, err = wishes.Ask(ctx, w.idOf(t, "shop-0"), seller.NotNow{From: noon, Until: until})
+	again, err := wishes.Ask(ctx, w.idOf(t, "shop-0"), seller.NotNow{From: noon, Until: until})
 	require.NoError(t, err)
 	require.Equal(t, migration.NoIntent, intent())
 	w.ask(t, p, planning.Resume)
 	hour.Store(2)
-	require.NoError(t, wishes.Withdraw(ctx, w.idOf(t, "shop-0")))
+	for _, one := range []seller.NotNow{wish, again} {
+		require.NoError(t, wishes.Withdraw(ctx, w.idOf(t, "shop-0"), one.ID))
+	}
 	w.until(t, p, moveIs(1, planning.Moved), s)
 }
 

@@ -74,7 +74,7 @@ func TestTheHourOfNowIsNoQuieter(t *testing.T) {
 			days := map[backends.StorefrontID]Day{}
 			require.NoError(t, readDays(tx, []backends.StorefrontID{id, "nobody"}, days))
 			require.InDelta(t, 100, days[id][(hour.UTC().Hour()+12)%24], 1e-9, name)
-			at, _ := cutoverAt(now, now, migration.Window{}, Blackout{}, false, days[id])
+			at, _ := cutoverAt(now, now, migration.Window{}, nil, false, days[id])
 			require.Equal(t, c.at, at, name)
 			require.NotContains(t, days, backends.StorefrontID("nobody"))
 		}

@@ -3,6 +3,7 @@ package planning
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -147,33 +148,25 @@ func (s *Service) imaginePlan(ctx context.Context, id string) (in imagined, err 
 func (s *Service) imagineWorld(ctx context.Context, in *imagined) error {
 	days := map[backends.StorefrontID]Day{}
 	in.day = func(shop *Shop) Day { return days[shop.ID] }
-	in.blackouts = map[backends.StorefrontID]Blackout{}
+	in.blackouts = map[backends.StorefrontID]migration.Blackouts{}
 	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
 		in.from = time.UnixMicro(tx.Now())
-		if in.kinds, err = backends.ReadKinds(tx); err != nil {
-			return err
-		}
-		return readBlackouts(tx, in.blackouts)
+		in.kinds, err = backends.ReadKinds(tx)
+		return err
 	})
 	for done := 0; done < len(in.moves) && err == nil; done += fleetPage {
 		var some []backends.StorefrontID
 		for _, m := range in.moves[done:min(done+fleetPage, len(in.moves))] {
 			some = append(some, m.shop.ID)
 		}
-		err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error { return readDays(tx, some, days) })
-	}
-	return err
-}
-
-func readBlackouts(tx control.Tx, into map[backends.StorefrontID]Blackout) error {
-	var rows []struct {
-		Storefront string `db:"storefront_id"`
-		From       int64  `db:"begins_at"`
-		Until      int64  `db:"ends_at"`
-	}
-	err := tx.Select(&rows, `SELECT storefront_id, begins_at, ends_at FROM blackouts WHERE ends_at > $1`, tx.Now())
-	for _, r := range rows {
-		into[backends.StorefrontID(r.Storefront)] = Blackout{time.UnixMicro(r.From), time.UnixMicro(r.Until)}
+		err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+			wishes, err := migration.ReadBlackouts(tx, some...)
+			if err != nil {
+				return err
+			}
+			maps.Copy(in.blackouts, wishes)
+			return readDays(tx, some, days)
+		})
 	}
 	return err
 }

@@ -33,7 +33,7 @@ type imagined struct {
 	instances int
 	from      time.Time
 	day       func(*Shop) Day
-	blackouts map[backends.StorefrontID]Blackout
+	blackouts map[backends.StorefrontID]migration.Blackouts
 	proved    bool      // one has come to its target already
 	canary    time.Time // the last of them came to its target, or did not; zero: none has yet
 	lost      int       // moves to backends that are not registered, which are left out
@@ -195,12 +195,12 @@ func (s *simulation) next() {
 func (s *simulation) letBegin() {
 	var left []*simulated
 	for _, m := range s.waiting {
-		b := s.blackouts[m.shop.ID]
+		held, barred := s.blackouts[m.shop.ID].At(s.now)
 		switch {
-		case b.holds(s.now):
+		case barred:
 			if !m.barred {
 				m.barred = true
-				s.at(b.Until, func() { m.barred = false })
+				s.at(held.Until, func() { m.barred = false })
 			}
 		case s.busy.copies.take(m.shop.Backend, m.target, s.options.PerBackend):
 			m.begun = s.now
@@ -262,7 +262,7 @@ func (s *simulation) replaceCanaries() bool {
 	var later []*simulated
 	found := int64(0)
 	for _, m := range s.rest {
-		if found == s.options.canaries() || s.blackouts[m.shop.ID].holds(s.now) {
+		if found == s.options.canaries() || s.barred(m) {
 			later = append(later, m)
 			continue
 		}
@@ -278,15 +278,21 @@ func (s *simulation) replaceCanaries() bool {
 	return found > 0
 }
 
+// barred says whether the seller of a move's storefront wants none now.
+func (s *simulation) barred(m *simulated) bool {
+	_, barred := s.blackouts[m.shop.ID].At(s.now)
+	return barred
+}
+
 func (s *simulation) settled() bool {
 	open := s.open[s.wave]
 	for _, m := range s.waiting {
-		if m.wave == s.wave && s.blackouts[m.shop.ID].holds(s.now) {
+		if m.wave == s.wave && s.barred(m) {
 			open--
 		}
 	}
 	for m := range s.standing {
-		if m.wave == s.wave && s.blackouts[m.shop.ID].holds(s.now) {
+		if m.wave == s.wave && s.barred(m) {
 			open--
 		}
 	}

@@ -27,7 +27,7 @@ func TestAForecastToTheSecond(t *testing.T) {
 		fleet: fleet, kinds: threeKinds, instances: 1, from: from, day: func(*Shop) Day { return Day{} },
 		rates:     migration.Rates{{Source: backends.SharedPostgres, Target: backends.DedicatedPostgres}: {Source: backends.SharedPostgres, Target: backends.DedicatedPostgres, FixedSeconds: 5, RowsPerSecond: 100, Comparison: 0.4, Measured: 7}},
 		options:   PlanOptions{PerBackend: 1, SoakSeconds: 60, WindowSeconds: 3600, CutoverWindow: "13:01-13:02"},
-		blackouts: map[backends.StorefrontID]Blackout{"y": {from.Add(-time.Hour), from.Add(10 * time.Minute)}},
+		blackouts: map[backends.StorefrontID]migration.Blackouts{"y": {{From: from.Add(-time.Hour), Until: from.Add(10 * time.Minute)}}},
 	}
 	for n, s := range fleet[:3] {
 		in.moves = append(in.moves, &simulated{shop: s, target: "b", reason: "why", wave: int64(min(n, 1))})

@@ -2,6 +2,7 @@ package seller
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -65,18 +66,35 @@ type sellerMoveInput struct {
 
 type sellerMoveOutput struct{ Body sellerMoveBody }
 
-type notNowBody struct {
+type notNowFields struct {
 	From   *time.Time `json:"from,omitempty" doc:"None: now" audit:"detail"`
 	Until  time.Time  `json:"until" doc:"At most 90 days ahead" audit:"detail"`
 	Reason string     `json:"reason,omitempty" maxLength:"500" doc:"For the operators"`
 }
 
-type notNowInput struct{ Body notNowBody }
+type notNowBody struct {
+	ID     string    `json:"id"`
+	From   time.Time `json:"from"`
+	Until  time.Time `json:"until"`
+	Reason string    `json:"reason,omitempty" doc:"For the operators"`
+}
+
+type addNotNowInput struct{ Body notNowFields }
+
+type notNowInput struct {
+	ID string `path:"id" maxLength:"36"`
+}
 
 type notNowOutput struct{ Body notNowBody }
 
-func notNowOf(n NotNow) *notNowOutput {
-	return &notNowOutput{notNowBody{From: &n.From, Until: n.Until, Reason: n.Reason}}
+type notNowsOutput struct {
+	Body struct {
+		Data []notNowBody `json:"data"`
+	}
+}
+
+func notNowOf(n NotNow) notNowBody {
+	return notNowBody(n)
 }
 
 // own is the storefront whose seller asks.
@@ -86,7 +104,7 @@ func own(ctx context.Context) backends.StorefrontID {
 
 // Routes adds the seller's operations. The storefront is the token's: none can be named.
 func Routes(server *httpx.Server, s *Service) {
-	const moves, notNow = "/api/seller/moves", "/api/seller/not-now"
+	const moves = "/api/seller/moves"
 	httpx.Register(server, huma.Operation{
 		OperationID: "list-own-moves", Method: http.MethodGet, Path: moves, Summary: "List the moves of your storefront: planned, then newest first", Security: httpx.Seller,
 	}, func(ctx context.Context, in *sellerListInput) (*sellerListOutput, error) {
@@ -105,26 +123,40 @@ func Routes(server *httpx.Server, s *Service) {
 		m, err := s.Move(ctx, own(ctx), in.ID)
 		return &sellerMoveOutput{bodyOf(m)}, err
 	})
+	notNowRoutes(server, s)
+}
+
+func notNowRoutes(server *httpx.Server, s *Service) {
+	const path = "/api/seller/not-now"
 	httpx.Register(server, huma.Operation{
-		OperationID: "get-not-now", Method: http.MethodGet, Path: notNow, Summary: "Show until when your storefront does not change over",
-		Security: httpx.Seller, Errors: []int{http.StatusNotFound},
-	}, func(ctx context.Context, _ *struct{}) (*notNowOutput, error) {
-		n, err := s.NotNow(ctx, own(ctx))
-		return notNowOf(n), err
+		OperationID: "list-not-now", Method: http.MethodGet, Path: path, Summary: "List when your storefront does not change over: what is not past, by when it begins",
+		Security: httpx.Seller,
+	}, func(ctx context.Context, _ *struct{}) (*notNowsOutput, error) {
+		found, err := s.NotNows(ctx, own(ctx))
+		out := &notNowsOutput{}
+		out.Body.Data = make([]notNowBody, len(found))
+		for i, n := range found {
+			out.Body.Data[i] = notNowOf(n)
+		}
+		return out, err
 	})
 	httpx.Register(server, huma.Operation{
-		OperationID: "set-not-now", Method: http.MethodPut, Path: notNow, Summary: "Ask that your storefront does not change over until a time",
-		Description: "A move may be prepared meanwhile, which nobody feels; the change to the new place waits. One that has begun is not stopped. There is one such wish at a time: this one takes the place of the last.", Security: httpx.Seller,
-	}, func(ctx context.Context, in *notNowInput) (*notNowOutput, error) {
+		OperationID: "add-not-now", Method: http.MethodPost, Path: path, Summary: "Ask that your storefront does not change over until a time",
+		Description: fmt.Sprintf("A move may be prepared meanwhile, which nobody feels; the change to the new place waits. One that has begun is not stopped. "+
+			"What was asked before holds as well; at most %d such times may lie ahead.", most),
+		DefaultStatus: http.StatusCreated, Security: httpx.Seller, Errors: []int{http.StatusConflict},
+	}, func(ctx context.Context, in *addNotNowInput) (*notNowOutput, error) {
 		n := NotNow{Until: in.Body.Until, Reason: in.Body.Reason}
 		if in.Body.From != nil {
 			n.From = *in.Body.From
 		}
 		n, err := s.Ask(ctx, own(ctx), n)
-		return notNowOf(n), err
+		return &notNowOutput{notNowOf(n)}, err
 	})
 	httpx.Register(server, huma.Operation{
-		OperationID: "delete-not-now", Method: http.MethodDelete, Path: notNow, Summary: "Let your storefront change over again at any time",
+		OperationID: "delete-not-now", Method: http.MethodDelete, Path: path + "/{id}", Summary: "Let your storefront change over at one of these times again",
 		DefaultStatus: http.StatusNoContent, Security: httpx.Seller,
-	}, func(ctx context.Context, _ *struct{}) (*struct{}, error) { return nil, s.Withdraw(ctx, own(ctx)) })
+	}, func(ctx context.Context, in *notNowInput) (*struct{}, error) {
+		return nil, s.Withdraw(ctx, own(ctx), in.ID)
+	})
 }

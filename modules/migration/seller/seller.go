@@ -59,18 +59,24 @@ type Receipt struct {
 
 // NotNow asks for no cutover between two times.
 type NotNow struct {
+	ID          string
 	From, Until time.Time
 	Reason      string
 }
 
-// longest is how far ahead a "not now" may reach: a storefront that can never be moved
-// holds its backend up for ever.
-const longest = 90 * 24 * time.Hour
+// A storefront that can never be moved holds its backend up for ever.
+const (
+	longest = 90 * 24 * time.Hour // how far ahead a "not now" may reach
+	most    = 20                  // of those that are not over
+)
+
+// kept is for how long one is that is over: a plan looks for a quiet hour in the day behind it.
+const kept = 24 * time.Hour
 
 // Errors of operations.
 var (
-	ErrNoMove   = fault.New(fault.NotFound, "move_not_found", "There is no such move of your storefront; list the moves to see their ids.")
-	ErrNoNotNow = fault.New(fault.NotFound, "not_now_not_found", "Nothing keeps your storefront from being moved.")
+	ErrNoMove  = fault.New(fault.NotFound, "move_not_found", "There is no such move of your storefront; list the moves to see their ids.")
+	ErrTooMany = fault.New(fault.Conflict, "limit_reached", "A storefront has at most %d times ahead in which it does not change over: withdraw one first.", most)
 )
 
 func (n NotNow) check(now time.Time) error {

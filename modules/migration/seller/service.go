@@ -9,6 +9,7 @@ import (
 	"smartseller/backends"
 	"smartseller/modules/migration"
 	"smartseller/platform/control"
+	"smartseller/platform/ids"
 )
 
 // Service answers sellers. Every method takes the storefront whose seller asks. Safe for
@@ -152,18 +153,19 @@ func (v *Move) addReceipt(m *migration.Move) error {
 	return nil
 }
 
-// NotNow is what the seller asked for and is not over; ErrNoNotNow when there is nothing.
-func (s *Service) NotNow(ctx context.Context, storefront backends.StorefrontID) (n NotNow, err error) {
+// NotNows are what the seller asked for and is not over, by when it begins.
+func (s *Service) NotNows(ctx context.Context, storefront backends.StorefrontID) (out []NotNow, err error) {
 	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		n, err = readNotNow(tx, storefront)
+		out, err = readNotNows(tx, storefront)
 		return err
 	})
-	return n, err
+	return out, err
 }
 
-// Ask asks for no cutover between two times, instead of what was asked before. No From
+// Ask asks for no cutover between two times, beside what was asked before; ErrTooMany. No From
 // means now. What begins later takes back no word to cut over that was given for tonight.
 func (s *Service) Ask(ctx context.Context, storefront backends.StorefrontID, n NotNow) (NotNow, error) {
+	n.ID = ids.New()
 	err := s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 		now := time.UnixMicro(tx.Now())
 		if n.From.IsZero() {
@@ -173,7 +175,7 @@ func (s *Service) Ask(ctx context.Context, storefront backends.StorefrontID, n N
 		if err := n.check(now); err != nil {
 			return err
 		}
-		if err := writeNotNow(tx, storefront, n); err != nil || n.From.After(now) {
+		if err := addNotNow(tx, storefront, n); err != nil || n.From.After(now) {
 			return err
 		}
 		return migration.TakeBackCutover(tx, storefront)
@@ -181,7 +183,7 @@ func (s *Service) Ask(ctx context.Context, storefront backends.StorefrontID, n N
 	return n, err
 }
 
-// Withdraw lets the storefront be moved again. Repeating it is no error.
-func (s *Service) Withdraw(ctx context.Context, storefront backends.StorefrontID) error {
-	return s.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return deleteNotNow(tx, storefront) })
+// Withdraw lets the storefront be moved at one of those times. Repeating it is no error.
+func (s *Service) Withdraw(ctx context.Context, storefront backends.StorefrontID, id string) error {
+	return s.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return deleteNotNow(tx, storefront, id) })
 }

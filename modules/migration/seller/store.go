@@ -1,8 +1,6 @@
 package seller
 
 import (
-	"database/sql"
-	"errors"
 	"time"
 
 	"smartseller/backends"
@@ -23,27 +21,45 @@ func plannedMoves(tx control.Tx, storefront backends.StorefrontID) (out []planne
 	return out, err
 }
 
-func readNotNow(tx control.Tx, storefront backends.StorefrontID) (NotNow, error) {
-	var r struct {
+// readNotNows reads what a seller asked for and is not over, by when it begins.
+func readNotNows(tx control.Tx, storefront backends.StorefrontID) ([]NotNow, error) {
+	var rows []struct {
+		ID     string `db:"id"`
 		From   int64  `db:"begins_at"`
 		Until  int64  `db:"ends_at"`
 		Reason string `db:"reason"`
 	}
-	err := tx.Get(&r, `SELECT begins_at, ends_at, reason FROM blackouts WHERE storefront_id = $1 AND ends_at > $2`, string(storefront), tx.Now())
-	if errors.Is(err, sql.ErrNoRows) {
-		err = ErrNoNotNow
+	err := tx.Select(&rows, `SELECT id, begins_at, ends_at, reason FROM blackouts WHERE storefront_id = $1 AND ends_at > $2 ORDER BY begins_at, id`, string(storefront), tx.Now())
+	out := make([]NotNow, len(rows))
+	for i, r := range rows {
+		out[i] = NotNow{ID: r.ID, From: time.UnixMicro(r.From).UTC(), Until: time.UnixMicro(r.Until).UTC(), Reason: r.Reason}
 	}
-	return NotNow{From: time.UnixMicro(r.From).UTC(), Until: time.UnixMicro(r.Until).UTC(), Reason: r.Reason}, err
+	return out, err
 }
 
-func writeNotNow(tx control.Tx, storefront backends.StorefrontID, n NotNow) error {
-	_, err := tx.Exec(`INSERT INTO blackouts (storefront_id, begins_at, ends_at, reason) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (storefront_id) DO UPDATE SET begins_at = excluded.begins_at, ends_at = excluded.ends_at, reason = excluded.reason`,
-		string(storefront), n.From.UnixMicro(), n.Until.UnixMicro(), n.Reason)
+// addNotNow writes one more, unless there are too many: those of one storefront are counted one
+// after the other. Whatever was over long ago is forgotten then, of all storefronts.
+func addNotNow(tx control.Tx, storefront backends.StorefrontID, n NotNow) error {
+	var id string
+	if err := tx.GetLocked(&id, `SELECT id FROM storefronts WHERE id = $1`, string(storefront)); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`DELETE FROM blackouts WHERE ends_at <= $1`, tx.Now()-kept.Microseconds()); err != nil {
+		return err
+	}
+	ahead, err := readNotNows(tx, storefront)
+	if err != nil {
+		return err
+	}
+	if len(ahead) >= most {
+		return ErrTooMany
+	}
+	_, err = tx.Exec(`INSERT INTO blackouts (id, storefront_id, begins_at, ends_at, reason) VALUES ($1, $2, $3, $4, $5)`,
+		n.ID, string(storefront), n.From.UnixMicro(), n.Until.UnixMicro(), n.Reason)
 	return err
 }
 
-func deleteNotNow(tx control.Tx, storefront backends.StorefrontID) error {
-	_, err := tx.Exec(`DELETE FROM blackouts WHERE storefront_id = $1`, string(storefront))
+func deleteNotNow(tx control.Tx, storefront backends.StorefrontID, id string) error {
+	_, err := tx.Exec(`DELETE FROM blackouts WHERE storefront_id = $1 AND id = $2`, string(storefront), id)
 	return err
 }
