@@ -120,6 +120,14 @@ func TestSellersView(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	require.JSONEq(t, `{"data":[]}`, said, "each storefront has its own")
 
+	for of, lists := range map[string]bool{"": true, "demo": true, "toys": false} {
+		args := []string{"storefront", "blackouts"}
+		if of != "" {
+			args = append(args, of)
+		}
+		require.Equal(t, lists, strings.Contains(p.must(t, args...), until+`  "sale"`), of)
+	}
+
 	move := p.start(t, "files-2")
 	require.Eventually(t, func() bool {
 		return strings.Contains(p.must(t, "move", "explain", move), "the seller asked for no move until "+until+`: "sale"`)

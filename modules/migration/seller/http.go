@@ -97,6 +97,27 @@ func notNowOf(n NotNow) notNowBody {
 	return notNowBody(n)
 }
 
+type blackoutsInput struct {
+	httpx.PageByID
+	Storefront string `query:"storefront_id" maxLength:"36" doc:"Only those of this one"`
+}
+
+type blackoutBody struct {
+	ID         string `json:"id"`
+	Storefront string `json:"storefront_id"`
+	Slug       string `json:"slug,omitempty" doc:"The storefront's"`
+	From       int64  `json:"begins_at" doc:"Microseconds UTC"`
+	Until      int64  `json:"ends_at" doc:"Microseconds UTC"`
+	Reason     string `json:"reason,omitempty" doc:"The seller's"`
+}
+
+type blackoutsOutput struct {
+	Body struct {
+		Data       []blackoutBody `json:"data"`
+		NextCursor string         `json:"next_cursor,omitempty"`
+	}
+}
+
 // own is the storefront whose seller asks.
 func own(ctx context.Context) backends.StorefrontID {
 	return backends.StorefrontID(identity.SellerOf(ctx))
@@ -124,6 +145,7 @@ func Routes(server *httpx.Server, s *Service) {
 		return &sellerMoveOutput{bodyOf(m)}, err
 	})
 	notNowRoutes(server, s)
+	operatorRoutes(server, s)
 }
 
 func notNowRoutes(server *httpx.Server, s *Service) {
@@ -158,5 +180,23 @@ func notNowRoutes(server *httpx.Server, s *Service) {
 		DefaultStatus: http.StatusNoContent, Security: httpx.Seller,
 	}, func(ctx context.Context, in *notNowInput) (*struct{}, error) {
 		return nil, s.Withdraw(ctx, own(ctx), in.ID)
+	})
+}
+
+func operatorRoutes(server *httpx.Server, s *Service) {
+	httpx.Register(server, huma.Operation{
+		OperationID: "list-blackouts", Method: http.MethodGet, Path: "/api/admin/blackouts", Summary: "List when sellers want no cutover, and why: what is not past, newest first",
+		Security: httpx.Admin,
+	}, func(ctx context.Context, in *blackoutsInput) (*blackoutsOutput, error) {
+		found, err := s.List(ctx, backends.StorefrontID(in.Storefront), in.Cursor, in.Limit)
+		out := &blackoutsOutput{}
+		out.Body.Data = make([]blackoutBody, len(found))
+		for i, l := range found {
+			out.Body.Data[i] = blackoutBody{ID: l.ID, Storefront: string(l.Storefront), Slug: l.Slug, From: l.From.UnixMicro(), Until: l.Until.UnixMicro(), Reason: l.Reason}
+		}
+		if len(found) == in.Limit {
+			out.Body.NextCursor = found[len(found)-1].ID
+		}
+		return out, err
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -156,4 +157,39 @@ func olderThan(t *testing.T, files fs.FS, name string) fs.FS {
 		}
 	}
 	return older
+}
+
+// TestOperatorsSeeEveryNotNow that is not over, page by page, or those of one storefront.
+func TestOperatorsSeeEveryNotNow(t *testing.T) { onBoth(t, operatorsSeeEveryNotNow) }
+
+func operatorsSeeEveryNotNow(t *testing.T, d *desk) {
+	ctx := context.Background()
+	d.exec(`INSERT INTO storefronts (id, slug, name, currency, time_zone, status, settings, created_at, updated_at, version) VALUES ('books', 'books-shop', 'Books', 'EUR', 'UTC', 'active', '{}', 0, 0, 1)`)
+	var want []Listed // newest first
+	for n, of := range []backends.StorefrontID{toys, "books", toys} {
+		asked, err := d.Ask(ctx, of, NotNow{Until: time.Now().Add(time.Hour), Reason: strings.Repeat("a", n)})
+		require.NoError(t, err)
+		want = append([]Listed{{NotNow: asked, Storefront: of, Slug: map[backends.StorefrontID]string{toys: "toys", "books": "books-shop"}[of]}}, want...)
+	}
+	d.exec(`INSERT INTO blackouts (id, storefront_id, begins_at, ends_at, reason) VALUES ('0', 'toys', 1, 2, 'over')`)
+	for _, c := range []struct {
+		of    backends.StorefrontID
+		limit int
+		pages [][]Listed
+	}{
+		{"", 10, [][]Listed{want}},
+		{"", 2, [][]Listed{want[:2], want[2:]}},
+		{toys, 1, [][]Listed{want[:1], want[2:], nil}},
+		{"nobody", 1, [][]Listed{nil}},
+	} {
+		cursor := ""
+		for _, page := range c.pages {
+			got, err := d.List(ctx, c.of, cursor, c.limit)
+			require.NoError(t, err)
+			require.Equal(t, page, append([]Listed(nil), got...))
+			if len(got) > 0 {
+				cursor = got[len(got)-1].ID
+			}
+		}
+	}
 }

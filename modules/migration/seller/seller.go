@@ -64,6 +64,13 @@ type NotNow struct {
 	Reason      string
 }
 
+// Listed is a NotNow in the list for operators.
+type Listed struct {
+	NotNow
+	Storefront backends.StorefrontID
+	Slug       string // the storefront's
+}
+
 // A storefront that can never be moved holds its backend up for ever.
 const (
 	longest = 90 * 24 * time.Hour // how far ahead a "not now" may reach

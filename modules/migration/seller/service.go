@@ -1,6 +1,7 @@
 package seller
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -157,6 +158,16 @@ func (v *Move) addReceipt(m *migration.Move) error {
 func (s *Service) NotNows(ctx context.Context, storefront backends.StorefrontID) (out []NotNow, err error) {
 	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
 		out, err = readNotNows(tx, storefront)
+		return err
+	})
+	return out, err
+}
+
+// List is for operators: what the seller of a storefront, or ("") any, asked for and is not over,
+// newest first, after the one with the id cursor ("" for the first page).
+func (s *Service) List(ctx context.Context, storefront backends.StorefrontID, cursor string, limit int) (out []Listed, err error) {
+	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		out, err = listNotNows(tx, storefront, cmp.Or(cursor, "~"), int64(limit)) // "~" is behind every id
 		return err
 	})
 	return out, err

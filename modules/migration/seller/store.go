@@ -21,18 +21,39 @@ func plannedMoves(tx control.Tx, storefront backends.StorefrontID) (out []planne
 	return out, err
 }
 
+type notNowRow struct {
+	ID         string                `db:"id"`
+	Storefront backends.StorefrontID `db:"storefront_id"`
+	Slug       string                `db:"slug"`
+	From       int64                 `db:"begins_at"`
+	Until      int64                 `db:"ends_at"`
+	Reason     string                `db:"reason"`
+}
+
+func (r *notNowRow) notNow() NotNow {
+	return NotNow{ID: r.ID, From: time.UnixMicro(r.From).UTC(), Until: time.UnixMicro(r.Until).UTC(), Reason: r.Reason}
+}
+
 // readNotNows reads what a seller asked for and is not over, by when it begins.
 func readNotNows(tx control.Tx, storefront backends.StorefrontID) ([]NotNow, error) {
-	var rows []struct {
-		ID     string `db:"id"`
-		From   int64  `db:"begins_at"`
-		Until  int64  `db:"ends_at"`
-		Reason string `db:"reason"`
-	}
+	var rows []notNowRow
 	err := tx.Select(&rows, `SELECT id, begins_at, ends_at, reason FROM blackouts WHERE storefront_id = $1 AND ends_at > $2 ORDER BY begins_at, id`, string(storefront), tx.Now())
 	out := make([]NotNow, len(rows))
-	for i, r := range rows {
-		out[i] = NotNow{ID: r.ID, From: time.UnixMicro(r.From).UTC(), Until: time.UnixMicro(r.Until).UTC(), Reason: r.Reason}
+	for i := range rows {
+		out[i] = rows[i].notNow()
+	}
+	return out, err
+}
+
+// listNotNows reads what sellers, or one, asked for and is not over, newest first, after the one
+// with the id cursor.
+func listNotNows(tx control.Tx, storefront backends.StorefrontID, cursor string, limit int64) ([]Listed, error) {
+	var rows []notNowRow
+	err := tx.Select(&rows, `SELECT b.id, b.storefront_id, COALESCE(s.slug, '') AS slug, b.begins_at, b.ends_at, b.reason FROM blackouts b LEFT JOIN storefronts s ON s.id = b.storefront_id
+		WHERE b.id < $1 AND b.ends_at > $2 AND ($3 = '' OR b.storefront_id = $3) ORDER BY b.id DESC LIMIT $4`, cursor, tx.Now(), string(storefront), limit)
+	out := make([]Listed, len(rows))
+	for i := range rows {
+		out[i] = Listed{NotNow: rows[i].notNow(), Storefront: rows[i].Storefront, Slug: rows[i].Slug}
 	}
 	return out, err
 }
