@@ -177,8 +177,7 @@ func (s *Scheduler) readReady(tx control.Tx, p *Plan, now time.Time) (out []*rea
 		if r.Let {
 			r.at, r.why = permitted(now, window, nil)
 		} else {
-			first := time.UnixMicro(max(stats.VerifiedAt, p.since)) // a plan that stood still let nothing cut over
-			r.at, r.why = cutoverAt(now, first, window, wishes[r.Storefront], p.Options.AtOnce, days[r.Storefront])
+			r.at, r.why = p.cutoverAt(now, stats.VerifiedAt, window, wishes[r.Storefront], days[r.Storefront])
 		}
 		out = append(out, r)
 	}

@@ -37,6 +37,12 @@ func cutoverAt(now, first time.Time, w migration.Window, b migration.Blackouts, 
 	return best, why
 }
 
+// cutoverAt says when the plan should let a move cut over that is verified since then. While the
+// plan stood still, it let nothing.
+func (p *Plan) cutoverAt(now time.Time, verified int64, w migration.Window, b migration.Blackouts, day Day) (at time.Time, why string) {
+	return cutoverAt(now, time.UnixMicro(max(verified, p.since)), w, b, p.Options.AtOnce, day)
+}
+
 // permitted is the first moment, not before at, at which neither the window nor any
 // blackout forbids a cutover, and which of them made it late.
 func permitted(at time.Time, w migration.Window, b migration.Blackouts) (time.Time, string) {

@@ -32,6 +32,9 @@ type sellerMoveBody struct {
 	Copied    int64              `json:"copied_rows"`
 	Total     int64              `json:"total_rows" doc:"0: not known yet, or of no interest any more"`
 	ETA       int64              `json:"ready_at,omitempty" doc:"When it may be ready to change over, as its speed tells; microseconds UTC"`
+	BeginsAt  int64              `json:"begins_at,omitempty" doc:"When it begins, microseconds UTC; none: it has begun, or no time was set"`
+	CutsAt    int64              `json:"changes_over_at,omitempty" doc:"When it changes over, now that it is ready, as far as is known; microseconds UTC. What you ask for, and how busy your storefront is, may still change that"`
+	Awaits    string             `json:"waits_for,omitempty" enum:"begin,turn,not_now,window,quiet_hour,operator" doc:"begin: its time to begin; turn: other moves come first; not_now: you asked that it does not change over; window: the part of the day in which it may; quiet_hour: the quietest hour of a day; operator: a word of the operators; none: it waits for nothing"`
 	CreatedAt int64              `json:"created_at" doc:"Microseconds UTC"`
 	MovedAt   int64              `json:"moved_at,omitempty" doc:"When your storefront came to the new place, microseconds UTC; none: it has not, or has gone back"`
 	EndedAt   int64              `json:"ended_at,omitempty" doc:"Microseconds UTC"`
@@ -41,6 +44,7 @@ type sellerMoveBody struct {
 func bodyOf(m Move) sellerMoveBody {
 	b := sellerMoveBody{
 		ID: m.ID, State: string(m.State), Phase: string(m.Phase), Trial: m.Trial, From: string(m.From), To: string(m.To), Copied: m.Copied, Total: m.Total, ETA: m.ETA,
+		BeginsAt: m.BeginsAt, CutsAt: m.CutsAt, Awaits: string(m.Awaits),
 		CreatedAt: m.CreatedAt, MovedAt: m.MovedAt, EndedAt: m.EndedAt,
 	}
 	if r := m.Receipt; r != nil {

@@ -7,6 +7,7 @@ import (
 
 	"smartseller/backends"
 	"smartseller/modules/migration"
+	"smartseller/modules/migration/planning"
 	"smartseller/platform/fault"
 )
 
@@ -30,6 +31,9 @@ var states = map[migration.Phase]State{
 	migration.Cancelled: NotMoved, migration.Failed: NotMoved, migration.RolledBack: NotMoved, migration.Rehearsed: NotMoved,
 }
 
+// awaitsBegin is what a move waits for that is to begin later.
+const awaitsBegin planning.Awaits = "begin"
+
 // Move is a move as the seller sees it. Times are microseconds UTC; 0: not known.
 type Move struct {
 	ID        string // "" while a plan has not started it
@@ -40,6 +44,9 @@ type Move struct {
 	Copied    int64 // rows
 	Total     int64 // rows
 	ETA       int64 // when it may be ready to cut over, as far as can be told from its speed
+	BeginsAt  int64 // of a move that is to begin later
+	CutsAt    int64 // when it changes over, of a move that is ready and stands by
+	Awaits    planning.Awaits
 	CreatedAt int64
 	MovedAt   int64 // when it came to the new place, unless it has gone back
 	EndedAt   int64

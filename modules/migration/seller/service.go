@@ -9,6 +9,7 @@ import (
 
 	"smartseller/backends"
 	"smartseller/modules/migration"
+	"smartseller/modules/migration/planning"
 	"smartseller/platform/control"
 	"smartseller/platform/ids"
 )
@@ -18,11 +19,12 @@ import (
 type Service struct {
 	db    *control.DB
 	moves *migration.Service
+	plans *planning.Service
 }
 
 // NewService makes the service.
-func NewService(db *control.DB, moves *migration.Service) *Service {
-	return &Service{db: db, moves: moves}
+func NewService(db *control.DB, moves *migration.Service, plans *planning.Service) *Service {
+	return &Service{db: db, moves: moves, plans: plans}
 }
 
 // behindPlanned is the cursor of a page that begins with the newest move: it is behind every id.
@@ -37,7 +39,7 @@ func (s *Service) Moves(ctx context.Context, storefront backends.StorefrontID, c
 	}
 	if cursor == "" {
 		for _, p := range planned {
-			out = append(out, Move{State: Planned, Phase: migration.Planned, From: kinds[p.Source], To: kinds[p.Target], CreatedAt: p.At})
+			out = append(out, Move{State: Planned, Phase: migration.Planned, From: kinds[p.Source], To: kinds[p.Target], CreatedAt: p.At, Awaits: p.awaits})
 		}
 		next = behindPlanned
 	}
@@ -113,7 +115,28 @@ func (s *Service) see(ctx context.Context, m *migration.Move, kinds map[string]b
 	}
 	out.Total = max(out.Total, all)
 	out.ETA = eta(m, out.Copied, out.Total, now)
-	return out, nil
+	return out, s.foresee(ctx, m, &out, now)
+}
+
+// foresee says what an open move waits for, and when that comes.
+func (s *Service) foresee(ctx context.Context, m *migration.Move, v *Move, now int64) error {
+	switch v.BeginsAt = m.BeginsAt(now); {
+	case v.BeginsAt > 0:
+		v.Awaits = awaitsBegin
+		return nil
+	case m.Phase == migration.Paused && m.Intent == migration.NoIntent:
+		v.Awaits = planning.AwaitsOperator
+		return nil
+	case m.Options.Mode == migration.Rehearsal: // it is not to change over
+		return nil
+	}
+	return s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		at, awaits, err := s.plans.CutsOver(tx, m)
+		if v.Awaits = awaits; !at.IsZero() {
+			v.CutsAt = at.UnixMicro()
+		}
+		return err
+	})
 }
 
 // eta takes comparing to last as long as copying did, and copying to go on as it went, both

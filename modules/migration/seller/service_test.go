@@ -10,6 +10,7 @@ import (
 
 	"smartseller/backends"
 	"smartseller/modules/migration"
+	"smartseller/modules/migration/planning"
 	"smartseller/platform/control"
 	"smartseller/platform/control/controltest"
 	"smartseller/platform/crypto"
@@ -40,7 +41,7 @@ func newDeskOn(t *testing.T, db *control.DB) *desk {
 	runner := migration.NewRunner(migration.RunnerOptions{
 		DB: db, Directory: directory, Stores: stores, Router: backends.NewRouter(directory, stores, backends.RouterOptions{}), Keys: keys, Log: slog.New(slog.DiscardHandler),
 	})
-	d := &desk{NewService(db, migration.NewService(db, directory, stores, runner)), t}
+	d := &desk{NewService(db, migration.NewService(db, directory, stores, runner), planning.NewService(db, directory)), t}
 	d.exec(`INSERT INTO storefronts (id, slug, name, currency, time_zone, status, settings, created_at, updated_at, version) VALUES ($1, $1, 'Toys', 'EUR', 'UTC', 'active', '{}', 0, 0, 1)`, string(toys))
 	return d
 }

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"smartseller/backends"
+	"smartseller/modules/migration"
+	"smartseller/modules/migration/planning"
 	"smartseller/platform/control"
 )
 
@@ -11,13 +13,30 @@ type plannedMove struct {
 	Source string `db:"source"`
 	Target string `db:"target"`
 	At     int64  `db:"created_at"`
+	Plan   string `db:"state"`
+	awaits planning.Awaits
 }
 
 // plannedMoves are those that an approved plan has not started yet: one at most, since only one
 // open plan may have a storefront, by an index whose condition stands first.
 func plannedMoves(tx control.Tx, storefront backends.StorefrontID) (out []plannedMove, err error) {
-	err = tx.Select(&out, `SELECT m.source, m.target, p.created_at FROM plan_moves m JOIN plans p ON p.id = m.plan_id
+	err = tx.Select(&out, `SELECT m.source, m.target, p.created_at, p.state FROM plan_moves m JOIN plans p ON p.id = m.plan_id
 		WHERE m.storefront_id = $1 AND m.state IN ('waiting', 'moving') AND m.state = 'waiting' AND p.state IN ('running', 'paused', 'stopped') LIMIT 1`, string(storefront))
+	if err != nil || len(out) == 0 {
+		return nil, err
+	}
+	wishes, err := migration.ReadBlackouts(tx, storefront)
+	_, barred := wishes[storefront].At(time.UnixMicro(tx.Now()))
+	for i, p := range out {
+		switch {
+		case planning.PlanState(p.Plan) != planning.Running:
+			out[i].awaits = planning.AwaitsOperator
+		case barred:
+			out[i].awaits = planning.AwaitsSeller
+		default:
+			out[i].awaits = planning.AwaitsTurn
+		}
+	}
 	return out, err
 }
 
