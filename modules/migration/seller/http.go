@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"smartseller/backends"
+	"smartseller/modules/migration"
 	"smartseller/platform/httpx"
 	"smartseller/platform/identity"
 )
@@ -25,7 +26,7 @@ type sellerReceiptBody struct {
 type sellerMoveBody struct {
 	ID        string             `json:"id,omitempty" doc:"None while it is planned and not begun"`
 	State     string             `json:"state" enum:"planned,under_way,paused,moved,done,not_moved" doc:"moved: it serves from the new place, and can go back still; not_moved: given up or taken back"`
-	Phase     string             `json:"phase"`
+	Phase     migration.Phase    `json:"phase" doc:"Where it is. A move that succeeds: planned, preparing, copying, catching_up, verifying, cutting_over, watching, finalizing, completed"`
 	Trial     string             `json:"trial,omitempty" enum:"rehearsal,drill" doc:"rehearsal: your storefront stays where it is; drill: it comes back by itself; none: the move is to last"`
 	From      string             `json:"from,omitempty" doc:"Kind of database"`
 	To        string             `json:"to,omitempty" doc:"Kind of database"`
@@ -43,7 +44,7 @@ type sellerMoveBody struct {
 
 func bodyOf(m Move) sellerMoveBody {
 	b := sellerMoveBody{
-		ID: m.ID, State: string(m.State), Phase: string(m.Phase), Trial: m.Trial, From: string(m.From), To: string(m.To), Copied: m.Copied, Total: m.Total, ETA: m.ETA,
+		ID: m.ID, State: string(m.State), Phase: m.Phase, Trial: m.Trial, From: string(m.From), To: string(m.To), Copied: m.Copied, Total: m.Total, ETA: m.ETA,
 		BeginsAt: m.BeginsAt, CutsAt: m.CutsAt, Awaits: string(m.Awaits),
 		CreatedAt: m.CreatedAt, MovedAt: m.MovedAt, EndedAt: m.EndedAt,
 	}
