@@ -126,7 +126,8 @@ func begin(tx control.Tx, before *Run, by string, known int64) (*Run, error) {
 
 // enrol adds every place that the run does not know yet, in waves behind those that it
 // has: one of each backend first; then the storefronts' own, a wave after the other; at
-// last those that many storefronts share. It says how many there were.
+// last those that many storefronts share, each a wave of its own, first the one that has the
+// fewest: what goes wrong there does not go wrong for all at once. It says how many there were.
 func enrol(tx control.Tx, r *Run) (int64, error) {
 	const next = `(SELECT COALESCE(max(wave) + 1, 0) FROM schema_upgrade_places WHERE run_id = $1)`
 	own, err := tx.Exec(`INSERT INTO schema_upgrade_places (run_id, storefront_id, backend, wave, state, cause, version_before, version, due_at, change, updated_at)
@@ -140,9 +141,9 @@ func enrol(tx control.Tx, r *Run) (int64, error) {
 		return 0, err
 	}
 	shared, err := tx.Exec(`INSERT INTO schema_upgrade_places (run_id, storefront_id, backend, wave, state, cause, version_before, version, due_at, change, updated_at)
-		SELECT $1, '', b.name, `+next+`, 'waiting', '', 0, 0, 0, 0, CAST($2 AS BIGINT) FROM backends b
-		WHERE b.shared = 1 AND EXISTS (SELECT 1 FROM placements p WHERE p.backend = b.name)
-		AND NOT EXISTS (SELECT 1 FROM schema_upgrade_places u WHERE u.run_id = $1 AND u.storefront_id = '' AND u.backend = b.name)`,
+		SELECT $1, '', b.name, `+next+` + row_number() OVER (ORDER BY held.n, b.name) - 1, 'waiting', '', 0, 0, 0, 0, CAST($2 AS BIGINT)
+		FROM backends b JOIN (SELECT backend, count(*) AS n FROM placements GROUP BY backend) held ON held.backend = b.name
+		WHERE b.shared = 1 AND NOT EXISTS (SELECT 1 FROM schema_upgrade_places u WHERE u.run_id = $1 AND u.storefront_id = '' AND u.backend = b.name)`,
 		r.ID, tx.Now())
 	return own + shared, err
 }
