@@ -108,14 +108,11 @@ func (s *Service) imaginePlan(ctx context.Context, id string) (in imagined, err 
 		if err != nil {
 			return err
 		}
-		in.options = p.Options
+		in.options, in.done = p.Options, p.progress()
 		if left, err = readPlanMoves(tx, id, "", 0, MaxPlan); err != nil {
 			return err
 		}
-		ended, err := canariesEnded(tx, id)
-		if ended > 0 {
-			in.canary = time.UnixMicro(ended)
-		}
+		in.done.canaries, err = canariesEnded(tx, id)
 		return err
 	})
 	if err != nil {
@@ -129,7 +126,6 @@ func (s *Service) imaginePlan(ctx context.Context, id string) (in imagined, err 
 		byID[shop.ID] = shop
 	}
 	for _, m := range left {
-		in.proved = in.proved || m.State == Moved || m.State == Done
 		if shop := byID[m.Storefront]; shop != nil && shop.Backend != m.Target && (m.State == Waiting || m.State == Moving) {
 			in.moves = append(in.moves, &simulated{shop: shop, target: m.Target, reason: m.Reason, wave: m.Wave})
 		}

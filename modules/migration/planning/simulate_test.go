@@ -111,11 +111,11 @@ func TestAReplacedCanaryIsForetold(t *testing.T) {
 func TestASoakUnderWayIsForetold(t *testing.T) {
 	t.Parallel()
 	in := someMoves(1)
-	in.options.SoakSeconds, in.proved, in.canary = 7200, true, in.from.Add(-time.Hour)
+	in.options.SoakSeconds, in.done = 7200, progress{proved: true, canaries: in.from.Add(-time.Hour)}
 	f := simulate(in)
 	require.Equal(t, in.from.Add(time.Hour).UnixMicro(), f.Next[0].Begins)
 	in = someMoves(1)
-	in.options.SoakSeconds, in.proved, in.canary = 7200, true, in.from.Add(-3*time.Hour)
+	in.options.SoakSeconds, in.done = 7200, progress{proved: true, canaries: in.from.Add(-3 * time.Hour)}
 	require.Equal(t, in.from.UnixMicro(), simulate(in).Next[0].Begins)
 }
 

@@ -90,8 +90,8 @@ func plansOf(tx control.Tx, rows []planRow) ([]*Plan, error) {
 	return out, count(tx, out)
 }
 
-// count fills in how many moves of plans are in each state, and which wave is under way:
-// the first one with a move that waits or is under way.
+// count fills in how many moves of plans are in each state, and which wave is under way, if
+// no seller minded.
 func count(tx control.Tx, plans []*Plan) error {
 	byID := map[string]*Plan{}
 	var all []string
@@ -109,29 +109,32 @@ func count(tx control.Tx, plans []*Plan) error {
 		N     int64  `db:"n"`
 		First int64  `db:"first"`
 		Last  int64  `db:"last"`
+		Begun int64  `db:"begun"`
 	}
-	err := tx.Select(&rows, `SELECT plan_id, state, count(*) AS n, min(wave) AS first, max(wave) AS last FROM plan_moves
+	err := tx.Select(&rows, `SELECT plan_id, state, count(*) AS n, min(wave) AS first, max(wave) AS last,
+		COALESCE(max(CASE WHEN move_id <> '' THEN wave END), 0) AS begun FROM plan_moves
 		WHERE plan_id IN (`+marks+`) GROUP BY plan_id, state`, ids...)
 	open := map[string]bool{}
 	for _, r := range rows {
 		p := byID[r.Plan]
 		p.Moves[MoveState(r.State)] = r.N
 		p.Total += r.N
-		p.Waves = max(p.Waves, r.Last+1)
+		p.Waves, p.begun = max(p.Waves, r.Last+1), max(p.begun, r.Begun)
 		if MoveState(r.State) == Waiting {
 			p.lastWaits = r.Last
 		}
 		if MoveState(r.State) == Waiting || MoveState(r.State) == Moving {
-			if !open[r.Plan] || r.First < p.Wave {
-				p.Wave = r.First
+			if !open[r.Plan] || r.First < p.firstOpen {
+				p.firstOpen = r.First
 			}
 			open[r.Plan] = true
 		}
 	}
 	for _, p := range plans {
 		if !open[p.ID] {
-			p.Wave = max(0, p.Waves-1)
+			p.firstOpen = max(0, p.Waves-1)
 		}
+		p.Wave = p.Options.standing(p.progress()).wave
 	}
 	return err
 }
