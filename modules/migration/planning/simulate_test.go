@@ -20,7 +20,7 @@ func TestAForecastToTheSecond(t *testing.T) {
 	t.Parallel()
 	from := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	shop := func(name string, rows int64) *Shop {
-		return &Shop{ID: backends.StorefrontID(name), Slug: name, Backend: "a", TimeZone: "Europe/Berlin", Rows: rows, Bytes: 10 * rows, Writes: 1, Requests: 2}
+		return &Shop{ID: backends.StorefrontID(name), Slug: name, Backend: "a", TimeZone: "Europe/Berlin", Counted: true, Rows: rows, Bytes: 10 * rows, Writes: 1, Requests: 2}
 	}
 	fleet := []*Shop{shop("x", 1000), shop("y", 2000), shop("z", 3000), shop("stays", 1)}
 	in := imagined{
@@ -134,6 +134,15 @@ func TestWhatWouldNeverBeginIsNamed(t *testing.T) {
 	require.Contains(t, f.Assumptions[len(f.Assumptions)-1], "1 moves would never begin, and what is foretold ends without them: 0")
 }
 
+// TestWhatIsNotCountedIsSaid: its moves take longer than is foretold.
+func TestWhatIsNotCountedIsSaid(t *testing.T) {
+	t.Parallel()
+	in := someMoves(0, 1, 1)
+	require.NotContains(t, strings.Join(simulate(in).Assumptions, "\n"), "not counted")
+	in.fleet[0].Counted, in.fleet[2].Counted = false, false
+	require.Contains(t, simulate(in.anew()).Assumptions, "2 storefronts that move are not counted yet, and are taken for empty ones: ask again in a while")
+}
+
 // someMoves are of storefronts that are called by their turns, in these waves.
 func someMoves(waves ...int64) imagined {
 	in := imagined{
@@ -142,7 +151,7 @@ func someMoves(waves ...int64) imagined {
 	}
 	for n, wave := range waves {
 		name := fmt.Sprint(n)
-		shop := &Shop{ID: backends.StorefrontID(name), Slug: name, Backend: "a", TimeZone: "UTC"}
+		shop := &Shop{ID: backends.StorefrontID(name), Slug: name, Backend: "a", TimeZone: "UTC", Counted: true}
 		in.fleet = append(in.fleet, shop)
 		in.moves = append(in.moves, &simulated{shop: shop, target: "b", wave: wave})
 	}
