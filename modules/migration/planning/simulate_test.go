@@ -25,7 +25,7 @@ func TestAForecastToTheSecond(t *testing.T) {
 	fleet := []*Shop{shop("x", 1000), shop("y", 2000), shop("z", 3000), shop("stays", 1)}
 	in := imagined{
 		fleet: fleet, kinds: threeKinds, instances: 1, from: from, day: func(*Shop) Day { return Day{} },
-		rates:     migration.Rates{{Source: backends.SharedPostgres, Target: backends.DedicatedPostgres}: {Source: backends.SharedPostgres, Target: backends.DedicatedPostgres, FixedSeconds: 5, RowsPerSecond: 100, Comparison: 0.4, Measured: 7}},
+		rates:     migration.Rates{{Source: backends.SharedPostgres, Target: backends.DedicatedPostgres}: {Source: backends.SharedPostgres, Target: backends.DedicatedPostgres, FixedSeconds: 5, RowsPerSecond: 100, Comparison: 0.4, Measured: 7, LargestRows: 300}},
 		options:   PlanOptions{PerBackend: 1, SoakSeconds: 60, WindowSeconds: 3600, CutoverWindow: "13:01-13:02"},
 		blackouts: map[backends.StorefrontID]Blackout{"y": {from.Add(-time.Hour), from.Add(10 * time.Minute)}},
 	}
@@ -45,6 +45,9 @@ func TestAForecastToTheSecond(t *testing.T) {
 	require.EqualValues(t, (day + 84*time.Second - 126*time.Second - 35*time.Second).Seconds(), f.LongestWait)
 	require.Equal(t, []migration.Rate{in.rates[migration.Ends{Source: backends.SharedPostgres, Target: backends.DedicatedPostgres}]}, f.Rates)
 	require.Empty(t, f.Assumptions)
+	fleet[1].Rows, fleet[2].Rows = 3001, 3001
+	require.Equal(t, []string{"2 moves from shared-postgres to dedicated-postgres are of storefronts many times larger than any that was measured, of 300 rows at most: how long they take is assumed"},
+		simulate(in.anew()).Assumptions)
 	require.Equal(t, Load{Storefronts: 4, Bytes: 60010, Requests: 8, Writes: 4}, f.Backends[0].Before)
 	require.Equal(t, Load{Storefronts: 1, Bytes: 10, Requests: 2, Writes: 1}, f.Backends[0].After)
 	require.Equal(t, Load{Storefronts: 3, Bytes: 60000, Requests: 6, Writes: 3}, f.Backends[1].After)
