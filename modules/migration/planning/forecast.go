@@ -33,6 +33,9 @@ var ErrSimulating = fault.New(fault.TooMany, "simulating", "Another simulation i
 // comes from those that completed here; the forecast says where none has. One at a
 // time: ErrSimulating.
 func (s *Service) Simulate(ctx context.Context, i Imagine) (*Forecast, error) {
+	if err := i.contradiction(); err != nil {
+		return nil, err
+	}
 	if !s.simulating.TryLock() {
 		return nil, ErrSimulating
 	}
@@ -57,9 +60,27 @@ func (s *Service) Simulate(ctx context.Context, i Imagine) (*Forecast, error) {
 	return simulate(in), nil
 }
 
+// contradiction refuses what a plan that exists has of its own.
+func (i Imagine) contradiction() error {
+	if i.Plan == "" {
+		return nil
+	}
+	for _, more := range []struct {
+		given bool
+		field string
+	}{
+		{len(i.Moves) > 0, "moves"}, {i.Policy != "", "policy"}, {i.Options != PlanOptions{}, "options"}, {i.Limit > 0, "limit"}, {i.Synthetic > 0, "synthetic"},
+	} {
+		if more.given {
+			return fault.InvalidField("/"+more.field, "plan_given", "the plan that is named has its own moves and options: ask without this, or without the plan")
+		}
+	}
+	return nil
+}
+
 // imagineFleet makes a fleet up.
 func imagineFleet(i Imagine) (in imagined, err error) {
-	if i.Synthetic > MaxSynthetic || len(i.Moves) > 0 || i.Plan != "" {
+	if i.Synthetic > MaxSynthetic || len(i.Moves) > 0 {
 		return in, fault.InvalidField("/synthetic", "synthetic", fmt.Sprintf("a made-up fleet has up to %d storefronts, and a policy chooses its moves", MaxSynthetic))
 	}
 	if in.options, err = i.Options.withDefaults(); err != nil {

@@ -55,7 +55,7 @@ type createInput struct {
 
 type simulateInput struct {
 	Body struct {
-		Plan      string      `json:"plan_id,omitempty" maxLength:"36" doc:"What is left of this plan"`
+		Plan      string      `json:"plan_id,omitempty" maxLength:"36" doc:"What is left of this plan, which has its own moves and options: nothing else but instances goes with it"`
 		Moves     []Wanted    `json:"moves,omitempty" maxItems:"10000" doc:"Or a plan of these moves"`
 		Policy    string      `json:"policy,omitempty" maxLength:"65536" doc:"Or of those that a policy, in YAML, proposes now"`
 		Options   PlanOptions `json:"options,omitempty"`
