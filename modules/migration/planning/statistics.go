@@ -61,19 +61,24 @@ func (r *statisticsRow) statistics() *Statistics {
 	}
 }
 
-// p95 is the upper bound of the bucket that has the 95th percentile, twice the last
-// bound for what is above all of them; 0 without a request.
+// p95 is the 95th percentile, rounded up, as if the times in its bucket lay evenly between the
+// bounds; what is above all of them, up to twice the last one. 0 without a request.
 func p95(counts [len(backends.TrafficBounds) + 1]int64) int64 {
-	var all, below int64
+	var all, below, lower int64
 	for _, n := range counts {
 		all += n
 	}
-	for i, n := range counts[:len(backends.TrafficBounds)] {
-		if below += n; below*100 >= all*95 {
-			return min(all, 1) * backends.TrafficBounds[i]
+	for i, n := range counts {
+		upper := 2 * lower
+		if i < len(backends.TrafficBounds) {
+			upper = backends.TrafficBounds[i]
 		}
+		if part, whole := 95*all-100*below, 100*n; n > 0 && part <= whole {
+			return lower + (part*(upper-lower)+whole-1)/whole
+		}
+		below, lower = below+n, upper
 	}
-	return 2 * backends.TrafficBounds[len(backends.TrafficBounds)-1]
+	return 0
 }
 
 // readStatistics reads what is known of up to limit storefronts, by id, after one.
