@@ -153,7 +153,7 @@ func statisticsRoutes(server *httpx.Server, s *Service) {
 func planRoutes(server *httpx.Server, s *Service) {
 	httpx.Register(server, huma.Operation{
 		OperationID: "create-plan", Method: http.MethodPost, Path: plansPath, Summary: "Plan many moves, chosen ones or those of a policy",
-		DefaultStatus: http.StatusCreated, Security: httpx.Admin, Errors: []int{http.StatusConflict}, MaxBodyBytes: planBody,
+		DefaultStatus: http.StatusCreated, Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict}, MaxBodyBytes: planBody,
 	}, func(ctx context.Context, in *createInput) (*planOutput, error) {
 		b := in.Body
 		p, err := s.Create(ctx, NewPlan{
