@@ -57,7 +57,7 @@ func (s *Service) Simulate(ctx context.Context, i Imagine) (*Forecast, error) {
 		return nil, err
 	}
 	in.rates, in.instances = measured, max(1, i.Instances)
-	return simulate(in), nil
+	return simulate(ctx, in)
 }
 
 // contradiction refuses what a plan that exists has of its own.

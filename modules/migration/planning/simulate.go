@@ -3,6 +3,7 @@ package planning
 import (
 	"cmp"
 	"container/heap"
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -114,9 +115,11 @@ type simulation struct {
 	every    time.Duration // between samples
 }
 
-// simulate foretells how a plan would go: a function of its arguments alone. Its memory
-// is bounded by the fleet's.
-func simulate(in imagined) *Forecast {
+const lookAround = 1000 // events, between looks whether anybody still wants to know
+
+// simulate foretells how a plan would go: a function of its arguments alone, unless it is
+// cancelled. Its memory is bounded by the fleet's.
+func simulate(ctx context.Context, in imagined) (*Forecast, error) {
 	s := &simulation{
 		imagined: in, now: in.from, rest: inWaves(in.moves), standing: map[*simulated]bool{}, busy: busy{occupied{}, occupied{}}, slots: in.instances * migration.AtOnce,
 		windows: map[string]migration.Window{}, load: map[string]*Load{}, rated: map[migration.Ends]migration.Rate{}, peaks: map[string]int64{}, course: map[string][]Load{}, every: time.Minute,
@@ -129,18 +132,29 @@ func simulate(in imagined) *Forecast {
 		s.store(shop, shop.Backend, 1)
 	}
 	s.begin()
+	if err := s.play(ctx); err != nil {
+		return nil, err
+	}
+	return s.finish(), nil
+}
+
+// play lets one event happen after another.
+func (s *simulation) play(ctx context.Context) error {
 	s.next()
-	for len(s.events) > 0 {
+	for happened := 0; len(s.events) > 0; s.next() {
 		at := s.events[0].at
 		s.sampleUntil(at)
 		s.now = at
 		for len(s.events) > 0 && s.events[0].at.Equal(at) { // among what is due at once, turns decide
+			if happened%lookAround == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			happened++
 			heap.Pop(&s.events).(event).happen()
 		}
-		s.next()
 	}
 	s.sample()
-	return s.finish()
+	return nil
 }
 
 // inWaves puts moves into the order of their waves. What has become a canary instead of

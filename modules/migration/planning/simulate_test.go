@@ -1,6 +1,7 @@
 package planning
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -14,6 +15,28 @@ import (
 )
 
 var threeKinds = map[string]backends.Kind{"a": backends.SharedPostgres, "b": backends.DedicatedPostgres, "c": backends.SQLite}
+
+func foretold(t require.TestingT, in imagined) *Forecast {
+	f, err := simulate(context.Background(), in)
+	require.NoError(t, err)
+	return f
+}
+
+// TestASimulationIsCancelled once nobody wants to know any more.
+func TestASimulationIsCancelled(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(context.Background())
+	looked := 0
+	in := someMoves(make([]int64, 3*lookAround)...)
+	in.options.AtOnce, in.day = false, func(*Shop) Day {
+		looked++
+		cancel()
+		return Day{}
+	}
+	_, err := simulate(ctx, in)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Less(t, looked, lookAround)
+}
 
 // TestAForecastToTheSecond of three moves whose times are known.
 func TestAForecastToTheSecond(t *testing.T) {
@@ -32,7 +55,7 @@ func TestAForecastToTheSecond(t *testing.T) {
 	for n, s := range fleet[:3] {
 		in.moves = append(in.moves, &simulated{shop: s, target: "b", reason: "why", wave: int64(min(n, 1))})
 	}
-	f := simulate(in)
+	f := foretold(t, in)
 	at := func(after time.Duration) int64 { return from.Add(after).UnixMicro() }
 	const day = 24 * time.Hour
 	require.Equal(t, []Turn{
@@ -47,7 +70,7 @@ func TestAForecastToTheSecond(t *testing.T) {
 	require.Empty(t, f.Assumptions)
 	fleet[1].Rows, fleet[2].Rows = 3001, 3001
 	require.Equal(t, []string{"2 moves from shared-postgres to dedicated-postgres are of storefronts many times larger than any that was measured, of 300 rows at most: how long they take is assumed"},
-		simulate(in.anew()).Assumptions)
+		foretold(t, in.anew()).Assumptions)
 	require.Equal(t, Load{Storefronts: 4, Bytes: 60010, Requests: 8, Writes: 4}, f.Backends[0].Before)
 	require.Equal(t, Load{Storefronts: 1, Bytes: 10, Requests: 2, Writes: 1}, f.Backends[0].After)
 	require.Equal(t, Load{Storefronts: 3, Bytes: 60000, Requests: 6, Writes: 3}, f.Backends[1].After)
@@ -85,7 +108,7 @@ func TestForecastsOfANight(t *testing.T) {
 			in.fleet = append(in.fleet, shop)
 			in.imagine([]candidate{{shop, "b", ""}})
 		}
-		simulate(in)
+		foretold(t, in)
 		var moved []time.Duration
 		for _, m := range in.moves {
 			moved = append(moved, m.moved.Sub(from))
@@ -99,7 +122,7 @@ func TestAReplacedCanaryIsForetold(t *testing.T) {
 	t.Parallel()
 	waves := []int64{1, 0, 1, 2}
 	in := someMoves(waves...)
-	f := simulate(in)
+	f := foretold(t, in)
 	require.Len(t, f.Next, len(waves))
 	for _, c := range in.moves {
 		for _, m := range in.moves {
@@ -115,11 +138,11 @@ func TestASoakUnderWayIsForetold(t *testing.T) {
 	t.Parallel()
 	in := someMoves(1)
 	in.options.SoakSeconds, in.done = 7200, progress{proved: true, canaries: in.from.Add(-time.Hour)}
-	f := simulate(in)
+	f := foretold(t, in)
 	require.Equal(t, in.from.Add(time.Hour).UnixMicro(), f.Next[0].Begins)
 	in = someMoves(1)
 	in.options.SoakSeconds, in.done = 7200, progress{proved: true, canaries: in.from.Add(-3 * time.Hour)}
-	require.Equal(t, in.from.UnixMicro(), simulate(in).Next[0].Begins)
+	require.Equal(t, in.from.UnixMicro(), foretold(t, in).Next[0].Begins)
 }
 
 // TestWhatWouldNeverBeginIsNamed instead of being left out.
@@ -127,13 +150,13 @@ func TestWhatWouldNeverBeginIsNamed(t *testing.T) {
 	t.Parallel()
 	in := someMoves(make([]int64, nextTurns+2)...)
 	in.options.PerBackend = 0
-	f := simulate(in)
+	f := foretold(t, in)
 	require.Empty(t, f.Next)
 	require.Contains(t, f.Assumptions[len(f.Assumptions)-1], "22 moves would never begin, and what is foretold ends without them: 0, 1, 2, ")
 	require.Contains(t, f.Assumptions[len(f.Assumptions)-1], ", 18, 19 and 2 more")
 	in = someMoves(0)
 	in.options.PerBackend = 0
-	f = simulate(in)
+	f = foretold(t, in)
 	require.Contains(t, f.Assumptions[len(f.Assumptions)-1], "1 moves would never begin, and what is foretold ends without them: 0")
 }
 
@@ -141,9 +164,9 @@ func TestWhatWouldNeverBeginIsNamed(t *testing.T) {
 func TestWhatIsNotCountedIsSaid(t *testing.T) {
 	t.Parallel()
 	in := someMoves(0, 1, 1)
-	require.NotContains(t, strings.Join(simulate(in).Assumptions, "\n"), "not counted")
+	require.NotContains(t, strings.Join(foretold(t, in).Assumptions, "\n"), "not counted")
 	in.fleet[0].Counted, in.fleet[2].Counted = false, false
-	require.Contains(t, simulate(in.anew()).Assumptions, "2 storefronts that move are not counted yet, and are taken for empty ones: ask again in a while")
+	require.Contains(t, foretold(t, in.anew()).Assumptions, "2 storefronts that move are not counted yet, and are taken for empty ones: ask again in a while")
 }
 
 // someMoves are of storefronts that are called by their turns, in these waves.
@@ -166,8 +189,8 @@ func TestForecastsKeepTheRules(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		in := someImagined(t)
-		f := simulate(in)
-		require.Equal(t, f, simulate(in.anew()), "a function of its arguments")
+		f := foretold(t, in)
+		require.Equal(t, f, foretold(t, in.anew()), "a function of its arguments")
 		require.LessOrEqual(t, len(f.Times), samples)
 		for i := range f.Times {
 			require.True(t, i == 0 || f.Times[i] >= f.Times[i-1])
@@ -256,7 +279,7 @@ func TestAHundredThousandStorefronts(t *testing.T) {
 		in, err := imagineFleet(Imagine{Synthetic: storefronts, Seed: seed, NewPlan: NewPlan{Options: options}})
 		require.NoError(t, err)
 		in.rates, in.instances = migration.Rates{}, 2
-		return simulate(in)
+		return foretold(t, in)
 	}
 	options := PlanOptions{WaveSize: 500, PerBackend: 4}
 	f := forecast(100_000, 7, options)

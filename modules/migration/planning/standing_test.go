@@ -59,7 +59,7 @@ func TestALatecomerIsForetold(t *testing.T) {
 			in.done.canaries = in.from
 		}
 		in.blackouts = map[backends.StorefrontID]Blackout{"0": {in.from, in.from.Add(c.until)}}
-		simulate(in)
+		foretold(t, in)
 		var begins []time.Duration
 		for _, m := range in.moves {
 			begins = append(begins, m.begun.Sub(in.from))
