@@ -11,7 +11,7 @@ type candidate struct {
 	target, reason string
 }
 
-// carriedBy is what is asked of each backend.
+// carriedBy is what is asked of each backend, the busiest hours of its storefronts added up.
 func carriedBy(fleet []*Shop) map[string]float64 {
 	carried := map[string]float64{}
 	for _, shop := range fleet {

@@ -43,8 +43,8 @@ type imagined struct {
 type Load struct {
 	Storefronts int64   `json:"storefronts" doc:"That it serves"`
 	Bytes       int64   `json:"bytes" doc:"That it stores, of values: also of storefronts that are on their way, or were and may be rolled back"`
-	Requests    float64 `json:"requests_per_second"`
-	Writes      float64 `json:"writes_per_second"`
+	Requests    float64 `json:"requests_per_second" doc:"Of each storefront in its busiest hour, added up: no more than that at a time"`
+	Writes      float64 `json:"writes_per_second" doc:"Of each storefront in its busiest hour, added up: no more than that at a time"`
 }
 
 // Course is what one backend carries over time.
