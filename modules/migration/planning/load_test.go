@@ -9,6 +9,8 @@ import (
 
 	"smartseller/backends"
 	"smartseller/modules/migration/planning"
+	"smartseller/platform/control"
+	"smartseller/platform/fault"
 )
 
 // TestABackendCarriesItsOwnBusiestHour: two storefronts that are busy at different hours are
@@ -43,6 +45,27 @@ func carriesItsBusiestHour(t *testing.T, w *world) {
 		require.NotEmpty(t, v.Proposals, capacity)
 		require.Equal(t, says, v.Proposals[0].Reason)
 	}
+}
+
+// TestABackendHoldsWhatOperatorsSaid.
+func TestABackendHoldsWhatOperatorsSaid(t *testing.T) { onBoth(t, holdsWhatOperatorsSaid) }
+
+func holdsWhatOperatorsSaid(t *testing.T, w *world) {
+	ctx := context.Background()
+	w.fleet(t, 4) // 0, 9, 18 and 27 bytes
+	_, err := w.service.Propose(ctx, "rebalance: {above: 80%}")
+	require.Contains(t, fault.Of(err).Fields[0].Detail, "smartseller backend capacity")
+	require.NoError(t, w.db.Update(ctx, func(_ context.Context, tx control.Tx) error { // as of a Postgres
+		_, err := tx.Exec(`UPDATE backends SET capacity_bytes = 60`)
+		return err
+	}))
+	v, err := w.service.Propose(ctx, "rebalance: {above: 80%}")
+	require.NoError(t, err)
+	require.Equal(t, []string{"shop-3 -> two (rebalance)"}, proposed(v))
+	require.Equal(t, "one carries 90 % of its bytes and is relieved down to 80 %", v.Proposals[0].Reason)
+	v, err = w.service.Propose(ctx, "rebalance: {above: 80%, capacities: {one: {bytes: 70}, two: {}}}")
+	require.NoError(t, err)
+	require.Empty(t, v.Proposals, "the policy's own figure")
 }
 
 // TestWhatComesBringsItsOwnBusiestHour: that may fall into the target's.

@@ -80,6 +80,7 @@ type Vocabulary struct {
 	Backends map[string]backends.Kind
 	Hosts    map[string]string // backend -> host that alone reaches its files; those that every host reaches are not in it
 	Busiest  map[string]Asked  // backend -> in its busiest hour; not in it: as much as its storefronts' ones add up to
+	Holds    map[string]int64  // backend -> bytes that an operator said it may hold; not in it: nothing was said
 }
 
 // apart says why a move from one backend to another could never start; "": it could.

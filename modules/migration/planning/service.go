@@ -72,6 +72,9 @@ func (s *Service) vocabulary(ctx context.Context) (v Vocabulary, err error) {
 		if v.Hosts, err = s.directory.Hosts(tx); err != nil {
 			return err
 		}
+		if v.Holds, err = backends.ReadCapacities(tx); err != nil {
+			return err
+		}
 		v.Busiest, err = readBusiest(tx)
 		return err
 	})
