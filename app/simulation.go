@@ -48,7 +48,7 @@ type backendLoad struct {
 }
 
 func (l backendLoad) String() string {
-	return fmt.Sprintf("%d storefronts, %s, %.1f writes/s", l.Storefronts, bytesText(l.Bytes), l.Writes)
+	return fmt.Sprintf("%d storefronts, %s, at most %.1f writes/s", l.Storefronts, bytesText(l.Bytes), l.Writes)
 }
 
 func bytesText(n int64) string {

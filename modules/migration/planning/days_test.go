@@ -39,8 +39,9 @@ func onEach(t *testing.T, test func(t *testing.T, tx control.Tx)) {
 // asked notes what was asked of a storefront in an hour that began so many hours ago.
 func asked(t *testing.T, tx control.Tx, storefront backends.StorefrontID, ago, requests int64) {
 	t.Helper()
-	at := time.UnixMicro((tx.Now()/hourMicros - ago) * hourMicros)
-	require.NoError(t, saveTraffic(tx, storefront, &backends.Traffic{Requests: requests, At: at}))
+	at := backends.StorefrontHour{Storefront: storefront, Hour: tx.Now()/hourMicros - ago}
+	happened := map[backends.StorefrontHour]*backends.Traffic{at: {Requests: requests, At: time.UnixMicro(at.Hour * hourMicros)}}
+	require.NoError(t, saveTraffic(tx, []backends.StorefrontHour{at}, happened))
 }
 
 // TestTheHourOfNowIsNoQuieter than others because a week has one less of it: the one that has

@@ -1,6 +1,7 @@
 package planning
 
 import (
+	"context"
 	"time"
 
 	"smartseller/platform/clock"
@@ -17,3 +18,13 @@ func (s *Statistics) Rows(table string) int64 { return s.Tables[table].Rows }
 
 // GoBy is for tests that set the time.
 func (s *Service) GoBy(c clock.Clock) { s.clock = c }
+
+// CreateBehind is Create, with something that happens before the plan is written down.
+func (s *Service) CreateBehind(ctx context.Context, n NewPlan, happens func()) (*Plan, error) {
+	p, moves, err := s.compose(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	happens()
+	return s.keep(ctx, p, moves)
+}

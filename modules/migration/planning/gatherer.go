@@ -98,12 +98,7 @@ func (g *Gatherer) Report(ctx context.Context) error {
 		err := failed
 		if err == nil {
 			err = g.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-				for _, at := range batch {
-					if err := saveTraffic(tx, at.Storefront, shops[at]); err != nil {
-						return err
-					}
-				}
-				return nil
+				return saveTraffic(tx, batch, shops)
 			})
 		}
 		if err != nil {

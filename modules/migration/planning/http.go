@@ -55,7 +55,7 @@ type createInput struct {
 
 type simulateInput struct {
 	Body struct {
-		Plan      string      `json:"plan_id,omitempty" maxLength:"36" doc:"What is left of this plan"`
+		Plan      string      `json:"plan_id,omitempty" maxLength:"36" doc:"What is left of this plan, which has its own moves and options: nothing else but instances goes with it"`
 		Moves     []Wanted    `json:"moves,omitempty" maxItems:"10000" doc:"Or a plan of these moves"`
 		Policy    string      `json:"policy,omitempty" maxLength:"65536" doc:"Or of those that a policy, in YAML, proposes now"`
 		Options   PlanOptions `json:"options,omitempty"`
@@ -153,7 +153,7 @@ func statisticsRoutes(server *httpx.Server, s *Service) {
 func planRoutes(server *httpx.Server, s *Service) {
 	httpx.Register(server, huma.Operation{
 		OperationID: "create-plan", Method: http.MethodPost, Path: plansPath, Summary: "Plan many moves, chosen ones or those of a policy",
-		DefaultStatus: http.StatusCreated, Security: httpx.Admin, Errors: []int{http.StatusConflict}, MaxBodyBytes: planBody,
+		DefaultStatus: http.StatusCreated, Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict}, MaxBodyBytes: planBody,
 	}, func(ctx context.Context, in *createInput) (*planOutput, error) {
 		b := in.Body
 		p, err := s.Create(ctx, NewPlan{

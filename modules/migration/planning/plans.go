@@ -108,7 +108,7 @@ type Plan struct {
 	Reason      string              `json:"reason"`
 	Total       int64               `json:"total" doc:"Moves"`
 	Moves       map[MoveState]int64 `json:"moves" doc:"How many are in each state"`
-	Wave        int64               `json:"wave" doc:"The one that is under way; 0: the canaries, where there are any"`
+	Wave        int64               `json:"wave" doc:"The one that is under way, beside which some of earlier ones may be left; 0: the canaries, where there are any"`
 	Waves       int64               `json:"waves"`
 	LeftOut     int64               `json:"left_out" doc:"Moves that the policy wanted as well, and that did not fit into the plan"`
 	RequestedBy string              `json:"requested_by"`
@@ -119,6 +119,8 @@ type Plan struct {
 	since     int64 // when it came to its state
 	forgiven  int64 // failures before it was let go on
 	lastWaits int64 // the last wave with a move that waits
+	firstOpen int64 // the first wave with a move that waits or is under way, whatever sellers want
+	begun     int64 // the last wave of which a move has begun
 }
 
 // PlanMove is one move of a plan.

@@ -12,37 +12,6 @@ import (
 // What a plan and its moves wait for is found out when somebody asks, by what the scheduler
 // decides by. Written down is only when a move that stands by cuts over.
 
-// standing is how far the waves of a plan are.
-type standing struct {
-	wave   int64     // whose moves may begin, and those that are left of earlier ones
-	soaked time.Time // for so long canaries are watched; zero: none need be, or not yet
-}
-
-// barred is the condition that the seller of the storefront of p wants no move at the time $2.
-const barred = `EXISTS (SELECT 1 FROM blackouts b WHERE b.storefront_id = p.storefront_id AND b.begins_at <= $2 AND b.ends_at > $2)`
-
-// readStanding finds the first wave with a move that is under way or may begin: those whose
-// sellers want none now hold up no wave, neither before they begin nor when they stand by.
-// Where none else is left no move waits for a wave.
-func readStanding(tx control.Tx, p *Plan, now time.Time) (at standing, err error) {
-	err = tx.Get(&at.wave, `SELECT COALESCE(min(p.wave), $3) FROM plan_moves p LEFT JOIN moves m ON m.id = p.move_id
-		WHERE p.plan_id = $1 AND (p.state = 'moving' AND NOT (COALESCE(`+stands+`, false) AND `+barred+`) OR p.state = 'waiting' AND NOT `+barred+`)`, p.ID, now.UnixMicro(), p.lastWaits)
-	if err != nil || at.wave == 0 || p.Options.SoakSeconds == 0 {
-		return at, err
-	}
-	canaries, err := canariesEnded(tx, p.ID)
-	at.soaked = time.UnixMicro(canaries + p.Options.SoakSeconds*1_000_000)
-	return at, err
-}
-
-// canariesEnded is when the last canary of a plan came to its target, or was known not to;
-// 0: none has yet.
-func canariesEnded(tx control.Tx, plan string) (at int64, err error) {
-	err = tx.Get(&at, `SELECT COALESCE(max(CASE WHEN moved_at > 0 THEN moved_at ELSE updated_at END), 0) FROM plan_moves
-		WHERE plan_id = $1 AND wave = 0 AND state NOT IN ('waiting', 'moving')`, plan)
-	return at, err
-}
-
 // explain says what all moves of a plan wait for. Why it was stopped is in its cause.
 func (p *Plan) explain(tx control.Tx, now time.Time) error {
 	switch p.State {
