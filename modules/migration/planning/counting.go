@@ -27,18 +27,6 @@ const (
 // host have one of their own, since an instance there alone reaches them.
 const countersLease = "statistics"
 
-// leaseOf is the lease of a host's files; "": of what every instance reaches.
-func (g *Gatherer) leaseOf(host string) *control.Lease {
-	name := countersLease
-	if host != "" {
-		name += " on " + host
-	}
-	return control.NewLease(g.db, name, g.name, countLease)
-}
-
-// hosts are those whose leases this instance may have.
-func (g *Gatherer) hosts() []string { return slices.Compact([]string{"", g.host}) }
-
 // reach takes or renews the leases of what this instance reaches, and says of each backend
 // on which it counts under which lease.
 func (g *Gatherer) reach(ctx context.Context) (map[string]*control.Lease, error) {
@@ -57,20 +45,14 @@ func (g *Gatherer) reach(ctx context.Context) (map[string]*control.Lease, error)
 	for name := range kinds {
 		on[hosts[name]] = append(on[hosts[name]], name)
 	}
+	held, err := g.leases.Hold(ctx, slices.Collect(maps.Keys(on)))
+	if err != nil {
+		return nil, err
+	}
 	under := map[string]*control.Lease{}
-	for _, host := range g.hosts() {
-		if len(on[host]) == 0 {
-			continue
-		}
-		lease := g.leaseOf(host)
-		held, err := lease.Hold(ctx)
-		if err != nil {
-			return nil, err
-		}
+	for host, lease := range held {
 		for _, name := range on[host] {
-			if held {
-				under[name] = lease
-			}
+			under[name] = lease
 		}
 	}
 	return under, nil

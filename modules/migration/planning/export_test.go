@@ -11,7 +11,7 @@ import (
 func (g *Gatherer) CountWithin(within time.Duration) { g.within = within }
 
 // CountOn is for tests that play instances of their own, on hosts of their own.
-func (g *Gatherer) CountOn(name, host string) { g.name, g.host = name, host }
+func (g *Gatherer) CountOn(name, host string) { g.leases.Holder, g.leases.Host = name, host }
 
 // Rows is how many rows a table has.
 func (s *Statistics) Rows(table string) int64 { return s.Tables[table].Rows }
