@@ -53,3 +53,19 @@ func TestPlansAreAskedForAsTheyWereGiven(t *testing.T) {
 		require.Equal(t, c.want, said["options"], "%v", c.args)
 	}
 }
+
+// TestWhatIsSaidOfPlans: a note is no measure, and a list that is cut says so.
+func TestWhatIsSaidOfPlans(t *testing.T) {
+	t.Parallel()
+	said := forecast{Assumptions: []string{"10 s are assumed"}, Notes: []string{"3 moves would never begin"}}.String()
+	require.Contains(t, said, "\nNOT MEASURED: 10 s are assumed\nNOTE: 3 moves would never begin\n")
+
+	const cut = "only the first"
+	var p proposals
+	require.NoError(t, json.Unmarshal([]byte(`{"proposals":[{"slug":"toys"},{"slug":"books"}],"unplaced":[{"slug":"tea"}],"proposals_total":2,"unplaced_total":1}`), &p))
+	require.NotContains(t, p.String(), cut)
+	p.Total = 1001
+	require.Contains(t, p.String(), "only the first 2 moves and 1 without room are shown")
+	p.Total, p.Without = 2, 2
+	require.Contains(t, p.String(), cut)
+}

@@ -85,7 +85,7 @@ func TestOneFailureIsJudgedBeforeMoreBegins(t *testing.T) {
 	foretold, err := w.service.Simulate(ctx, planning.Imagine{Plan: p.ID})
 	require.NoError(t, err)
 	require.EqualValues(t, 2, foretold.Moves)
-	require.Contains(t, foretold.Assumptions, "1 moves go to backends that are not registered any more, and are left out")
+	require.Contains(t, foretold.Notes, "1 moves go to backends that are not registered any more, and are left out")
 	moves := w.until(t, p, state(planning.Stopped), s)
 	require.Equal(t, []planning.MoveState{planning.Failed, planning.Waiting, planning.Waiting}, []planning.MoveState{moves[0].State, moves[1].State, moves[2].State})
 }

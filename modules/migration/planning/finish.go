@@ -31,10 +31,10 @@ func (s *simulation) finish() *Forecast {
 		f.Assumptions = append(f.Assumptions, fmt.Sprintf("%d storefronts that move are not counted yet, and are taken for empty ones: ask again in a while", n))
 	}
 	if s.lost > 0 {
-		f.Assumptions = append(f.Assumptions, fmt.Sprintf("%d moves go to backends that are not registered any more, and are left out", s.lost))
+		f.Notes = append(f.Notes, fmt.Sprintf("%d moves go to backends that are not registered any more, and are left out", s.lost))
 	}
 	if stuck := s.stuck(); stuck != "" {
-		f.Assumptions = append(f.Assumptions, stuck)
+		f.Notes = append(f.Notes, stuck)
 	}
 	begun := slices.DeleteFunc(slices.Clone(s.moves), func(m *simulated) bool { return m.begun.IsZero() })
 	slices.SortStableFunc(begun, func(a, b *simulated) int { return a.begun.Compare(b.begun) })

@@ -78,7 +78,8 @@ type Forecast struct {
 	WorkSeconds int64            `json:"work_seconds" doc:"Of all moves together, without waiting"`
 	LongestWait int64            `json:"longest_wait_seconds" doc:"Of a move that was ready, until it had cut over"`
 	Rates       []migration.Rate `json:"rates" doc:"Between the kinds that the moves go between"`
-	Assumptions []string         `json:"assumptions,omitempty" doc:"What was not measured, and what is left out"`
+	Assumptions []string         `json:"assumptions,omitempty" doc:"What was not measured"`
+	Notes       []string         `json:"notes,omitempty" doc:"What is left out, and what would never begin"`
 	Times       []int64          `json:"times" doc:"Of what backends carry, microseconds UTC"`
 	Moved       []int64          `json:"moved" doc:"Storefronts at their targets at each of the times"`
 	Backends    []Course         `json:"backends"`
