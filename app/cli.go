@@ -24,7 +24,7 @@ type commands struct {
 	ConfigFile string `name:"config" placeholder:"FILE" help:"YAML or JSON file with settings ($SMARTSELLER_CONFIG)."`
 
 	Serve      serveCommand      `cmd:"" help:"Serve until told to stop." example:"smartseller serve --listen 127.0.0.1:8080"`
-	Storefront storefrontCommand `cmd:"" help:"Create, list and show storefronts."`
+	Storefront storefrontCommand `cmd:"" help:"Create, list and show storefronts, and when their sellers want no cutover."`
 	Backend    backendCommand    `cmd:"" help:"Add, list, check and remove backends."`
 	Import     importCommand     `cmd:"" help:"Import a shop's export." example:"smartseller import --storefront toys --format shopify --customers customers.csv --orders orders.csv"`
 	Move       moveCommand       `cmd:"" help:"Move storefronts from one backend to another, live."`

@@ -33,26 +33,28 @@ type planned struct {
 	Policy string   `type:"path" placeholder:"FILE" help:"A policy in YAML: the moves that it proposes now."`
 	Limit  int64    `help:"At most so many moves, the first in their order; 0: as many as a plan can have."`
 
-	Priority      string `enum:"smallest,risk,relief" default:"smallest" help:"Which moves come first: the smallest storefronts, those with the fewest requests, or what relieves the hottest backend most."`
-	Canaries      int64  `default:"1" help:"So many of the smallest storefronts go before all others; 0: none."`
-	Soak          int64  `help:"Seconds for which canaries are watched before the next wave begins; 0: not at all."`
-	WaveSize      int64  `default:"20" help:"Moves in each later wave."`
-	PerBackend    int64  `default:"2" help:"Moves that may copy from or to one backend at a time, and beside them as many that may cut over."`
-	FailureBudget int64  `help:"Moves that may fail before the plan stops; 0: the first one stops it."`
-	AtOnce        bool   `help:"Cut over as soon as a move is ready, not in the quietest hour of a day."`
-	CutoverWindow string `placeholder:"02:00-05:00" help:"Cut over only within this part of the day, by the clocks of each storefront."`
-	Window        int64  `default:"86400" help:"Seconds in which a rollback stays possible, at least 1."`
-	Unpaced       bool   `help:"Copy at full speed, whatever requests feel."`
-	Pace          int64  `default:"100" help:"Per cent of the time that each move may work, 1 to 100."`
+	planOptions
+}
+
+// planOptions are sent as they were given: what was not is the server's to choose, or a plan's
+// that exists.
+type planOptions struct {
+	Priority      string `json:"priority,omitempty" enum:"smallest,risk,relief," default:"" placeholder:"smallest" help:"Which moves come first: smallest, the smallest storefronts; risk, those with the fewest requests; or relief, what relieves the hottest backend most."`
+	Canaries      *int64 `json:"canaries,omitempty" placeholder:"1" help:"So many of the smallest storefronts go before all others; 0: none."`
+	Soak          *int64 `json:"soak_seconds,omitempty" placeholder:"0" help:"Seconds for which canaries are watched before the next wave begins; 0: not at all."`
+	WaveSize      *int64 `json:"wave_size,omitempty" placeholder:"20" help:"Moves in each later wave."`
+	PerBackend    *int64 `json:"per_backend,omitempty" placeholder:"2" help:"Moves that may copy from or to one backend at a time, and beside them as many that may cut over."`
+	FailureBudget *int64 `json:"failure_budget,omitempty" placeholder:"0" help:"Moves that may fail before the plan stops; 0: the first one stops it."`
+	AtOnce        bool   `json:"at_once,omitempty" help:"Cut over as soon as a move is ready, not in the quietest hour of a day."`
+	CutoverWindow string `json:"cutover_window,omitempty" placeholder:"02:00-05:00" help:"Cut over only within this part of the day, by the clocks of each storefront."`
+	Window        *int64 `json:"window_seconds,omitempty" placeholder:"86400" help:"Seconds in which a rollback stays possible, at least 1."`
+	Unpaced       bool   `json:"unpaced,omitempty" help:"Copy at full speed, whatever requests feel."`
+	Pace          *int64 `json:"pace_percent,omitempty" placeholder:"100" help:"Per cent of the time that each move may work, 1 to 100."`
 }
 
 // body is what the server is asked for.
 func (p *planned) body() (map[string]any, error) {
-	body := map[string]any{"limit": p.Limit, "options": map[string]any{
-		"priority": p.Priority, "canaries": p.Canaries, "soak_seconds": p.Soak, "wave_size": p.WaveSize, "per_backend": p.PerBackend,
-		"failure_budget": p.FailureBudget, "at_once": p.AtOnce, "cutover_window": p.CutoverWindow, "window_seconds": p.Window,
-		"unpaced": p.Unpaced, "pace_percent": p.Pace,
-	}}
+	body := map[string]any{"limit": p.Limit, "options": p.planOptions}
 	var moves []map[string]string
 	for _, m := range p.Moves {
 		storefront, target, _ := strings.Cut(m, "=")

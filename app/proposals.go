@@ -48,6 +48,9 @@ func (p proposals) String() string {
 	for _, one := range p.Unplaced {
 		fmt.Fprintf(&b, "%-24s no room  %s: %s\n", one.Slug, one.Rule, one.Reason)
 	}
+	if shown := len(p.Proposals) + len(p.Unplaced); shown < p.Total+p.Without {
+		fmt.Fprintf(&b, "only the first %d moves and %d without room are shown; a plan of them, which begins when it is approved, lists up to 10000: smartseller plan create\n", len(p.Proposals), len(p.Unplaced))
+	}
 	fmt.Fprintf(&b, "%d moves proposed, %d without room; left alone: %d moved lately, %d being moved; %d not counted yet\n", p.Total, p.Without, p.Cooling, p.Moving, p.Uncounted)
 	return b.String()
 }

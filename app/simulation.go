@@ -48,7 +48,7 @@ type backendLoad struct {
 }
 
 func (l backendLoad) String() string {
-	return fmt.Sprintf("%d storefronts, %s, %.1f writes/s", l.Storefronts, bytesText(l.Bytes), l.Writes)
+	return fmt.Sprintf("%d storefronts, %s, at most %.1f writes/s", l.Storefronts, bytesText(l.Bytes), l.Writes)
 }
 
 func bytesText(n int64) string {
@@ -65,7 +65,7 @@ type forecast struct {
 	Ends                               int64 `json:"ends_at"`
 	Work                               int64 `json:"work_seconds"`
 	Wait                               int64 `json:"longest_wait_seconds"`
-	Assumptions                        []string
+	Assumptions, Notes                 []string
 	Rates                              []struct {
 		Source   string  `json:"source_kind"`
 		Target   string  `json:"target_kind"`
@@ -102,6 +102,9 @@ func (f forecast) String() string {
 	}
 	for _, a := range f.Assumptions {
 		fmt.Fprintf(&b, "NOT MEASURED: %s\n", a)
+	}
+	for _, n := range f.Notes {
+		fmt.Fprintf(&b, "NOTE: %s\n", n)
 	}
 	for _, c := range f.Backends {
 		fmt.Fprintf(&b, "%-16s before  %s\n%-16s after   %s; at most %s\n", c.Backend, c.Before, "", c.After, bytesText(c.Peak))

@@ -10,9 +10,10 @@ import (
 )
 
 type storefrontCommand struct {
-	Create createStorefront `cmd:"" help:"Create a storefront." example:"smartseller storefront create toys files-1 --title Toys"`
-	List   listStorefronts  `cmd:"" help:"List storefronts." example:"smartseller storefront list"`
-	Show   showStorefront   `cmd:"" help:"Show one." example:"smartseller storefront show demo"`
+	Create    createStorefront `cmd:"" help:"Create a storefront." example:"smartseller storefront create toys files-1 --title Toys"`
+	List      listStorefronts  `cmd:"" help:"List storefronts." example:"smartseller storefront list"`
+	Show      showStorefront   `cmd:"" help:"Show one." example:"smartseller storefront show demo"`
+	Blackouts listBlackouts    `cmd:"" help:"List when sellers want no cutover, and why." example:"smartseller storefront blackouts demo"`
 }
 
 const storefrontsPath = "/api/admin/storefronts"

@@ -66,6 +66,21 @@ func (d *Directory) Room(ctx context.Context, name string) (Room, error) {
 	return room.Within(capacity), err
 }
 
+// ReadCapacities reads how many bytes operators said that backends may hold; those of which
+// nothing was said are not in it.
+func ReadCapacities(tx control.Tx) (map[string]int64, error) {
+	var rows []struct {
+		Name  string `db:"name"`
+		Bytes int64  `db:"capacity_bytes"`
+	}
+	err := tx.Select(&rows, `SELECT name, capacity_bytes FROM backends WHERE capacity_bytes > 0`)
+	capacities := make(map[string]int64, len(rows))
+	for _, r := range rows {
+		capacities[r.Name] = r.Bytes
+	}
+	return capacities, err
+}
+
 // SetCapacity says how many bytes a Postgres backend may hold, all its databases
 // together; 0 takes that back. A folder of files has what its file system has.
 func (d *Directory) SetCapacity(ctx context.Context, name string, bytes int64) error {

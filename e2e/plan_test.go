@@ -175,6 +175,7 @@ func TestPlanErrors(t *testing.T) {
 		{[]string{"plan", "simulate", "demo=files-2", "--instances", "0"}, 65, "instances"},
 		{[]string{"plan", "simulate"}, 65, "either of a policy or of chosen moves"},
 		{[]string{"plan", "simulate", "--plan", "nothing"}, 66, "no such plan"},
+		{[]string{"plan", "simulate", "--plan", "nothing", "--wave-size", "20"}, 65, "/options"},
 		{[]string{"plan", "simulate", "demo=files-2", "--synthetic", "5"}, 65, "/synthetic"},
 		{[]string{"plan", "simulate", "--synthetic", "5000000"}, 65, "synthetic"},
 		{[]string{"plan", "show", "nothing"}, 66, "no such plan"},

@@ -102,23 +102,35 @@ func TestSellersView(t *testing.T) {
 	for body, status := range map[string]int{
 		`{"until":"2020-01-01T00:00:00Z"}`: 422, `{"until":"2999-01-01T00:00:00Z"}`: 422, `{"until":"soon"}`: 422, `{}`: 422,
 	} {
-		got, said := p.asked(t, "PUT", notNow, sally, body)
+		got, said := p.asked(t, "POST", notNow, sally, body)
 		require.Equal(t, status, got, "%s: %s", body, said)
 	}
-	status, _ := p.asked(t, "GET", notNow, sally, "")
-	require.Equal(t, http.StatusNotFound, status)
-	until := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
-	status, said := p.asked(t, "PUT", notNow, sally, `{"until":"`+until+`","reason":"sale"}`)
+	status, said := p.asked(t, "GET", notNow, sally, "")
 	require.Equal(t, http.StatusOK, status, said)
+	require.JSONEq(t, `{"data":[]}`, said)
+	until := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	status, said = p.asked(t, "POST", notNow, sally, `{"until":"`+until+`","reason":"sale"}`)
+	require.Equal(t, http.StatusCreated, status, said)
+	var asked struct{ ID string }
+	require.NoError(t, json.Unmarshal([]byte(said), &asked))
 	status, said = p.asked(t, "GET", notNow, sally, "")
 	require.Equal(t, http.StatusOK, status)
 	require.Contains(t, said, until)
-	status, _ = p.asked(t, "GET", notNow, tom, "")
-	require.Equal(t, http.StatusNotFound, status, "each storefront has its own")
+	status, said = p.asked(t, "GET", notNow, tom, "")
+	require.Equal(t, http.StatusOK, status)
+	require.JSONEq(t, `{"data":[]}`, said, "each storefront has its own")
+
+	for of, lists := range map[string]bool{"": true, "demo": true, "toys": false} {
+		args := []string{"storefront", "blackouts"}
+		if of != "" {
+			args = append(args, of)
+		}
+		require.Equal(t, lists, strings.Contains(p.must(t, args...), until+`  "sale"`), of)
+	}
 
 	move := p.start(t, "files-2")
 	require.Eventually(t, func() bool {
-		return strings.Contains(p.must(t, "move", "explain", move), "the seller asked for no cutover until "+until)
+		return strings.Contains(p.must(t, "move", "explain", move), "the seller asked for no move until "+until+`: "sale"`)
 	}, patience, glance)
 	status, said = p.asked(t, "GET", "/api/seller/moves/"+move, sally, "")
 	require.Equal(t, http.StatusOK, status, said)
@@ -130,7 +142,7 @@ func TestSellersView(t *testing.T) {
 	_, said = p.asked(t, "GET", "/api/seller/moves", tom, "")
 	require.NotContains(t, said, move)
 
-	status, _ = p.asked(t, "DELETE", notNow, sally, "")
+	status, _ = p.asked(t, "DELETE", notNow+"/"+asked.ID, sally, "")
 	require.Equal(t, http.StatusNoContent, status)
 	p.must(t, "move", "watch", move, "--until", "watching")
 	p.must(t, "move", "finalize", move)
@@ -149,5 +161,5 @@ func TestSellersView(t *testing.T) {
 	require.Equal(t, "done", list.Data[0].State)
 	require.Equal(t, move, list.Data[0].Receipt.Reference)
 	_, audit := p.asked(t, "GET", "/api/admin/audit", p.tokens(t).admin, "")
-	require.Contains(t, audit, "set-not-now")
+	require.Contains(t, audit, "add-not-now")
 }

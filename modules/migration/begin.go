@@ -13,6 +13,14 @@ func (m *Move) scheduled(now int64) bool {
 	return m.Phase == Planned && m.Owner == "" && m.LeaseUntil > now
 }
 
+// BeginsAt is when a move begins that is to begin later, microseconds UTC; 0: it has begun, or may.
+func (m *Move) BeginsAt(now int64) int64 {
+	if m.scheduled(now) {
+		return m.LeaseUntil
+	}
+	return 0
+}
+
 // awaken lets a move that has not begun be claimed now, for what was asked of it.
 func (m *Move) awaken(want Intent, now int64) error {
 	if !m.scheduled(now) {

@@ -20,7 +20,7 @@ func (i *instance) notNow(t *testing.T, id backends.StorefrontID, wanted bool) {
 			_, err := tx.Exec(`DELETE FROM blackouts WHERE storefront_id = $1`, string(id))
 			return err
 		}
-		_, err := tx.Exec(`INSERT INTO blackouts (storefront_id, begins_at, ends_at, reason) VALUES ($1, $2, $3, 'sale')`, string(id), tx.Now()-1, tx.Now()+time.Hour.Microseconds())
+		_, err := tx.Exec(`INSERT INTO blackouts (id, storefront_id, begins_at, ends_at, reason) VALUES ($1, $1, $2, $3, 'sale')`, string(id), tx.Now()-1, tx.Now()+time.Hour.Microseconds())
 		return err
 	}))
 }
@@ -39,7 +39,7 @@ func TestCutoverHeedsTheSeller(t *testing.T) {
 			e, err := i.service.Explain(ctx, m.ID)
 			require.NoError(t, err)
 			for _, w := range e.Waits {
-				if w.For == "window" && strings.Contains(w.Detail, "the seller asked for no cutover until") {
+				if w.For == "window" && strings.Contains(w.Detail, "the seller asked for no move until") && strings.Contains(w.Detail, `: "sale"; it stays in step`) {
 					return e.Phase == Verifying
 				}
 			}

@@ -42,7 +42,8 @@ const explainPatience = 3 * time.Second
 // places, asked now, the other.
 func (s *Service) Explain(ctx context.Context, id string) (*Explanation, error) {
 	var m *Move
-	var now, notNow, all int64
+	var now, all int64
+	var asked []Wait // by the seller
 	var tables []Checkpoint
 	var word []Wait // that it waits for: an operator's, or its plan's
 	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
@@ -50,7 +51,7 @@ func (s *Service) Explain(ctx context.Context, id string) (*Explanation, error) 
 		if m, err = readMove(tx, id, false); err != nil {
 			return err
 		}
-		if notNow, err = notBefore(tx, m.Storefront); err != nil {
+		if asked, err = explainSeller(tx, m); err != nil {
 			return err
 		}
 		if word = explainWord(m, now); len(word) > 0 && s.plans != nil {
@@ -77,7 +78,7 @@ func (s *Service) Explain(ctx context.Context, id string) (*Explanation, error) 
 	}
 	if m.EndedAt == nil {
 		e.Waits = append(e.Waits, word...)
-		e.Waits = append(e.Waits, explainSeller(m, notNow)...)
+		e.Waits = append(e.Waits, asked...)
 		e.Waits = append(e.Waits, s.explainPlaces(ctx, m)...)
 	}
 	return e, nil

@@ -19,6 +19,7 @@ type Rate struct {
 	FixedSeconds  float64       `json:"fixed_seconds"`
 	RowsPerSecond float64       `json:"rows_per_second"`
 	Measured      int           `json:"measured" doc:"How many moves this comes from; 0: none, it is an assumption"`
+	LargestRows   int64         `json:"largest_rows,omitempty" doc:"Rows of the largest of them; how long one takes that is many times larger is not measured"`
 	Comparison    float64       `json:"comparison_share" doc:"The part of that time that comparing everything takes, which a move that stood by does once more before it cuts over"`
 	StallMicros   int64         `json:"stall_micros" doc:"In nine of ten moves writes waited no longer"`
 	// What storefronts take up at the target; BytesPerRow 0: never measured.
@@ -34,6 +35,14 @@ func (r Rate) Takes(rows int64) time.Duration {
 // Compares is how long comparing so many rows takes.
 func (r Rate) Compares(rows int64) time.Duration {
 	return time.Duration(r.Comparison * float64(r.Takes(rows)))
+}
+
+const manyTimes = 10
+
+// Exceeds says that so many rows are many times as many as the largest move had that was
+// measured: how long they take is assumed.
+func (r Rate) Exceeds(rows int64) bool {
+	return r.Measured > 0 && rows > manyTimes*r.LargestRows
 }
 
 // Where nothing was measured: what a small machine does, on the cautious side.
@@ -128,41 +137,54 @@ func fitted(between Ends, all []observation) Rate {
 	var seconds, compared float64
 	for _, o := range all {
 		took = append(took, point{o.rows, o.seconds})
+		r.LargestRows = max(r.LargestRows, int64(o.rows))
 		seconds, compared = seconds+o.seconds, compared+o.compared
 		stalls = append(stalls, o.stall)
 		if o.bytes > 0 {
 			room = append(room, point{o.rows, o.bytes})
 		}
 	}
-	fixed, perRow := line(took)
+	fixed, perRow := line(took, 1.0/assumedRate)
 	r.FixedSeconds, r.RowsPerSecond, r.Comparison = fixed, 1/perRow, compared/seconds
 	slices.Sort(stalls)
 	r.StallMicros = stalls[int(math.Ceil(0.9*float64(len(stalls))))-1]
 	if len(room) > 0 {
-		r.FixedBytes, r.BytesPerRow = line(room)
+		r.FixedBytes, r.BytesPerRow = line(room, math.Inf(1)) // too much for larger ones rather than too little
 	}
 	return r
 }
 
 type point struct{ x, y float64 }
 
-// line goes through what was observed: least squares. Where it has no sensible slope,
-// because all moves were about as large, all that was observed goes to their rows: that is
-// too much for larger ones rather than too little.
-func line(all []point) (fixed, slope float64) {
+// Few rows say nothing of how long many take, since a move takes some time of its own.
+const (
+	fewRows  = 1000                       // of difference between moves
+	manyRows = assumedFixed * assumedRate // for which a move works longer than for itself
+)
+
+// line goes through what was observed: least squares. Where that has no sensible slope, because
+// all moves were about as large, it goes through the mean: all that was observed goes to rows
+// where there were many of them, else as much as may at most.
+func line(all []point, atMost float64) (fixed, slope float64) {
 	n := float64(len(all))
+	least, most := all[0].x, all[0].x
 	var x, y, squares, products float64
 	for _, p := range all {
 		x += p.x / n
 		y += p.y / n
+		least, most = min(least, p.x), max(most, p.x)
 	}
 	for _, p := range all {
 		squares += (p.x - x) * (p.x - x)
 		products += (p.x - x) * (p.y - y)
 	}
-	if squares > 0 && products > 0 {
+	switch {
+	case most-least >= fewRows && products > 0:
 		slope = products / squares
-		return max(0, y-slope*x), slope
+	case x >= manyRows:
+		slope = y / x
+	default:
+		slope = min(atMost, y/max(1, x))
 	}
-	return 0, y / max(1, x)
+	return max(0, y-slope*x), slope
 }

@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"smartseller/backends"
@@ -227,14 +225,9 @@ func readShortestLease(ctx context.Context, db *control.DB, most time.Duration) 
 // renewResting renews the leases of moves that an instance watches, or that wait before
 // their cutover, and says of which it still has them.
 func renewResting(tx control.Tx, instance string, moves []string, lease time.Duration) (renewed []string, err error) {
-	args := []any{instance, tx.Now() + lease.Microseconds()}
-	var marks []string
-	for _, id := range moves {
-		args = append(args, id)
-		marks = append(marks, fmt.Sprintf("$%d", len(args)))
-	}
+	marks, args := control.List([]any{instance, tx.Now() + lease.Microseconds()}, moves)
 	err = tx.Select(&renewed, `UPDATE moves SET lease_until = $2 WHERE owner = $1 AND (phase = 'watching' OR cut = '') AND ended_at IS NULL
-		AND id IN (`+strings.Join(marks, ", ")+`) RETURNING id`, args...)
+		AND id IN (`+marks+`) RETURNING id`, args...)
 	return renewed, err
 }
 

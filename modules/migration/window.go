@@ -133,26 +133,19 @@ func (x *run) mayCutOver(ctx context.Context) (bool, error) {
 	if x.m.Phase == CuttingOver {
 		return true, nil
 	}
-	var until int64
-	var barred bool
+	var forbidden, barred bool
 	err := x.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
 		if x.intent.Load().(Intent) == WantCutover {
 			barred, err = barredSince(tx, x.m)
 			return err
 		}
-		until, err = notBefore(tx, x.m.Storefront)
+		_, forbidden, err = readBlackout(tx, x.m.Storefront)
 		return err
 	})
 	if err != nil || !barred {
-		return until == 0, err
+		return !forbidden, err
 	}
 	return false, x.takeBack(ctx)
-}
-
-// notBefore is when the seller's "not now" ends, microseconds UTC; 0 when none is in force.
-func notBefore(tx control.Tx, storefront backends.StorefrontID) (until int64, err error) {
-	err = tx.Get(&until, `SELECT COALESCE(max(ends_at), 0) FROM blackouts WHERE storefront_id = $1 AND begins_at <= $2 AND ends_at > $2`, string(storefront), tx.Now())
-	return until, err
 }
 
 // mayBeTakenBack is the condition that a move was told to cut over and has not begun to.
@@ -328,15 +321,16 @@ func (x *run) standBy(ctx context.Context, idle *time.Duration) error {
 	return err
 }
 
-// explainSeller says that the seller asked for no move now.
-func explainSeller(m *Move, until int64) []Wait {
-	if until == 0 || m.Phase != Verifying || m.Stats.VerifiedAt == 0 || m.Intent == WantCutover {
-		return nil
+// explainSeller says that the seller asked for no move now, and why.
+func explainSeller(tx control.Tx, m *Move) ([]Wait, error) {
+	b, ok, err := readBlackout(tx, m.Storefront)
+	if err != nil || !ok || m.Phase != Verifying || m.Stats.VerifiedAt == 0 || m.Intent == WantCutover {
+		return nil, err
 	}
 	return []Wait{{
-		For: "window", Detail: fmt.Sprintf("verified; the seller asked for no cutover until %s; it stays in step until then", time.UnixMicro(until).UTC().Format(time.RFC3339)),
+		For: "window", Detail: fmt.Sprintf("verified; %s; it stays in step until then", b),
 		Todo: fmt.Sprintf("nothing, or ask the seller, then let it cut over, within its window if it has one: smartseller move cutover %s", m.ID),
-	}}
+	}}, nil
 }
 
 // explainWord says that a move which is ready waits for an operator's word.

@@ -18,7 +18,7 @@ import (
 // the body only fields that are tagged `audit:"subject"` or `audit:"detail"`.
 type Change struct {
 	Operation string         // the operation's id
-	Subject   string         // what it is about: ids and names of the path, or the body's subject
+	Subject   string         // what it is about: ids and names of the path, or what the body says of its subjects
 	Details   map[string]any // by the names of the API
 	Address   string         // the client's IP
 }
@@ -107,7 +107,7 @@ func (c *Change) describe(input reflect.Value) {
 		case field.Anonymous || field.Name == "Body":
 			c.describe(value)
 		case !field.IsExported():
-		case inPath || field.Tag.Get("audit") == "subject":
+		case inPath || field.Tag.Get("audit") == "subject" && !value.IsZero():
 			c.Subject = strings.TrimPrefix(c.Subject+"/"+fmt.Sprint(value.Interface()), "/")
 		case field.Tag.Get("audit") == "detail" && !value.IsZero():
 			c.Details[name] = value.Interface()

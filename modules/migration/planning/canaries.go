@@ -17,10 +17,10 @@ func (s *Scheduler) replaceCanaries(ctx context.Context, p *Plan, now time.Time)
 	}
 	needed := func(tx control.Tx) (yes bool, err error) {
 		var n int64
-		err = tx.Get(&n, `SELECT CASE WHEN EXISTS (SELECT 1 FROM plan_moves p LEFT JOIN moves m ON m.id = p.move_id LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
+		err = tx.Get(&n, `SELECT CASE WHEN EXISTS (SELECT 1 FROM plan_moves p LEFT JOIN moves m ON m.id = p.move_id
 				WHERE p.plan_id = $1 AND (p.state IN ('moved', 'done') OR p.wave = 0 AND p.state IN ('moving', 'waiting')
 					AND NOT ((p.state = 'waiting' OR COALESCE(`+stands+`, false)) AND `+barred+`))) THEN 0
-			ELSE (SELECT count(*) FROM plan_moves p LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
+			ELSE (SELECT count(*) FROM plan_moves p
 				WHERE p.plan_id = $1 AND p.wave > 0 AND p.state = 'waiting' AND NOT `+barred+`) END`, p.ID, now.UnixMicro())
 		return n > 0, err
 	}
@@ -40,7 +40,7 @@ func (s *Scheduler) replaceCanaries(ctx context.Context, p *Plan, now time.Time)
 		if yes, err := needed(tx); err != nil || !yes {
 			return err
 		}
-		if _, err := tx.Exec(`UPDATE plan_moves SET wave = 0, updated_at = $4 WHERE plan_id = $1 AND seq IN (SELECT p.seq FROM plan_moves p LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
+		if _, err := tx.Exec(`UPDATE plan_moves SET wave = 0, updated_at = $4 WHERE plan_id = $1 AND seq IN (SELECT p.seq FROM plan_moves p
 			WHERE p.plan_id = $1 AND p.state = 'waiting' AND p.wave > 0 AND NOT `+barred+` ORDER BY p.seq LIMIT $3)`, p.ID, now.UnixMicro(), p.Options.canaries(), tx.Now()); err != nil {
 			return err
 		}

@@ -86,17 +86,15 @@ func outcome(p *Plan, phase migration.Phase, cause string, yielded bool) (MoveSt
 
 // ready is a move that is verified and has not cut over.
 type ready struct {
-	Seq        int64  `db:"seq"`
-	Waits      string `db:"waits"`
-	Move       string `db:"id"`
-	Storefront string `db:"storefront_id"`
-	Source     string `db:"source_backend"`
-	Target     string `db:"target_backend"`
-	Stats      string `db:"stats"`
-	Options    string `db:"options"`
-	Let        bool   `db:"let"`
-	From       int64  `db:"begins_at"`
-	Until      int64  `db:"ends_at"`
+	Seq        int64                 `db:"seq"`
+	Waits      string                `db:"waits"`
+	Move       string                `db:"id"`
+	Storefront backends.StorefrontID `db:"storefront_id"`
+	Source     string                `db:"source_backend"`
+	Target     string                `db:"target_backend"`
+	Stats      string                `db:"stats"`
+	Options    string                `db:"options"`
+	Let        bool                  `db:"let"`
 	at         time.Time
 	why        string
 }
@@ -143,18 +141,22 @@ func (s *Scheduler) cutOver(ctx context.Context, p *Plan) error {
 // that was let and has outlasted its window goes on by itself when that opens again.
 func (s *Scheduler) readReady(tx control.Tx, p *Plan, now time.Time) (out []*ready, err error) {
 	var rows []*ready
-	err = tx.Select(&rows, `SELECT p.seq, p.waits, m.id, m.storefront_id, m.source_backend, m.target_backend, m.stats, m.options, `+wasLet+` AS let,
-		COALESCE(b.begins_at, 0) AS begins_at, COALESCE(b.ends_at, 0) AS ends_at
-		FROM plan_moves p JOIN moves m ON m.id = p.move_id LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
+	err = tx.Select(&rows, `SELECT p.seq, p.waits, m.id, m.storefront_id, m.source_backend, m.target_backend, m.stats, m.options, `+wasLet+` AS let
+		FROM plan_moves p JOIN moves m ON m.id = p.move_id
 		WHERE p.plan_id = $1 AND p.state = 'moving' AND m.cut <> 'committed' AND (m.phase = 'verifying' AND m.intent = '' OR `+wasLet+`) ORDER BY p.seq LIMIT $2`, p.ID, int64(lookAt))
 	if err != nil {
 		return nil, err
 	}
-	var quiet []backends.StorefrontID // their hours matter
+	var all, quiet []backends.StorefrontID // those whose hours matter
 	for _, r := range rows {
+		all = append(all, r.Storefront)
 		if !r.Let && !p.Options.AtOnce {
-			quiet = append(quiet, backends.StorefrontID(r.Storefront))
+			quiet = append(quiet, r.Storefront)
 		}
+	}
+	wishes, err := migration.ReadBlackouts(tx, all...)
+	if err != nil {
+		return nil, err
 	}
 	days, err := s.days.of(tx, now, quiet)
 	if err != nil {
@@ -173,11 +175,9 @@ func (s *Scheduler) readReady(tx control.Tx, p *Plan, now time.Time) (out []*rea
 			return nil, err
 		}
 		if r.Let {
-			r.at, r.why = permitted(now, window, Blackout{})
+			r.at, r.why = permitted(now, window, nil)
 		} else {
-			blackout := Blackout{time.UnixMicro(r.From), time.UnixMicro(r.Until)}
-			first := time.UnixMicro(max(stats.VerifiedAt, p.since)) // a plan that stood still let nothing cut over
-			r.at, r.why = cutoverAt(now, first, window, blackout, p.Options.AtOnce, days[backends.StorefrontID(r.Storefront)])
+			r.at, r.why = p.cutoverAt(now, stats.VerifiedAt, window, wishes[r.Storefront], days[r.Storefront])
 		}
 		out = append(out, r)
 	}
@@ -190,14 +190,14 @@ func (s *Scheduler) let(ctx context.Context, p *Plan, r *ready) error {
 		if _, err := s.still(tx, p); err != nil {
 			return err
 		}
-		if err := migration.LockOpen(tx, backends.StorefrontID(r.Storefront)); err != nil {
+		if err := migration.LockOpen(tx, r.Storefront); err != nil {
 			return err
 		}
-		var wishes int64
-		if err := tx.Get(&wishes, `SELECT count(*) FROM blackouts b WHERE b.storefront_id = $1 AND `+barred, r.Storefront, s.clock().UnixMicro()); err != nil {
+		wishes, err := migration.ReadBlackouts(tx, r.Storefront)
+		if err != nil {
 			return err
 		}
-		if wishes > 0 {
+		if _, holds := wishes[r.Storefront].At(s.clock()); holds {
 			return errNotNow
 		}
 		return setWaits(tx, p.ID, r.Seq, "")
@@ -280,7 +280,7 @@ func readTurns(tx control.Tx, p *Plan, now time.Time) (turns []turn, err error) 
 		return nil, err
 	}
 	err = tx.Select(&turns, `SELECT p.seq, p.storefront_id, p.source, p.target, p.reason, COALESCE(s.time_zone, 'UTC') AS time_zone
-		FROM plan_moves p LEFT JOIN storefronts s ON s.id = p.storefront_id LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
+		FROM plan_moves p LEFT JOIN storefronts s ON s.id = p.storefront_id
 		WHERE p.plan_id = $1 AND p.state = 'waiting' AND p.wave <= $3 AND NOT `+barred+`
 			AND NOT EXISTS (SELECT 1 FROM moves m WHERE m.storefront_id = p.storefront_id AND m.ended_at IS NULL) ORDER BY p.seq`, p.ID, now.UnixMicro(), at.wave)
 	return turns, err

@@ -27,18 +27,6 @@ const (
 // host have one of their own, since an instance there alone reaches them.
 const countersLease = "statistics"
 
-// leaseOf is the lease of a host's files; "": of what every instance reaches.
-func (g *Gatherer) leaseOf(host string) *control.Lease {
-	name := countersLease
-	if host != "" {
-		name += " on " + host
-	}
-	return control.NewLease(g.db, name, g.name, countLease)
-}
-
-// hosts are those whose leases this instance may have.
-func (g *Gatherer) hosts() []string { return slices.Compact([]string{"", g.host}) }
-
 // reach takes or renews the leases of what this instance reaches, and says of each backend
 // on which it counts under which lease.
 func (g *Gatherer) reach(ctx context.Context) (map[string]*control.Lease, error) {
@@ -57,20 +45,14 @@ func (g *Gatherer) reach(ctx context.Context) (map[string]*control.Lease, error)
 	for name := range kinds {
 		on[hosts[name]] = append(on[hosts[name]], name)
 	}
+	held, err := g.leases.Hold(ctx, slices.Collect(maps.Keys(on)))
+	if err != nil {
+		return nil, err
+	}
 	under := map[string]*control.Lease{}
-	for _, host := range g.hosts() {
-		if len(on[host]) == 0 {
-			continue
-		}
-		lease := g.leaseOf(host)
-		held, err := lease.Hold(ctx)
-		if err != nil {
-			return nil, err
-		}
+	for host, lease := range held {
 		for _, name := range on[host] {
-			if held {
-				under[name] = lease
-			}
+			under[name] = lease
 		}
 	}
 	return under, nil
@@ -122,7 +104,7 @@ type uncounted struct {
 func (g *Gatherer) uncounted(ctx context.Context, under map[string]*control.Lease) (found []uncounted, err error) {
 	err = g.db.View(ctx, func(_ context.Context, tx control.Tx) error {
 		found = nil
-		marks, args := list([]any{int64(recountLeast), int64(recountShare), tx.Now() - retryCount.Microseconds(), int64(reportBatch)}, slices.Sorted(maps.Keys(under)))
+		marks, args := control.List([]any{int64(recountLeast), int64(recountShare), tx.Now() - retryCount.Microseconds(), int64(reportBatch)}, slices.Sorted(maps.Keys(under)))
 		return tx.Select(&found, `SELECT p.storefront_id, p.backend FROM placements p LEFT JOIN storefront_activity a ON a.storefront_id = p.storefront_id
 			WHERE p.backend IN (`+marks+`) AND COALESCE(a.tried_at, 0) <= $3 AND (COALESCE(a.counted_at, 0) = 0 OR a.changed >= $1 AND a.changed * $2 >=
 			(SELECT COALESCE(sum(t.row_count), 0) FROM storefront_tables t WHERE t.storefront_id = p.storefront_id))

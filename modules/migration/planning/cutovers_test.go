@@ -15,29 +15,33 @@ import (
 	"smartseller/modules/storefronts"
 	"smartseller/platform/control"
 	"smartseller/platform/control/controltest"
+	"smartseller/platform/ids"
 )
 
 // TestCutoversHeedWindowAndBlackout: what waits says for what, and a seller's "not now"
 // holds up nobody else.
-func TestCutoversHeedWindowAndBlackout(t *testing.T) {
-	t.Parallel()
+func TestCutoversHeedWindowAndBlackout(t *testing.T) { onBoth(t, cutoversHeedWindowAndBlackout) }
+
+func cutoversHeedWindowAndBlackout(t *testing.T, w *world) {
 	ctx := context.Background()
-	w := newWorld(t, controltest.Open(t))
 	w.run(t)
 	s := w.scheduler(t, "one")
 	wanted := w.fleet(t, 3)
 	blackout := func(slug string, from, until time.Time) {
 		require.NoError(t, w.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-			_, err := tx.Exec(`INSERT INTO blackouts (storefront_id, begins_at, ends_at, reason) SELECT id, $2, $3, 'sale' FROM storefronts WHERE slug = $1`,
-				slug, from.UnixMicro(), until.UnixMicro())
+			_, err := tx.Exec(`INSERT INTO blackouts (id, storefront_id, begins_at, ends_at, reason) SELECT $4, id, $2, $3, 'sale' FROM storefronts WHERE slug = $1`,
+				slug, from.UnixMicro(), until.UnixMicro(), ids.New())
 			return err
 		}))
 	}
-	blackout("shop-0", noon.Add(-time.Hour), noon.Add(30*time.Hour))
+	for _, hours := range [][2]int{{-1, 20}, {-1, 3}, {20, 30}, {1000, 1001}} { // as one from an hour ago until in 30, for now
+		blackout("shop-0", noon.Add(time.Duration(hours[0])*time.Hour), noon.Add(time.Duration(hours[1])*time.Hour))
+	}
 	p := w.plan(t, planning.NewPlan{Moves: wanted, Options: planning.PlanOptions{CutoverWindow: "14:00-15:00", AtOnce: true, Canaries: new(int64(0)), WaveSize: 1}, Automatic: true})
-	w.until(t, p, waits(1, "the seller asked for no move until 2026-03-02T18:00:00Z"), s)
+	w.until(t, p, waits(1, `the seller asked for no move until 2026-03-02T18:00:00Z: "sale"`), s)
 	w.until(t, p, waits(2, "cuts over at 2026-03-01T14:00:00Z: the window 14:00-15:00 UTC"), s)
 	blackout("shop-1", noon.Add(time.Hour), noon.Add(3*time.Hour)) // while it is under way
+	blackout("shop-1", noon.Add(1000*time.Hour), noon.Add(1001*time.Hour))
 	w.until(t, p, waits(2, "cuts over at 2026-03-02T14:00:00Z: the window 14:00-15:00 UTC"), s)
 	w.hour.Store(2)
 	w.until(t, p, moveIs(3, planning.Moved), s)

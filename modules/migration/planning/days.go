@@ -54,10 +54,6 @@ func readDays(tx control.Tx, of []backends.StorefrontID, into map[backends.Store
 	if len(of) == 0 {
 		return nil
 	}
-	var ids []string
-	for _, id := range of {
-		ids = append(ids, string(id))
-	}
 	var rows []struct {
 		Storefront backends.StorefrontID `db:"storefront_id"`
 		Hour       int64                 `db:"hour"`
@@ -65,7 +61,7 @@ func readDays(tx control.Tx, of []backends.StorefrontID, into map[backends.Store
 		First      int64                 `db:"first"`
 	}
 	now := tx.Now() / hourMicros // has only begun, and is left out
-	marks, args := list([]any{now - weekHours, now}, ids)
+	marks, args := control.List([]any{now - weekHours, now}, of)
 	err := tx.Select(&rows, `SELECT storefront_id, hour % 24 AS hour, CAST(sum(requests) AS BIGINT) AS requests, min(hour) AS first FROM storefront_hours
 		WHERE hour > $1 AND hour < $2 AND storefront_id IN (`+marks+`) GROUP BY storefront_id, hour % 24`, args...)
 	since := map[backends.StorefrontID]int64{} // the first hour in which anybody came: before, there may have been no storefront

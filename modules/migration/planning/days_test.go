@@ -39,8 +39,9 @@ func onEach(t *testing.T, test func(t *testing.T, tx control.Tx)) {
 // asked notes what was asked of a storefront in an hour that began so many hours ago.
 func asked(t *testing.T, tx control.Tx, storefront backends.StorefrontID, ago, requests int64) {
 	t.Helper()
-	at := time.UnixMicro((tx.Now()/hourMicros - ago) * hourMicros)
-	require.NoError(t, saveTraffic(tx, storefront, &backends.Traffic{Requests: requests, At: at}))
+	at := backends.StorefrontHour{Storefront: storefront, Hour: tx.Now()/hourMicros - ago}
+	happened := map[backends.StorefrontHour]*backends.Traffic{at: {Requests: requests, At: time.UnixMicro(at.Hour * hourMicros)}}
+	require.NoError(t, saveTraffic(tx, []backends.StorefrontHour{at}, happened))
 }
 
 // TestTheHourOfNowIsNoQuieter than others because a week has one less of it: the one that has
@@ -74,7 +75,7 @@ func TestTheHourOfNowIsNoQuieter(t *testing.T) {
 			days := map[backends.StorefrontID]Day{}
 			require.NoError(t, readDays(tx, []backends.StorefrontID{id, "nobody"}, days))
 			require.InDelta(t, 100, days[id][(hour.UTC().Hour()+12)%24], 1e-9, name)
-			at, _ := cutoverAt(now, now, migration.Window{}, Blackout{}, false, days[id])
+			at, _ := cutoverAt(now, now, migration.Window{}, nil, false, days[id])
 			require.Equal(t, c.at, at, name)
 			require.NotContains(t, days, backends.StorefrontID("nobody"))
 		}

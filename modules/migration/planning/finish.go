@@ -22,12 +22,19 @@ func (s *simulation) finish() *Forecast {
 			f.Assumptions = append(f.Assumptions, fmt.Sprintf("no move from %s to %s has completed here yet: %.0f s and %.0f rows/s are assumed, not measured, and that a comparison takes half of that time",
 				r.Source, r.Target, r.FixedSeconds, r.RowsPerSecond))
 		}
+		if n := s.exceeding(r); n > 0 {
+			f.Assumptions = append(f.Assumptions, fmt.Sprintf("%d moves from %s to %s are of storefronts many times larger than any that was measured, of %d rows at most: how long they take is assumed",
+				n, r.Source, r.Target, r.LargestRows))
+		}
+	}
+	if n := s.uncounted(); n > 0 {
+		f.Assumptions = append(f.Assumptions, fmt.Sprintf("%d storefronts that move are not counted yet, and are taken for empty ones: ask again in a while", n))
 	}
 	if s.lost > 0 {
-		f.Assumptions = append(f.Assumptions, fmt.Sprintf("%d moves go to backends that are not registered any more, and are left out", s.lost))
+		f.Notes = append(f.Notes, fmt.Sprintf("%d moves go to backends that are not registered any more, and are left out", s.lost))
 	}
 	if stuck := s.stuck(); stuck != "" {
-		f.Assumptions = append(f.Assumptions, stuck)
+		f.Notes = append(f.Notes, stuck)
 	}
 	begun := slices.DeleteFunc(slices.Clone(s.moves), func(m *simulated) bool { return m.begun.IsZero() })
 	slices.SortStableFunc(begun, func(a, b *simulated) int { return a.begun.Compare(b.begun) })
@@ -35,6 +42,26 @@ func (s *simulation) finish() *Forecast {
 		f.Next = append(f.Next, Turn{m.shop.Slug, m.shop.Backend, m.target, m.reason, m.begun.UnixMicro(), m.moved.UnixMicro()})
 	}
 	return f
+}
+
+// exceeding is how many moves are much larger than those that a rate comes from.
+func (s *simulation) exceeding(r migration.Rate) (n int) {
+	for _, m := range s.moves {
+		if s.kinds[m.shop.Backend] == r.Source && s.kinds[m.target] == r.Target && r.Exceeds(m.shop.Rows) {
+			n++
+		}
+	}
+	return n
+}
+
+// uncounted is of how many storefronts that move nobody knows how large they are.
+func (s *simulation) uncounted() (n int) {
+	for _, m := range s.moves {
+		if !m.shop.Counted {
+			n++
+		}
+	}
+	return n
 }
 
 // stuck names the moves that would never begin; "": there are none.

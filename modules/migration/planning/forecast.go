@@ -3,6 +3,7 @@ package planning
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -33,6 +34,9 @@ var ErrSimulating = fault.New(fault.TooMany, "simulating", "Another simulation i
 // comes from those that completed here; the forecast says where none has. One at a
 // time: ErrSimulating.
 func (s *Service) Simulate(ctx context.Context, i Imagine) (*Forecast, error) {
+	if err := i.contradiction(); err != nil {
+		return nil, err
+	}
 	if !s.simulating.TryLock() {
 		return nil, ErrSimulating
 	}
@@ -54,12 +58,30 @@ func (s *Service) Simulate(ctx context.Context, i Imagine) (*Forecast, error) {
 		return nil, err
 	}
 	in.rates, in.instances = measured, max(1, i.Instances)
-	return simulate(in), nil
+	return simulate(ctx, in)
+}
+
+// contradiction refuses what a plan that exists has of its own.
+func (i Imagine) contradiction() error {
+	if i.Plan == "" {
+		return nil
+	}
+	for _, more := range []struct {
+		given bool
+		field string
+	}{
+		{len(i.Moves) > 0, "moves"}, {i.Policy != "", "policy"}, {i.Options != PlanOptions{}, "options"}, {i.Limit > 0, "limit"}, {i.Synthetic > 0, "synthetic"},
+	} {
+		if more.given {
+			return fault.InvalidField("/"+more.field, "plan_given", "the plan that is named has its own moves and options: ask without this, or without the plan")
+		}
+	}
+	return nil
 }
 
 // imagineFleet makes a fleet up.
 func imagineFleet(i Imagine) (in imagined, err error) {
-	if i.Synthetic > MaxSynthetic || len(i.Moves) > 0 || i.Plan != "" {
+	if i.Synthetic > MaxSynthetic || len(i.Moves) > 0 {
 		return in, fault.InvalidField("/synthetic", "synthetic", fmt.Sprintf("a made-up fleet has up to %d storefronts, and a policy chooses its moves", MaxSynthetic))
 	}
 	if in.options, err = i.Options.withDefaults(); err != nil {
@@ -108,14 +130,11 @@ func (s *Service) imaginePlan(ctx context.Context, id string) (in imagined, err 
 		if err != nil {
 			return err
 		}
-		in.options = p.Options
+		in.options, in.done = p.Options, p.progress()
 		if left, err = readPlanMoves(tx, id, "", 0, MaxPlan); err != nil {
 			return err
 		}
-		ended, err := canariesEnded(tx, id)
-		if ended > 0 {
-			in.canary = time.UnixMicro(ended)
-		}
+		in.done.canaries, err = canariesEnded(tx, id)
 		return err
 	})
 	if err != nil {
@@ -129,7 +148,6 @@ func (s *Service) imaginePlan(ctx context.Context, id string) (in imagined, err 
 		byID[shop.ID] = shop
 	}
 	for _, m := range left {
-		in.proved = in.proved || m.State == Moved || m.State == Done
 		if shop := byID[m.Storefront]; shop != nil && shop.Backend != m.Target && (m.State == Waiting || m.State == Moving) {
 			in.moves = append(in.moves, &simulated{shop: shop, target: m.Target, reason: m.Reason, wave: m.Wave})
 		}
@@ -147,33 +165,25 @@ func (s *Service) imaginePlan(ctx context.Context, id string) (in imagined, err 
 func (s *Service) imagineWorld(ctx context.Context, in *imagined) error {
 	days := map[backends.StorefrontID]Day{}
 	in.day = func(shop *Shop) Day { return days[shop.ID] }
-	in.blackouts = map[backends.StorefrontID]Blackout{}
+	in.blackouts = map[backends.StorefrontID]migration.Blackouts{}
 	err := s.db.View(ctx, func(_ context.Context, tx control.Tx) (err error) {
 		in.from = time.UnixMicro(tx.Now())
-		if in.kinds, err = backends.ReadKinds(tx); err != nil {
-			return err
-		}
-		return readBlackouts(tx, in.blackouts)
+		in.kinds, err = backends.ReadKinds(tx)
+		return err
 	})
 	for done := 0; done < len(in.moves) && err == nil; done += fleetPage {
 		var some []backends.StorefrontID
 		for _, m := range in.moves[done:min(done+fleetPage, len(in.moves))] {
 			some = append(some, m.shop.ID)
 		}
-		err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error { return readDays(tx, some, days) })
-	}
-	return err
-}
-
-func readBlackouts(tx control.Tx, into map[backends.StorefrontID]Blackout) error {
-	var rows []struct {
-		Storefront string `db:"storefront_id"`
-		From       int64  `db:"begins_at"`
-		Until      int64  `db:"ends_at"`
-	}
-	err := tx.Select(&rows, `SELECT storefront_id, begins_at, ends_at FROM blackouts WHERE ends_at > $1`, tx.Now())
-	for _, r := range rows {
-		into[backends.StorefrontID(r.Storefront)] = Blackout{time.UnixMicro(r.From), time.UnixMicro(r.Until)}
+		err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+			wishes, err := migration.ReadBlackouts(tx, some...)
+			if err != nil {
+				return err
+			}
+			maps.Copy(in.blackouts, wishes)
+			return readDays(tx, some, days)
+		})
 	}
 	return err
 }

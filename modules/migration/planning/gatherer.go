@@ -28,8 +28,7 @@ type Gatherer struct {
 	meter     *backends.TrafficMeter
 	directory *backends.Directory
 	stores    *backends.Stores
-	name      string        // of this instance, as the holder of leases; "": of this process
-	host      string        // where it is; "": that is not known
+	leases    *control.HostLeases
 	within    time.Duration // one table is counted, or its storefront has its turn later
 	log       *slog.Logger
 
@@ -40,7 +39,8 @@ type Gatherer struct {
 // NewGatherer makes a gatherer; Start starts it.
 func NewGatherer(db *control.DB, meter *backends.TrafficMeter, directory *backends.Directory, stores *backends.Stores, log *slog.Logger) *Gatherer {
 	host, _ := os.Hostname() // whoever does not know counts what is on no certain host
-	return &Gatherer{db: db, meter: meter, directory: directory, stores: stores, host: host, within: countWithin, log: log}
+	leases := &control.HostLeases{DB: db, Work: countersLease, Host: host, Life: countLease}
+	return &Gatherer{db: db, meter: meter, directory: directory, stores: stores, leases: leases, within: countWithin, log: log}
 }
 
 // Start begins to gather.
@@ -59,10 +59,8 @@ func (g *Gatherer) Stop(ctx context.Context) {
 	if err := g.Report(ctx); err != nil {
 		g.log.WarnContext(ctx, "the last statistics are lost", "error", err)
 	}
-	for _, host := range g.hosts() {
-		if err := g.leaseOf(host).Release(ctx); err != nil {
-			g.log.WarnContext(ctx, "a lease could not be handed back; it runs out by itself", "error", err)
-		}
+	if err := g.leases.Release(ctx); err != nil {
+		g.log.WarnContext(ctx, "a lease could not be handed back; it runs out by itself", "error", err)
 	}
 }
 
@@ -98,12 +96,7 @@ func (g *Gatherer) Report(ctx context.Context) error {
 		err := failed
 		if err == nil {
 			err = g.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-				for _, at := range batch {
-					if err := saveTraffic(tx, at.Storefront, shops[at]); err != nil {
-						return err
-					}
-				}
-				return nil
+				return saveTraffic(tx, batch, shops)
 			})
 		}
 		if err != nil {

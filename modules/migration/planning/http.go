@@ -2,14 +2,22 @@ package planning
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"smartseller/platform/httpx"
 	"smartseller/platform/identity"
 )
+
+// Schema implements huma.SchemaProvider.
+func (PlanState) Schema(huma.Registry) *huma.Schema { return httpx.OneOf(planStates) }
+
+// Schema implements huma.SchemaProvider.
+func (MoveState) Schema(huma.Registry) *huma.Schema { return httpx.OneOf(moveStates) }
 
 type statisticsListOutput struct {
 	Body struct {
@@ -42,10 +50,31 @@ type proposalsOutput struct {
 	}
 }
 
+// chosenMoves are, in the audit, the first of them and how many more there are.
+type chosenMoves []Wanted
+
+const audited = 5 // of them
+
+func (m chosenMoves) String() string {
+	var names []string
+	for _, w := range m[:min(audited, len(m))] {
+		names = append(names, w.Storefront+"="+w.Target)
+	}
+	if more := len(m) - audited; more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, " ")
+}
+
+// policyText is, in the audit, no more than that there was one: the plan keeps it.
+type policyText string
+
+func (policyText) String() string { return "what a policy wants" }
+
 type createInput struct {
 	Body struct {
-		Moves     []Wanted    `json:"moves,omitempty" maxItems:"10000" doc:"Chosen moves; or give a policy"`
-		Policy    string      `json:"policy,omitempty" maxLength:"65536" doc:"YAML: the moves that it proposes now"`
+		Moves     chosenMoves `json:"moves,omitempty" maxItems:"10000" doc:"Chosen moves; or give a policy" audit:"subject"`
+		Policy    policyText  `json:"policy,omitempty" maxLength:"65536" doc:"YAML: the moves that it proposes now" audit:"subject"`
 		Options   PlanOptions `json:"options,omitempty" audit:"detail"`
 		Limit     int64       `json:"limit,omitempty" minimum:"0" maximum:"10000" doc:"At most so many moves, the first in their order; 0: as many as a plan can have, 10000" audit:"detail"`
 		Automatic bool        `json:"automatic,omitempty" doc:"Begin at once, without an approval" audit:"detail"`
@@ -55,7 +84,7 @@ type createInput struct {
 
 type simulateInput struct {
 	Body struct {
-		Plan      string      `json:"plan_id,omitempty" maxLength:"36" doc:"What is left of this plan"`
+		Plan      string      `json:"plan_id,omitempty" maxLength:"36" doc:"What is left of this plan, which has its own moves and options: nothing else but instances goes with it"`
 		Moves     []Wanted    `json:"moves,omitempty" maxItems:"10000" doc:"Or a plan of these moves"`
 		Policy    string      `json:"policy,omitempty" maxLength:"65536" doc:"Or of those that a policy, in YAML, proposes now"`
 		Options   PlanOptions `json:"options,omitempty"`
@@ -82,10 +111,10 @@ type plansOutput struct {
 }
 
 type planMovesInput struct {
-	ID    string `path:"id" maxLength:"36"`
-	State string `query:"state" enum:"waiting,moving,moved,done,failed,skipped" doc:"Only those in this state"`
-	After int64  `query:"cursor" minimum:"0" doc:"next_cursor of the page before"`
-	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	ID    string    `path:"id" maxLength:"36"`
+	State MoveState `query:"state" doc:"Only those in this state"`
+	After int64     `query:"cursor" minimum:"0" doc:"next_cursor of the page before"`
+	Limit int       `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }
 
 type planMovesOutput struct {
@@ -153,11 +182,11 @@ func statisticsRoutes(server *httpx.Server, s *Service) {
 func planRoutes(server *httpx.Server, s *Service) {
 	httpx.Register(server, huma.Operation{
 		OperationID: "create-plan", Method: http.MethodPost, Path: plansPath, Summary: "Plan many moves, chosen ones or those of a policy",
-		DefaultStatus: http.StatusCreated, Security: httpx.Admin, Errors: []int{http.StatusConflict}, MaxBodyBytes: planBody,
+		DefaultStatus: http.StatusCreated, Security: httpx.Admin, Errors: []int{http.StatusNotFound, http.StatusConflict}, MaxBodyBytes: planBody,
 	}, func(ctx context.Context, in *createInput) (*planOutput, error) {
 		b := in.Body
 		p, err := s.Create(ctx, NewPlan{
-			Moves: b.Moves, Policy: b.Policy, Options: b.Options, Limit: b.Limit, Automatic: b.Automatic, By: identity.Admin(ctx), Reason: b.Reason,
+			Moves: b.Moves, Policy: string(b.Policy), Options: b.Options, Limit: b.Limit, Automatic: b.Automatic, By: identity.Admin(ctx), Reason: b.Reason,
 		})
 		if err != nil {
 			return nil, err
@@ -205,7 +234,7 @@ func planRoutes(server *httpx.Server, s *Service) {
 		OperationID: "list-plan-moves", Method: http.MethodGet, Path: plansPath + "/{id}/moves", Summary: "List the moves of a plan, by their turns",
 		Security: httpx.Admin, Errors: []int{http.StatusNotFound},
 	}, func(ctx context.Context, in *planMovesInput) (*planMovesOutput, error) {
-		moves, err := s.PlanMoves(ctx, in.ID, MoveState(in.State), in.After, in.Limit)
+		moves, err := s.PlanMoves(ctx, in.ID, in.State, in.After, in.Limit)
 		out := &planMovesOutput{}
 		out.Body.Data = append([]PlanMove{}, moves...)
 		if len(moves) == in.Limit {

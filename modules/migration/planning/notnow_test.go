@@ -33,7 +33,7 @@ func notNowBehindTheWord(t *testing.T, w *world) {
 	p := w.plan(t, planning.NewPlan{Moves: w.fleet(t, 1), Options: planning.PlanOptions{AtOnce: true}, Automatic: true})
 	moves := w.until(t, p, func(*planning.Plan, []planning.PlanMove) bool { return len(let.reached) > 0 }, s)
 	require.NoError(t, w.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-		_, err := tx.Exec(`INSERT INTO blackouts (storefront_id, begins_at, ends_at, reason) SELECT id, $1, $2, 'sale' FROM storefronts`,
+		_, err := tx.Exec(`INSERT INTO blackouts (id, storefront_id, begins_at, ends_at, reason) SELECT id, id, $1, $2, 'sale' FROM storefronts`,
 			tx.Now(), tx.Now()+time.Hour.Microseconds())
 		return err
 	}))

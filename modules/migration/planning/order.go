@@ -11,7 +11,7 @@ type candidate struct {
 	target, reason string
 }
 
-// carriedBy is what is asked of each backend.
+// carriedBy is what is asked of each backend, the busiest hours of its storefronts added up.
 func carriedBy(fleet []*Shop) map[string]float64 {
 	carried := map[string]float64{}
 	for _, shop := range fleet {
@@ -38,7 +38,14 @@ func inOrder(moves []candidate, o PlanOptions, carried map[string]float64) []can
 	return append(slices.Clone(canaries), rest...)
 }
 
+// smaller puts those of which nobody knows how large they are behind all others.
 func smaller(a, b candidate) int {
+	if a.shop.Counted != b.shop.Counted {
+		if a.shop.Counted {
+			return -1
+		}
+		return 1
+	}
 	return cmp.Or(cmp.Compare(a.shop.Bytes, b.shop.Bytes), cmp.Compare(a.shop.Rows, b.shop.Rows), cmp.Compare(a.shop.ID, b.shop.ID))
 }
 

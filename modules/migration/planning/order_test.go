@@ -12,19 +12,19 @@ import (
 func TestTurnsByPriority(t *testing.T) {
 	t.Parallel()
 	move := func(name, backend string, bytes int64, requests float64) candidate {
-		return candidate{shop: &Shop{ID: backends.StorefrontID(name), Backend: backend, Bytes: bytes, Requests: requests}, target: "c"}
+		return candidate{shop: &Shop{ID: backends.StorefrontID(name), Backend: backend, Bytes: bytes, Requests: requests, Counted: name != "u"}, target: "c"}
 	}
-	moves := []candidate{move("d", "a", 40, 1), move("a", "a", 10, 9), move("c", "b", 30, 4), move("b", "a", 20, 5), move("e", "b", 50, 2)}
+	moves := []candidate{move("d", "a", 40, 1), move("a", "a", 10, 9), move("c", "b", 30, 4), move("b", "a", 20, 5), move("e", "b", 50, 2), move("u", "b", 0, 3)}
 	carried := map[string]float64{"a": 20, "b": 16, "c": 0}
 	for _, c := range []struct {
 		priority Priority
 		canaries int64
 		turns    string
 	}{
-		{SmallestFirst, 1, "abcde"},
-		{LeastRisk, 1, "adecb"},
-		{LeastRisk, 5, "abcde"}, // canaries are the smallest, whatever the priority
-		{Relief, 0, "acebd"},    // a 20, b 16: a; 11, 16: c; 11, 12: e; 11, 10: b, d
+		{SmallestFirst, 1, "abcdeu"}, // u is not counted: it may be the largest
+		{LeastRisk, 1, "adeucb"},
+		{LeastRisk, 6, "abcdeu"}, // canaries are the smallest, whatever the priority
+		{Relief, 0, "acubed"},    // a 20, b 16: a; 11, 16: c; 11, 12: u; 11, 9: b; 6, 9: e, d
 	} {
 		var turns []string
 		for _, m := range inOrder(moves, PlanOptions{Priority: c.priority, Canaries: &c.canaries}, carried) {
@@ -32,7 +32,7 @@ func TestTurnsByPriority(t *testing.T) {
 		}
 		require.Equal(t, c.turns, strings.Join(turns, ""), c.priority)
 	}
-	require.Equal(t, "dacbe", func() (all string) {
+	require.Equal(t, "dacbeu", func() (all string) {
 		for _, m := range moves {
 			all += string(m.shop.ID)
 		}

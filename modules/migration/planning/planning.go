@@ -24,7 +24,7 @@ type Statistics struct {
 	Bytes             int64                 `json:"bytes" doc:"Of the values of all rows; indexes and free space come on top"`
 	RequestsPerSecond float64               `json:"requests_per_second" doc:"Transactions, in the busiest hour of the last day"`
 	WritesPerSecond   float64               `json:"writes_per_second" doc:"Transactions that changed something, in the busiest hour of the last day"`
-	P95               int64                 `json:"p95_ms" doc:"Milliseconds that 95 % of the last day's transactions stayed under"`
+	P95               int64                 `json:"p95_ms" doc:"Milliseconds that 95 % of the last day's transactions stayed under, estimated between powers of two"`
 	ActiveAt          int64                 `json:"active_at" doc:"Of the last request, microseconds UTC; 0: none yet"`
 	CountedAt         int64                 `json:"counted_at" doc:"When rows were counted, microseconds UTC; kept by what is written since; 0: not yet"`
 }

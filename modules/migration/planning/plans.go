@@ -20,6 +20,8 @@ const (
 	Completed  PlanState = "completed"
 )
 
+var planStates = []PlanState{Proposed, Running, Paused, Stopped, Cancelling, Cancelled, Completed}
+
 // MoveState is where one move of a plan is.
 type MoveState string
 
@@ -32,6 +34,8 @@ const (
 	Failed  MoveState = "failed"  // failed, was cancelled or rolled back
 	Skipped MoveState = "skipped" // never begun
 )
+
+var moveStates = []MoveState{Waiting, Moving, Moved, Done, Failed, Skipped}
 
 // Priority says which moves of a plan come first.
 type Priority string
@@ -100,7 +104,7 @@ func (o PlanOptions) move(zone string) migration.Options {
 // Plan is many moves, carried out over days. Times are microseconds UTC.
 type Plan struct {
 	ID          string              `json:"id"`
-	State       PlanState           `json:"state"`
+	State       PlanState           `json:"state" doc:"Where it is: proposed, until it is approved; running; paused by an operator; stopped by its failure budget; cancelling, while what has not cut over is undone; it ends as cancelled or completed"`
 	Cause       string              `json:"cause,omitempty" doc:"Why it stopped, and what to do"`
 	Waits       string              `json:"waits,omitempty" doc:"What all of its moves wait for, or its end does, and what to do; said of one plan, not in a list"`
 	Options     PlanOptions         `json:"options"`
@@ -108,7 +112,7 @@ type Plan struct {
 	Reason      string              `json:"reason"`
 	Total       int64               `json:"total" doc:"Moves"`
 	Moves       map[MoveState]int64 `json:"moves" doc:"How many are in each state"`
-	Wave        int64               `json:"wave" doc:"The one that is under way; 0: the canaries, where there are any"`
+	Wave        int64               `json:"wave" doc:"The one that is under way, beside which some of earlier ones may be left; 0: the canaries, where there are any"`
 	Waves       int64               `json:"waves"`
 	LeftOut     int64               `json:"left_out" doc:"Moves that the policy wanted as well, and that did not fit into the plan"`
 	RequestedBy string              `json:"requested_by"`
@@ -119,6 +123,8 @@ type Plan struct {
 	since     int64 // when it came to its state
 	forgiven  int64 // failures before it was let go on
 	lastWaits int64 // the last wave with a move that waits
+	firstOpen int64 // the first wave with a move that waits or is under way, whatever sellers want
+	begun     int64 // the last wave of which a move has begun
 }
 
 // PlanMove is one move of a plan.
@@ -132,7 +138,7 @@ type PlanMove struct {
 	Reason     string                `json:"reason" db:"reason"`
 	Rows       int64                 `json:"rows" db:"row_count"`
 	Bytes      int64                 `json:"bytes" db:"byte_count"`
-	State      MoveState             `json:"state" db:"state"`
+	State      MoveState             `json:"state" db:"state" doc:"Where it is. One that succeeds: waiting, moving, moved (at its target, and may be rolled back), done; it ends as done, failed (also cancelled or rolled back) or skipped (never begun)"`
 	Move       string                `json:"move_id,omitempty" db:"move_id"`
 	Cause      string                `json:"cause,omitempty" db:"cause"`
 	Waits      string                `json:"waits,omitempty" db:"waits" doc:"What it waits for before it begins or cuts over, where that is not what the whole plan waits for"`

@@ -3,6 +3,7 @@ package planning
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -17,9 +18,18 @@ import (
 // is automatic it waits for an approval. ErrNothingToDo says that the policy wants
 // none; what cannot be planned is named by its place in the list.
 func (s *Service) Create(ctx context.Context, n NewPlan) (*Plan, error) {
-	p, wanted, _, err := s.draft(ctx, n, MaxPlan)
+	p, moves, err := s.compose(ctx, n)
 	if err != nil {
 		return nil, err
+	}
+	return s.keep(ctx, p, moves)
+}
+
+// compose makes the plan, without keeping it.
+func (s *Service) compose(ctx context.Context, n NewPlan) (*Plan, []PlanMove, error) {
+	p, wanted, _, err := s.draft(ctx, n, MaxPlan)
+	if err != nil {
+		return nil, nil, err
 	}
 	moves := make([]PlanMove, len(wanted))
 	for i, c := range wanted {
@@ -28,7 +38,28 @@ func (s *Service) Create(ctx context.Context, n NewPlan) (*Plan, error) {
 			Reason: c.reason, Rows: c.shop.Rows, Bytes: c.shop.Bytes, State: Waiting,
 		}
 	}
-	err = s.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return insertPlan(tx, p, moves) })
+	return p, moves, nil
+}
+
+// keep writes a plan down. None of its targets is removed meanwhile, nor was since it was drafted.
+func (s *Service) keep(ctx context.Context, p *Plan, moves []PlanMove) (*Plan, error) {
+	targets := map[string]bool{}
+	for _, m := range moves {
+		targets[m.Target] = true
+	}
+	for target := range targets { // as it is registered now
+		if _, err := s.directory.Backend(ctx, target); err != nil {
+			return nil, err
+		}
+	}
+	err := s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
+		for _, target := range slices.Sorted(maps.Keys(targets)) {
+			if err := s.directory.HoldBackend(tx, target); err != nil {
+				return err
+			}
+		}
+		return insertPlan(tx, p, moves)
+	})
 	if err != nil {
 		return nil, err
 	}

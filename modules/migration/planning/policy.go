@@ -74,11 +74,13 @@ func (p *Policy) Tables() []string {
 	return slices.Sorted(maps.Keys(asked))
 }
 
-// Vocabulary is what a policy may name, and which host alone reaches the files of a backend.
+// Vocabulary is what a policy may name, and what is known of backends.
 type Vocabulary struct {
 	Tables   []string
 	Backends map[string]backends.Kind
-	Hosts    map[string]string // backend -> host; those that every host reaches are not in it
+	Hosts    map[string]string // backend -> host that alone reaches its files; those that every host reaches are not in it
+	Busiest  map[string]Asked  // backend -> in its busiest hour; not in it: as much as its storefronts' ones add up to
+	Holds    map[string]int64  // backend -> bytes that an operator said it may hold; not in it: nothing was said
 }
 
 // apart says why a move from one backend to another could never start; "": it could.

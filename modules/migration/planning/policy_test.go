@@ -105,3 +105,33 @@ func TestPolicyErrorsNameLineAndKey(t *testing.T) {
 		require.Contains(t, f.Fields[0].Detail, c.says, name)
 	}
 }
+
+// TestOperatorsSayCapacitiesToo: what `backend capacity` was told stands where a policy names no
+// bytes of its own.
+func TestOperatorsSayCapacitiesToo(t *testing.T) {
+	t.Parallel()
+	words := vocabulary
+	words.Holds = map[string]int64{"shared-1": 100, "pg": 300}
+	for name, c := range map[string]struct {
+		capacities string
+		want       map[string]map[string]float64
+	}{
+		"none are named":    {"", map[string]map[string]float64{"shared-1": {"bytes": 100}, "pg": {"bytes": 300}}},
+		"one is named":      {"shared-1: {storefronts: 7}, shared-2: {rows: 9}", map[string]map[string]float64{"shared-1": {"storefronts": 7, "bytes": 100}, "shared-2": {"rows": 9}}},
+		"with nothing more": {"pg: {}", map[string]map[string]float64{"pg": {"bytes": 300}}},
+		"with a figure":     {"pg: {bytes: 8}", map[string]map[string]float64{"pg": {"bytes": 8}}},
+	} {
+		text := "rebalance: {above: 80%}"
+		if c.capacities != "" {
+			text = "rebalance: {above: 80%, capacities: {" + c.capacities + "}}"
+		}
+		p, err := planning.ParsePolicy(text, words)
+		require.NoError(t, err, name)
+		require.Equal(t, c.want, p.Capacities, name)
+	}
+	_, err := planning.ParsePolicy("rebalance: {above: 80%, capacities: {shared-2: {}}}", words)
+	require.Contains(t, fault.Of(err).Fields[0].Detail, "names no capacity", "nobody said any")
+	p, err := planning.ParsePolicy("rules: [{name: all, all: [rows > 1], to: pg}]", words)
+	require.NoError(t, err)
+	require.Empty(t, p.Capacities, "nothing is rebalanced")
+}

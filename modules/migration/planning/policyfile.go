@@ -218,10 +218,27 @@ func (p *Policy) readRebalance(n *yaml.Node, v Vocabulary) error {
 		"above":      func(n *yaml.Node) (err error) { p.Above, err = percent(n, "above", 100); return err },
 		"capacities": func(n *yaml.Node) error { return p.readCapacities(n, v) },
 	})
+	if err == nil {
+		p.takeHolds(v)
+	}
 	if err == nil && (p.Above == 0 || len(p.Capacities) == 0) {
-		err = policyError(n.Line, "rebalance", "wants above, such as 80%%, and capacities")
+		err = policyError(n.Line, "rebalance", "wants above, such as 80%%, and capacities, here or by smartseller backend capacity")
 	}
 	return err
+}
+
+// takeHolds completes the capacities with what operators said: of backends that are named, or
+// of all where none is.
+func (p *Policy) takeHolds(v Vocabulary) {
+	all := len(p.Capacities) == 0
+	for name, bytes := range v.Holds {
+		if all {
+			p.Capacities[name] = map[string]float64{}
+		}
+		if c := p.Capacities[name]; c != nil && c[measureBytes] == 0 {
+			c[measureBytes] = float64(bytes)
+		}
+	}
 }
 
 func (p *Policy) readCapacities(n *yaml.Node, v Vocabulary) error {
@@ -236,7 +253,7 @@ func (p *Policy) readCapacities(n *yaml.Node, v Vocabulary) error {
 					return err
 				}
 			}
-			if err := keys(n, name, measures); err != nil || len(p.Capacities[name]) > 0 {
+			if err := keys(n, name, measures); err != nil || len(p.Capacities[name]) > 0 || v.Holds[name] > 0 {
 				return err
 			}
 			return policyError(n.Line, name, "names no capacity, such as {storefronts: 2000}: leave the backend out, or say how much it takes")

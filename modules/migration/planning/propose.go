@@ -48,6 +48,8 @@ type evaluation struct {
 	load  map[string]map[string]float64 // backend -> measure -> what it carries, after the proposals
 	room  map[string]map[string]float64 // the same, as if nothing left: what a proposal frees is not free yet
 	shops map[string]int
+	// shares are of what storefronts ask of the backends where they are.
+	shares map[string]Asked
 	// uncounted are a backend's storefronts of which nobody knows how large they are.
 	uncounted map[string]int
 	spared    map[backends.StorefrontID]bool // left alone, and counted in the verdict
@@ -66,7 +68,7 @@ type evaluation struct {
 func Evaluate(fleet []*Shop, words Vocabulary, p *Policy, now time.Time) Verdict {
 	e := &evaluation{
 		Policy: p, words: words, now: now, load: map[string]map[string]float64{}, room: map[string]map[string]float64{},
-		shops: map[string]int{}, uncounted: map[string]int{}, spared: map[backends.StorefrontID]bool{},
+		shops: map[string]int{}, shares: words.shares(fleet), uncounted: map[string]int{}, spared: map[backends.StorefrontID]bool{},
 	}
 	for _, s := range fleet {
 		e.carry(s, s.Backend, 1)
@@ -97,7 +99,7 @@ func (e *evaluation) carry(s *Shop, backend string, sign float64) {
 		if e.load[backend] == nil {
 			e.load[backend], e.room[backend] = map[string]float64{}, map[string]float64{}
 		}
-		value := s.measure(measure, e.now)
+		value := e.weight(s, backend, measure)
 		e.load[backend][measure] += sign * value
 		e.room[backend][measure] += max(0, sign) * value
 	}

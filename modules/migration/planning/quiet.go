@@ -8,25 +8,21 @@ import (
 	"smartseller/modules/migration"
 )
 
-// Blackout is a seller's "not now". The zero value never holds.
-type Blackout struct{ From, Until time.Time }
-
-func (b Blackout) holds(at time.Time) bool { return !at.Before(b.From) && at.Before(b.Until) }
-
 // patience is how far ahead a quiet hour is looked for.
 const patience = 24 * time.Hour
 
 // cutoverAt says when a move that is ready should cut over, not before now, and why then:
-// within the window, outside the blackout, and (unless atOnce) in the quietest hour until
+// within the window, outside the blackouts, and (unless atOnce) in the quietest hour until
 // a day after it could first.
-func cutoverAt(now, first time.Time, w migration.Window, b Blackout, atOnce bool, day Day) (at time.Time, why string) {
+func cutoverAt(now, first time.Time, w migration.Window, b migration.Blackouts, atOnce bool, day Day) (at time.Time, why string) {
 	best, why := permitted(now, w, b)
 	if atOnce {
 		return best, why
 	}
-	over := !b.Until.After(now)
-	if (over || b.holds(w.Opens(now))) && b.Until.After(first) { // before that it could not
-		first = b.Until
+	for _, one := range b {
+		if !one.Until.After(best) && one.Until.After(first) { // before that it could not
+			first = one.Until
+		}
 	}
 	last := first.Add(patience)
 	for hour := best.Truncate(time.Hour).Add(time.Hour); !hour.After(last); hour = hour.Add(time.Hour) {
@@ -41,19 +37,26 @@ func cutoverAt(now, first time.Time, w migration.Window, b Blackout, atOnce bool
 	return best, why
 }
 
-// permitted is the first moment, not before at, at which neither the window nor the
+// cutoverAt says when the plan should let a move cut over that is verified since then. While the
+// plan stood still, it let nothing.
+func (p *Plan) cutoverAt(now time.Time, verified int64, w migration.Window, b migration.Blackouts, day Day) (at time.Time, why string) {
+	return cutoverAt(now, time.UnixMicro(max(verified, p.since)), w, b, p.Options.AtOnce, day)
+}
+
+// permitted is the first moment, not before at, at which neither the window nor any
 // blackout forbids a cutover, and which of them made it late.
-func permitted(at time.Time, w migration.Window, b Blackout) (time.Time, string) {
+func permitted(at time.Time, w migration.Window, b migration.Blackouts) (time.Time, string) {
 	why := ""
-	for {
+	for { // each round leaves a blackout behind
 		opens := w.Opens(at)
 		if opens.After(at) {
 			at, why = opens, "the window "+w.String()
 		}
-		if !b.holds(at) {
+		held, ok := b.At(at)
+		if !ok {
 			return at, why
 		}
-		at, why = b.Until, noMoveUntil(b.Until)
+		at, why = held.Until, held.String()
 	}
 }
 

@@ -60,15 +60,22 @@ func (s *Service) Propose(ctx context.Context, policy string) (v Verdict, err er
 	return Evaluate(fleet, words, p, now), nil
 }
 
-// vocabulary is what a policy may name here.
+// vocabulary is what a policy may name here, and what is known of backends.
 func (s *Service) vocabulary(ctx context.Context) (v Vocabulary, err error) {
 	for _, t := range s.directory.Catalog().Moving() {
 		v.Tables = append(v.Tables, t.Name)
 	}
 	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		if v.Backends, err = backends.ReadKinds(tx); err == nil {
-			v.Hosts, err = s.directory.Hosts(tx)
+		if v.Backends, err = backends.ReadKinds(tx); err != nil {
+			return err
 		}
+		if v.Hosts, err = s.directory.Hosts(tx); err != nil {
+			return err
+		}
+		if v.Holds, err = backends.ReadCapacities(tx); err != nil {
+			return err
+		}
+		v.Busiest, err = readBusiest(tx)
 		return err
 	})
 	return v, err

@@ -3,6 +3,7 @@ package planning
 import (
 	"cmp"
 	"container/heap"
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -33,18 +34,17 @@ type imagined struct {
 	instances int
 	from      time.Time
 	day       func(*Shop) Day
-	blackouts map[backends.StorefrontID]Blackout
-	proved    bool      // one has come to its target already
-	canary    time.Time // the last of them came to its target, or did not; zero: none has yet
-	lost      int       // moves to backends that are not registered, which are left out
+	blackouts map[backends.StorefrontID]migration.Blackouts
+	done      progress // of a plan that is under way; its open wave is found out
+	lost      int      // moves to backends that are not registered, which are left out
 }
 
 // Load is what a backend carries.
 type Load struct {
 	Storefronts int64   `json:"storefronts" doc:"That it serves"`
 	Bytes       int64   `json:"bytes" doc:"That it stores, of values: also of storefronts that are on their way, or were and may be rolled back"`
-	Requests    float64 `json:"requests_per_second"`
-	Writes      float64 `json:"writes_per_second"`
+	Requests    float64 `json:"requests_per_second" doc:"Of each storefront in its busiest hour, added up: no more than that at a time"`
+	Writes      float64 `json:"writes_per_second" doc:"Of each storefront in its busiest hour, added up: no more than that at a time"`
 }
 
 // Course is what one backend carries over time.
@@ -78,7 +78,8 @@ type Forecast struct {
 	WorkSeconds int64            `json:"work_seconds" doc:"Of all moves together, without waiting"`
 	LongestWait int64            `json:"longest_wait_seconds" doc:"Of a move that was ready, until it had cut over"`
 	Rates       []migration.Rate `json:"rates" doc:"Between the kinds that the moves go between"`
-	Assumptions []string         `json:"assumptions,omitempty" doc:"What was not measured, and what is left out"`
+	Assumptions []string         `json:"assumptions,omitempty" doc:"What was not measured"`
+	Notes       []string         `json:"notes,omitempty" doc:"What is left out, and what would never begin"`
 	Times       []int64          `json:"times" doc:"Of what backends carry, microseconds UTC"`
 	Moved       []int64          `json:"moved" doc:"Storefronts at their targets at each of the times"`
 	Backends    []Course         `json:"backends"`
@@ -93,10 +94,10 @@ type simulation struct {
 	imagined
 	now      time.Time
 	events   events
-	waiting  []*simulated // of the wave that is under way and those before, in order
-	rest     []*simulated // of later waves
-	wave     int64
-	open     map[int64]int       // moves of a wave that are not at their target, barred ones left out
+	waiting  []*simulated        // of the wave that is under way and those before, in order
+	rest     []*simulated        // of later waves
+	wave     int64               // that came last
+	open     int                 // moves of those waves that are not at their target
 	standing map[*simulated]bool // verified, and not let cut over
 	soaked   time.Time           // when the next wave may come, as far as canaries go
 	busy     busy
@@ -115,11 +116,13 @@ type simulation struct {
 	every    time.Duration // between samples
 }
 
-// simulate foretells how a plan would go: a function of its arguments alone. Its memory
-// is bounded by the fleet's.
-func simulate(in imagined) *Forecast {
+const lookAround = 1000 // events, between looks whether anybody still wants to know
+
+// simulate foretells how a plan would go: a function of its arguments alone, unless it is
+// cancelled. Its memory is bounded by the fleet's.
+func simulate(ctx context.Context, in imagined) (*Forecast, error) {
 	s := &simulation{
-		imagined: in, now: in.from, rest: inWaves(in.moves), wave: -1, open: map[int64]int{}, standing: map[*simulated]bool{}, busy: busy{occupied{}, occupied{}}, slots: in.instances * migration.AtOnce,
+		imagined: in, now: in.from, rest: inWaves(in.moves), standing: map[*simulated]bool{}, busy: busy{occupied{}, occupied{}}, slots: in.instances * migration.AtOnce,
 		windows: map[string]migration.Window{}, load: map[string]*Load{}, rated: map[migration.Ends]migration.Rate{}, peaks: map[string]int64{}, course: map[string][]Load{}, every: time.Minute,
 	}
 	for name := range in.kinds {
@@ -130,18 +133,29 @@ func simulate(in imagined) *Forecast {
 		s.store(shop, shop.Backend, 1)
 	}
 	s.begin()
+	if err := s.play(ctx); err != nil {
+		return nil, err
+	}
+	return s.finish(), nil
+}
+
+// play lets one event happen after another.
+func (s *simulation) play(ctx context.Context) error {
 	s.next()
-	for len(s.events) > 0 {
+	for happened := 0; len(s.events) > 0; s.next() {
 		at := s.events[0].at
 		s.sampleUntil(at)
 		s.now = at
 		for len(s.events) > 0 && s.events[0].at.Equal(at) { // among what is due at once, turns decide
+			if happened%lookAround == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			happened++
 			heap.Pop(&s.events).(event).happen()
 		}
-		s.next()
 	}
 	s.sample()
-	return s.finish()
+	return nil
 }
 
 // inWaves puts moves into the order of their waves. What has become a canary instead of
@@ -159,7 +173,6 @@ func (s *simulation) begin() {
 	for n, m := range s.moves {
 		m.turn = n
 		f.Waves = max(f.Waves, m.wave+1)
-		s.open[m.wave]++
 		between := migration.Ends{Source: s.kinds[m.shop.Backend], Target: s.kinds[m.target]}
 		s.rated[between] = s.rates.Of(between.Source, between.Target)
 	}
@@ -195,12 +208,12 @@ func (s *simulation) next() {
 func (s *simulation) letBegin() {
 	var left []*simulated
 	for _, m := range s.waiting {
-		b := s.blackouts[m.shop.ID]
+		held, barred := s.blackouts[m.shop.ID].At(s.now)
 		switch {
-		case b.holds(s.now):
+		case barred:
 			if !m.barred {
 				m.barred = true
-				s.at(b.Until, func() { m.barred = false })
+				s.at(held.Until, func() { m.barred = false })
 			}
 		case s.busy.copies.take(m.shop.Backend, m.target, s.options.PerBackend):
 			m.begun = s.now
@@ -235,24 +248,36 @@ func (s *simulation) letCutOver() {
 	s.verified = left
 }
 
-// advance lets the next wave come when every storefront of the last is at its target, but
-// for those whose sellers want no move now.
+// advance lets the next wave come when the scheduler would.
 func (s *simulation) advance() {
-	for len(s.rest) > 0 && (s.wave < 0 || s.settled()) {
-		if soaked := s.canary.Add(time.Duration(s.options.SoakSeconds) * time.Second); s.rest[0].wave > 0 && !s.canary.IsZero() && soaked.After(s.now) {
-			if s.soaked != soaked {
-				s.soaked = soaked
-				s.at(soaked, func() {})
+	for len(s.rest) > 0 {
+		s.done.open = s.rest[0].wave
+		if !s.settled() {
+			s.done.open = s.wave
+		}
+		at := s.options.standing(s.done)
+		if s.rest[0].wave > at.wave {
+			return
+		}
+		if at.soaked.After(s.now) {
+			if s.soaked != at.soaked {
+				s.soaked = at.soaked
+				s.at(at.soaked, func() {})
 			}
 			return
 		}
-		if s.rest[0].wave > 0 && s.options.canaries() > 0 && !s.proved && s.replaceCanaries() {
+		if s.rest[0].wave > 0 && s.options.canaries() > 0 && !s.done.proved && s.replaceCanaries() {
 			return
 		}
-		s.wave = s.rest[0].wave
-		for len(s.rest) > 0 && s.rest[0].wave == s.wave {
-			s.rest, s.waiting = s.rest[1:], append(s.waiting, s.rest[0])
-		}
+		s.takeWave(s.rest[0].wave)
+	}
+}
+
+func (s *simulation) takeWave(wave int64) {
+	s.wave, s.done.begun = wave, max(wave, s.done.begun)
+	for len(s.rest) > 0 && s.rest[0].wave == wave {
+		s.rest, s.waiting = s.rest[1:], append(s.waiting, s.rest[0])
+		s.open++
 	}
 }
 
@@ -262,13 +287,12 @@ func (s *simulation) replaceCanaries() bool {
 	var later []*simulated
 	found := int64(0)
 	for _, m := range s.rest {
-		if found == s.options.canaries() || s.blackouts[m.shop.ID].holds(s.now) {
+		if found == s.options.canaries() || s.barred(m) {
 			later = append(later, m)
 			continue
 		}
 		found++
-		s.open[m.wave]--
-		s.open[0]++
+		s.open++
 		m.wave = 0
 		s.waiting = append(s.waiting, m)
 	}
@@ -278,15 +302,22 @@ func (s *simulation) replaceCanaries() bool {
 	return found > 0
 }
 
+// barred says whether the seller of a move's storefront wants none now.
+func (s *simulation) barred(m *simulated) bool {
+	_, barred := s.blackouts[m.shop.ID].At(s.now)
+	return barred
+}
+
+// settled says that no move is left of the waves so far, but those whose sellers want none now.
 func (s *simulation) settled() bool {
-	open := s.open[s.wave]
+	open := s.open
 	for _, m := range s.waiting {
-		if m.wave == s.wave && s.blackouts[m.shop.ID].holds(s.now) {
+		if s.barred(m) {
 			open--
 		}
 	}
 	for m := range s.standing {
-		if m.wave == s.wave && s.blackouts[m.shop.ID].holds(s.now) {
+		if s.barred(m) {
 			open--
 		}
 	}
@@ -345,10 +376,10 @@ func (s *simulation) cutOver(m *simulated) {
 	s.forecast.Ends = max(s.forecast.Ends, s.now.UnixMicro())
 	s.serve(m.shop, m.shop.Backend, -1)
 	s.serve(m.shop, m.target, 1)
-	s.open[m.wave]--
-	s.proved = true
+	s.open--
+	s.done.proved = true
 	if m.wave == 0 {
-		s.canary = s.now
+		s.done.canaries = s.now
 	}
 	s.at(s.now.Add(s.options.window()), func() { s.store(m.shop, m.shop.Backend, -1) })
 }

@@ -1,6 +1,7 @@
 package planning
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -15,24 +16,46 @@ import (
 
 var threeKinds = map[string]backends.Kind{"a": backends.SharedPostgres, "b": backends.DedicatedPostgres, "c": backends.SQLite}
 
+func foretold(t require.TestingT, in imagined) *Forecast {
+	f, err := simulate(context.Background(), in)
+	require.NoError(t, err)
+	return f
+}
+
+// TestASimulationIsCancelled once nobody wants to know any more.
+func TestASimulationIsCancelled(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(context.Background())
+	looked := 0
+	in := someMoves(make([]int64, 3*lookAround)...)
+	in.options.AtOnce, in.day = false, func(*Shop) Day {
+		looked++
+		cancel()
+		return Day{}
+	}
+	_, err := simulate(ctx, in)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Less(t, looked, lookAround)
+}
+
 // TestAForecastToTheSecond of three moves whose times are known.
 func TestAForecastToTheSecond(t *testing.T) {
 	t.Parallel()
 	from := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	shop := func(name string, rows int64) *Shop {
-		return &Shop{ID: backends.StorefrontID(name), Slug: name, Backend: "a", TimeZone: "Europe/Berlin", Rows: rows, Bytes: 10 * rows, Writes: 1, Requests: 2}
+		return &Shop{ID: backends.StorefrontID(name), Slug: name, Backend: "a", TimeZone: "Europe/Berlin", Counted: true, Rows: rows, Bytes: 10 * rows, Writes: 1, Requests: 2}
 	}
 	fleet := []*Shop{shop("x", 1000), shop("y", 2000), shop("z", 3000), shop("stays", 1)}
 	in := imagined{
 		fleet: fleet, kinds: threeKinds, instances: 1, from: from, day: func(*Shop) Day { return Day{} },
-		rates:     migration.Rates{{Source: backends.SharedPostgres, Target: backends.DedicatedPostgres}: {Source: backends.SharedPostgres, Target: backends.DedicatedPostgres, FixedSeconds: 5, RowsPerSecond: 100, Comparison: 0.4, Measured: 7}},
+		rates:     migration.Rates{{Source: backends.SharedPostgres, Target: backends.DedicatedPostgres}: {Source: backends.SharedPostgres, Target: backends.DedicatedPostgres, FixedSeconds: 5, RowsPerSecond: 100, Comparison: 0.4, Measured: 7, LargestRows: 300}},
 		options:   PlanOptions{PerBackend: 1, SoakSeconds: 60, WindowSeconds: 3600, CutoverWindow: "13:01-13:02"},
-		blackouts: map[backends.StorefrontID]Blackout{"y": {from.Add(-time.Hour), from.Add(10 * time.Minute)}},
+		blackouts: map[backends.StorefrontID]migration.Blackouts{"y": {{From: from.Add(-time.Hour), Until: from.Add(10 * time.Minute)}}},
 	}
 	for n, s := range fleet[:3] {
 		in.moves = append(in.moves, &simulated{shop: s, target: "b", reason: "why", wave: int64(min(n, 1))})
 	}
-	f := simulate(in)
+	f := foretold(t, in)
 	at := func(after time.Duration) int64 { return from.Add(after).UnixMicro() }
 	const day = 24 * time.Hour
 	require.Equal(t, []Turn{
@@ -45,6 +68,9 @@ func TestAForecastToTheSecond(t *testing.T) {
 	require.EqualValues(t, (day + 84*time.Second - 126*time.Second - 35*time.Second).Seconds(), f.LongestWait)
 	require.Equal(t, []migration.Rate{in.rates[migration.Ends{Source: backends.SharedPostgres, Target: backends.DedicatedPostgres}]}, f.Rates)
 	require.Empty(t, f.Assumptions)
+	fleet[1].Rows, fleet[2].Rows = 3001, 3001
+	require.Equal(t, []string{"2 moves from shared-postgres to dedicated-postgres are of storefronts many times larger than any that was measured, of 300 rows at most: how long they take is assumed"},
+		foretold(t, in.anew()).Assumptions)
 	require.Equal(t, Load{Storefronts: 4, Bytes: 60010, Requests: 8, Writes: 4}, f.Backends[0].Before)
 	require.Equal(t, Load{Storefronts: 1, Bytes: 10, Requests: 2, Writes: 1}, f.Backends[0].After)
 	require.Equal(t, Load{Storefronts: 3, Bytes: 60000, Requests: 6, Writes: 3}, f.Backends[1].After)
@@ -82,7 +108,7 @@ func TestForecastsOfANight(t *testing.T) {
 			in.fleet = append(in.fleet, shop)
 			in.imagine([]candidate{{shop, "b", ""}})
 		}
-		simulate(in)
+		foretold(t, in)
 		var moved []time.Duration
 		for _, m := range in.moves {
 			moved = append(moved, m.moved.Sub(from))
@@ -96,14 +122,14 @@ func TestAReplacedCanaryIsForetold(t *testing.T) {
 	t.Parallel()
 	waves := []int64{1, 0, 1, 2}
 	in := someMoves(waves...)
-	f := simulate(in)
+	f := foretold(t, in)
 	require.Len(t, f.Next, len(waves))
 	for _, c := range in.moves {
 		for _, m := range in.moves {
 			require.False(t, c.wave < m.wave && m.begun.Before(c.moved), "%s before %s", m.shop.Slug, c.shop.Slug)
 		}
 	}
-	require.NotContains(t, strings.Join(f.Assumptions, "\n"), "would never begin")
+	require.Empty(t, f.Notes)
 	require.Equal(t, []string{"1", "0", "2", "3"}, []string{f.Next[0].Slug, f.Next[1].Slug, f.Next[2].Slug, f.Next[3].Slug})
 }
 
@@ -111,12 +137,12 @@ func TestAReplacedCanaryIsForetold(t *testing.T) {
 func TestASoakUnderWayIsForetold(t *testing.T) {
 	t.Parallel()
 	in := someMoves(1)
-	in.options.SoakSeconds, in.proved, in.canary = 7200, true, in.from.Add(-time.Hour)
-	f := simulate(in)
+	in.options.SoakSeconds, in.done = 7200, progress{proved: true, canaries: in.from.Add(-time.Hour)}
+	f := foretold(t, in)
 	require.Equal(t, in.from.Add(time.Hour).UnixMicro(), f.Next[0].Begins)
 	in = someMoves(1)
-	in.options.SoakSeconds, in.proved, in.canary = 7200, true, in.from.Add(-3*time.Hour)
-	require.Equal(t, in.from.UnixMicro(), simulate(in).Next[0].Begins)
+	in.options.SoakSeconds, in.done = 7200, progress{proved: true, canaries: in.from.Add(-3 * time.Hour)}
+	require.Equal(t, in.from.UnixMicro(), foretold(t, in).Next[0].Begins)
 }
 
 // TestWhatWouldNeverBeginIsNamed instead of being left out.
@@ -124,14 +150,23 @@ func TestWhatWouldNeverBeginIsNamed(t *testing.T) {
 	t.Parallel()
 	in := someMoves(make([]int64, nextTurns+2)...)
 	in.options.PerBackend = 0
-	f := simulate(in)
+	f := foretold(t, in)
 	require.Empty(t, f.Next)
-	require.Contains(t, f.Assumptions[len(f.Assumptions)-1], "22 moves would never begin, and what is foretold ends without them: 0, 1, 2, ")
-	require.Contains(t, f.Assumptions[len(f.Assumptions)-1], ", 18, 19 and 2 more")
+	require.Contains(t, f.Notes[0], "22 moves would never begin, and what is foretold ends without them: 0, 1, 2, ")
+	require.Contains(t, f.Notes[0], ", 18, 19 and 2 more")
 	in = someMoves(0)
 	in.options.PerBackend = 0
-	f = simulate(in)
-	require.Contains(t, f.Assumptions[len(f.Assumptions)-1], "1 moves would never begin, and what is foretold ends without them: 0")
+	f = foretold(t, in)
+	require.Contains(t, f.Notes[0], "1 moves would never begin, and what is foretold ends without them: 0")
+}
+
+// TestWhatIsNotCountedIsSaid: its moves take longer than is foretold.
+func TestWhatIsNotCountedIsSaid(t *testing.T) {
+	t.Parallel()
+	in := someMoves(0, 1, 1)
+	require.NotContains(t, strings.Join(foretold(t, in).Assumptions, "\n"), "not counted")
+	in.fleet[0].Counted, in.fleet[2].Counted = false, false
+	require.Contains(t, foretold(t, in.anew()).Assumptions, "2 storefronts that move are not counted yet, and are taken for empty ones: ask again in a while")
 }
 
 // someMoves are of storefronts that are called by their turns, in these waves.
@@ -142,7 +177,7 @@ func someMoves(waves ...int64) imagined {
 	}
 	for n, wave := range waves {
 		name := fmt.Sprint(n)
-		shop := &Shop{ID: backends.StorefrontID(name), Slug: name, Backend: "a", TimeZone: "UTC"}
+		shop := &Shop{ID: backends.StorefrontID(name), Slug: name, Backend: "a", TimeZone: "UTC", Counted: true}
 		in.fleet = append(in.fleet, shop)
 		in.moves = append(in.moves, &simulated{shop: shop, target: "b", wave: wave})
 	}
@@ -154,8 +189,8 @@ func TestForecastsKeepTheRules(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		in := someImagined(t)
-		f := simulate(in)
-		require.Equal(t, f, simulate(in.anew()), "a function of its arguments")
+		f := foretold(t, in)
+		require.Equal(t, f, foretold(t, in.anew()), "a function of its arguments")
 		require.LessOrEqual(t, len(f.Times), samples)
 		for i := range f.Times {
 			require.True(t, i == 0 || f.Times[i] >= f.Times[i-1])
@@ -244,7 +279,7 @@ func TestAHundredThousandStorefronts(t *testing.T) {
 		in, err := imagineFleet(Imagine{Synthetic: storefronts, Seed: seed, NewPlan: NewPlan{Options: options}})
 		require.NoError(t, err)
 		in.rates, in.instances = migration.Rates{}, 2
-		return simulate(in)
+		return foretold(t, in)
 	}
 	options := PlanOptions{WaveSize: 500, PerBackend: 4}
 	f := forecast(100_000, 7, options)

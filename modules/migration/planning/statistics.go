@@ -61,19 +61,24 @@ func (r *statisticsRow) statistics() *Statistics {
 	}
 }
 
-// p95 is the upper bound of the bucket that has the 95th percentile, twice the last
-// bound for what is above all of them; 0 without a request.
+// p95 is the 95th percentile, rounded up, as if the times in its bucket lay evenly between the
+// bounds; what is above all of them, up to twice the last one. 0 without a request.
 func p95(counts [len(backends.TrafficBounds) + 1]int64) int64 {
-	var all, below int64
+	var all, below, lower int64
 	for _, n := range counts {
 		all += n
 	}
-	for i, n := range counts[:len(backends.TrafficBounds)] {
-		if below += n; below*100 >= all*95 {
-			return min(all, 1) * backends.TrafficBounds[i]
+	for i, n := range counts {
+		upper := 2 * lower
+		if i < len(backends.TrafficBounds) {
+			upper = backends.TrafficBounds[i]
 		}
+		if part, whole := 95*all-100*below, 100*n; n > 0 && part <= whole {
+			return lower + (part*(upper-lower)+whole-1)/whole
+		}
+		below, lower = below+n, upper
 	}
-	return 2 * backends.TrafficBounds[len(backends.TrafficBounds)-1]
+	return 0
 }
 
 // readStatistics reads what is known of up to limit storefronts, by id, after one.
@@ -146,54 +151,3 @@ func addTables(tx control.Tx, page []*Statistics, after string) error {
 	}
 	return nil
 }
-
-// saveTraffic adds what happened at one storefront.
-func saveTraffic(tx control.Tx, storefront backends.StorefrontID, t *backends.Traffic) error {
-	hour := t.At.UnixMicro() / hourMicros
-	args := []any{string(storefront), hour % weekHours, hour, t.Requests, t.Writes}
-	for _, n := range t.Latency {
-		args = append(args, n)
-	}
-	if _, err := tx.Exec(saveHour, args...); err != nil {
-		return err
-	}
-	var changed int64
-	for table, c := range t.Tables {
-		changed += c.Written
-		if c.Added == 0 {
-			continue
-		}
-		if _, err := tx.Exec(`INSERT INTO storefront_tables (storefront_id, table_name, row_count, row_bytes) VALUES ($1, $2, $3, 0)
-			ON CONFLICT (storefront_id, table_name) DO UPDATE SET row_count = storefront_tables.row_count + excluded.row_count`,
-			string(storefront), table, c.Added); err != nil {
-			return err
-		}
-	}
-	_, err := tx.Exec(`INSERT INTO storefront_activity (storefront_id, active_at, changed, counted_at, tried_at) VALUES ($1, $2, $3, 0, 0)
-		ON CONFLICT (storefront_id) DO UPDATE SET changed = storefront_activity.changed + excluded.changed,
-		active_at = CASE WHEN storefront_activity.active_at > excluded.active_at THEN storefront_activity.active_at ELSE excluded.active_at END`,
-		string(storefront), t.At.UnixMicro(), changed)
-	return err
-}
-
-// saveHour adds to this week's slot, begins it anew if it still is last week's, and
-// lets a late report of last week's be.
-const saveHour = `INSERT INTO storefront_hours AS old (storefront_id, slot, hour, requests, writes,
-	ms_1, ms_2, ms_4, ms_8, ms_16, ms_32, ms_64, ms_128, ms_256, ms_512, ms_1024, ms_more)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-	ON CONFLICT (storefront_id, slot) DO UPDATE SET hour = excluded.hour,
-	requests = excluded.requests + CASE WHEN old.hour = excluded.hour THEN old.requests ELSE 0 END,
-	writes = excluded.writes + CASE WHEN old.hour = excluded.hour THEN old.writes ELSE 0 END,
-	ms_1 = excluded.ms_1 + CASE WHEN old.hour = excluded.hour THEN old.ms_1 ELSE 0 END,
-	ms_2 = excluded.ms_2 + CASE WHEN old.hour = excluded.hour THEN old.ms_2 ELSE 0 END,
-	ms_4 = excluded.ms_4 + CASE WHEN old.hour = excluded.hour THEN old.ms_4 ELSE 0 END,
-	ms_8 = excluded.ms_8 + CASE WHEN old.hour = excluded.hour THEN old.ms_8 ELSE 0 END,
-	ms_16 = excluded.ms_16 + CASE WHEN old.hour = excluded.hour THEN old.ms_16 ELSE 0 END,
-	ms_32 = excluded.ms_32 + CASE WHEN old.hour = excluded.hour THEN old.ms_32 ELSE 0 END,
-	ms_64 = excluded.ms_64 + CASE WHEN old.hour = excluded.hour THEN old.ms_64 ELSE 0 END,
-	ms_128 = excluded.ms_128 + CASE WHEN old.hour = excluded.hour THEN old.ms_128 ELSE 0 END,
-	ms_256 = excluded.ms_256 + CASE WHEN old.hour = excluded.hour THEN old.ms_256 ELSE 0 END,
-	ms_512 = excluded.ms_512 + CASE WHEN old.hour = excluded.hour THEN old.ms_512 ELSE 0 END,
-	ms_1024 = excluded.ms_1024 + CASE WHEN old.hour = excluded.hour THEN old.ms_1024 ELSE 0 END,
-	ms_more = excluded.ms_more + CASE WHEN old.hour = excluded.hour THEN old.ms_more ELSE 0 END
-	WHERE old.hour <= excluded.hour`

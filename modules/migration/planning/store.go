@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"smartseller/platform/control"
@@ -90,8 +91,8 @@ func plansOf(tx control.Tx, rows []planRow) ([]*Plan, error) {
 	return out, count(tx, out)
 }
 
-// count fills in how many moves of plans are in each state, and which wave is under way:
-// the first one with a move that waits or is under way.
+// count fills in how many moves of plans are in each state, and which wave is under way, if
+// no seller minded.
 func count(tx control.Tx, plans []*Plan) error {
 	byID := map[string]*Plan{}
 	var all []string
@@ -102,51 +103,63 @@ func count(tx control.Tx, plans []*Plan) error {
 	if len(plans) == 0 {
 		return nil
 	}
-	marks, ids := list(nil, all)
+	marks, ids := control.List(nil, all)
 	var rows []struct {
 		Plan  string `db:"plan_id"`
 		State string `db:"state"`
 		N     int64  `db:"n"`
 		First int64  `db:"first"`
 		Last  int64  `db:"last"`
+		Begun int64  `db:"begun"`
 	}
-	err := tx.Select(&rows, `SELECT plan_id, state, count(*) AS n, min(wave) AS first, max(wave) AS last FROM plan_moves
+	err := tx.Select(&rows, `SELECT plan_id, state, count(*) AS n, min(wave) AS first, max(wave) AS last,
+		COALESCE(max(CASE WHEN move_id <> '' THEN wave END), 0) AS begun FROM plan_moves
 		WHERE plan_id IN (`+marks+`) GROUP BY plan_id, state`, ids...)
 	open := map[string]bool{}
 	for _, r := range rows {
 		p := byID[r.Plan]
 		p.Moves[MoveState(r.State)] = r.N
 		p.Total += r.N
-		p.Waves = max(p.Waves, r.Last+1)
+		p.Waves, p.begun = max(p.Waves, r.Last+1), max(p.begun, r.Begun)
 		if MoveState(r.State) == Waiting {
 			p.lastWaits = r.Last
 		}
 		if MoveState(r.State) == Waiting || MoveState(r.State) == Moving {
-			if !open[r.Plan] || r.First < p.Wave {
-				p.Wave = r.First
+			if !open[r.Plan] || r.First < p.firstOpen {
+				p.firstOpen = r.First
 			}
 			open[r.Plan] = true
 		}
 	}
 	for _, p := range plans {
 		if !open[p.ID] {
-			p.Wave = max(0, p.Waves-1)
+			p.firstOpen = max(0, p.Waves-1)
 		}
+		p.Wave = p.Options.standing(p.progress()).wave
 	}
 	return err
 }
 
-// list makes the placeholders of a list of values behind other arguments, and all arguments.
-func list(args []any, values []string) (marks string, all []any) {
-	var m []string
-	for _, v := range values {
-		args = append(args, v)
-		m = append(m, fmt.Sprintf("$%d", len(args)))
-	}
-	return strings.Join(m, ", "), args
-}
-
 const insertedAtOnce = 100 // rows of one INSERT
+
+// insertRows inserts many rows by few statements: what stands before their values and behind.
+func insertRows(tx control.Tx, into string, rows [][]any, behind string) error {
+	for some := range slices.Chunk(rows, insertedAtOnce) {
+		var values []string
+		var args []any
+		for _, row := range some {
+			marks := make([]string, len(row))
+			for i := range row {
+				marks[i] = fmt.Sprintf("$%d", len(args)+i+1)
+			}
+			values, args = append(values, "("+strings.Join(marks, ", ")+")"), append(args, row...)
+		}
+		if _, err := tx.Exec(into+" VALUES "+strings.Join(values, ", ")+" "+behind, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func insertPlan(tx control.Tx, p *Plan, moves []PlanMove) error {
 	options, err := json.Marshal(p.Options)
@@ -156,22 +169,14 @@ func insertPlan(tx control.Tx, p *Plan, moves []PlanMove) error {
 	_, err = tx.Exec(`INSERT INTO plans (id, state, options, policy, reason, cause, forgiven, left_out, requested_by, approved_by, created_at, updated_at, ended_at)
 		VALUES ($1, $2, $3, $4, $5, '', 0, $6, $7, $8, $9, $9, NULL)`,
 		p.ID, string(p.State), string(options), p.Policy, p.Reason, p.LeftOut, p.RequestedBy, p.ApprovedBy, tx.Now())
-	for len(moves) > 0 && err == nil {
-		some := moves[:min(insertedAtOnce, len(moves))]
-		moves = moves[len(some):]
-		values := []string{}
-		args := []any{p.ID, tx.Now()}
-		for _, m := range some {
-			var marks []any
-			for n := range 8 {
-				marks = append(marks, len(args)+n+1)
-			}
-			values = append(values, fmt.Sprintf("($1, $%d, $%d, $%d, $%d, $%d, $%d, $%d, $%d, 'waiting', '', '', '', 0, $2)", marks...))
-			args = append(args, m.Seq, m.Wave, string(m.Storefront), m.Source, m.Target, m.Reason, m.Rows, m.Bytes)
-		}
-		_, err = tx.Exec(`INSERT INTO plan_moves (plan_id, seq, wave, storefront_id, source, target, reason, row_count, byte_count, state, move_id, cause, waits, moved_at, updated_at)
-			VALUES `+strings.Join(values, ", "), args...)
+	if err != nil {
+		return err
 	}
+	var rows [][]any
+	for _, m := range moves {
+		rows = append(rows, []any{p.ID, m.Seq, m.Wave, string(m.Storefront), m.Source, m.Target, m.Reason, m.Rows, m.Bytes, string(Waiting), "", "", "", 0, tx.Now()})
+	}
+	err = insertRows(tx, `INSERT INTO plan_moves (plan_id, seq, wave, storefront_id, source, target, reason, row_count, byte_count, state, move_id, cause, waits, moved_at, updated_at)`, rows, "")
 	if errors.Is(err, control.ErrUnique) {
 		return ErrPlannedTwice.Because(err)
 	}

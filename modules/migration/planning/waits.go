@@ -4,42 +4,13 @@ import (
 	"fmt"
 	"time"
 
+	"smartseller/backends"
+	"smartseller/modules/migration"
 	"smartseller/platform/control"
 )
 
 // What a plan and its moves wait for is found out when somebody asks, by what the scheduler
 // decides by. Written down is only when a move that stands by cuts over.
-
-// standing is how far the waves of a plan are.
-type standing struct {
-	wave   int64     // whose moves may begin, and those that are left of earlier ones
-	soaked time.Time // for so long canaries are watched; zero: none need be, or not yet
-}
-
-// barred is the condition that a seller wants no move at the time $2.
-const barred = `COALESCE(b.begins_at <= $2 AND b.ends_at > $2, false)`
-
-// readStanding finds the first wave with a move that is under way or may begin: those whose
-// sellers want none now hold up no wave, neither before they begin nor when they stand by.
-// Where none else is left no move waits for a wave.
-func readStanding(tx control.Tx, p *Plan, now time.Time) (at standing, err error) {
-	err = tx.Get(&at.wave, `SELECT COALESCE(min(p.wave), $3) FROM plan_moves p LEFT JOIN moves m ON m.id = p.move_id LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
-		WHERE p.plan_id = $1 AND (p.state = 'moving' AND NOT (COALESCE(`+stands+`, false) AND `+barred+`) OR p.state = 'waiting' AND NOT `+barred+`)`, p.ID, now.UnixMicro(), p.lastWaits)
-	if err != nil || at.wave == 0 || p.Options.SoakSeconds == 0 {
-		return at, err
-	}
-	canaries, err := canariesEnded(tx, p.ID)
-	at.soaked = time.UnixMicro(canaries + p.Options.SoakSeconds*1_000_000)
-	return at, err
-}
-
-// canariesEnded is when the last canary of a plan came to its target, or was known not to;
-// 0: none has yet.
-func canariesEnded(tx control.Tx, plan string) (at int64, err error) {
-	err = tx.Get(&at, `SELECT COALESCE(max(CASE WHEN moved_at > 0 THEN moved_at ELSE updated_at END), 0) FROM plan_moves
-		WHERE plan_id = $1 AND wave = 0 AND state NOT IN ('waiting', 'moving')`, plan)
-	return at, err
-}
 
 // explain says what all moves of a plan wait for. Why it was stopped is in its cause.
 func (p *Plan) explain(tx control.Tx, now time.Time) error {
@@ -95,8 +66,16 @@ func (p *Plan) explainWindows(tx control.Tx, now time.Time) error {
 // explainMoves says of successive moves of a plan what each waits for, where that is not
 // what all wait for.
 func explainMoves(tx control.Tx, p *Plan, moves []PlanMove, now time.Time) error {
-	facts, err := readFacts(tx, p, moves, now)
+	facts, err := readFacts(tx, p, moves)
 	if err != nil || len(facts) == 0 {
+		return err
+	}
+	var of []backends.StorefrontID
+	for _, m := range moves {
+		of = append(of, m.Storefront)
+	}
+	wishes, err := migration.ReadBlackouts(tx, of...)
+	if err != nil {
 		return err
 	}
 	var at standing
@@ -111,6 +90,7 @@ func explainMoves(tx control.Tx, p *Plan, moves []PlanMove, now time.Time) error
 	}
 	for i := range moves {
 		m, f := &moves[i], facts[moves[i].Seq]
+		held, holds := wishes[m.Storefront].At(now)
 		switch {
 		case m.State == Moving:
 			if m.Waits, err = f.explainMoving(p, m, now); err != nil {
@@ -118,8 +98,8 @@ func explainMoves(tx control.Tx, p *Plan, moves []PlanMove, now time.Time) error
 			}
 		case m.State != Waiting:
 			m.Waits = ""
-		case f.Barred > 0:
-			m.Waits = noMoveUntil(time.UnixMicro(f.Barred))
+		case holds:
+			m.Waits = held.String()
 		case f.Move != "":
 			m.Waits = "begins when another move of its storefront has ended: " + f.Move
 		case p.State == Running && m.Wave <= at.wave && !at.soaked.After(now) && !taken.copies.free(m.Source, m.Target, p.Options.PerBackend):
@@ -134,7 +114,6 @@ func explainMoves(tx control.Tx, p *Plan, moves []PlanMove, now time.Time) error
 // facts are what is known of a move beside its plan.
 type facts struct {
 	Seq     int64  `db:"seq"`
-	Barred  int64  `db:"barred"`
 	Move    string `db:"id"` // of its storefront, that is open; "": none is
 	Paused  bool   `db:"paused"`
 	Let     bool   `db:"let"`
@@ -142,16 +121,16 @@ type facts struct {
 }
 
 // readFacts finds them for those of successive moves that wait or are under way.
-func readFacts(tx control.Tx, p *Plan, moves []PlanMove, now time.Time) (map[int64]facts, error) {
+func readFacts(tx control.Tx, p *Plan, moves []PlanMove) (map[int64]facts, error) {
 	if len(moves) == 0 {
 		return nil, nil
 	}
 	var rows []facts
-	err := tx.Select(&rows, `SELECT p.seq, CASE WHEN `+barred+` THEN b.ends_at ELSE 0 END AS barred, COALESCE(m.id, '') AS id,
+	err := tx.Select(&rows, `SELECT p.seq, COALESCE(m.id, '') AS id,
 			COALESCE(m.phase = 'paused' AND m.intent = '', false) AS paused, COALESCE(`+wasLet+`, false) AS let, COALESCE(m.options, '') AS options
-		FROM plan_moves p LEFT JOIN moves m ON m.storefront_id = p.storefront_id AND m.ended_at IS NULL LEFT JOIN blackouts b ON b.storefront_id = p.storefront_id
-		WHERE p.plan_id = $1 AND p.seq >= $3 AND p.seq <= $4 AND p.state IN ('waiting', 'moving')`,
-		p.ID, now.UnixMicro(), moves[0].Seq, moves[len(moves)-1].Seq)
+		FROM plan_moves p LEFT JOIN moves m ON m.storefront_id = p.storefront_id AND m.ended_at IS NULL
+		WHERE p.plan_id = $1 AND p.seq >= $2 AND p.seq <= $3 AND p.state IN ('waiting', 'moving')`,
+		p.ID, moves[0].Seq, moves[len(moves)-1].Seq)
 	out := make(map[int64]facts, len(rows))
 	for _, f := range rows {
 		out[f.Seq] = f
@@ -170,7 +149,7 @@ func (f facts) explainMoving(p *Plan, m *PlanMove, now time.Time) (string, error
 		if err != nil {
 			return "", err
 		}
-		at, why := permitted(now, window, Blackout{})
+		at, why := permitted(now, window, nil)
 		switch {
 		case at.After(now):
 			return cutsOver(at, why), nil
@@ -187,8 +166,6 @@ func (f facts) explainMoving(p *Plan, m *PlanMove, now time.Time) (string, error
 func cutsOver(at time.Time, why string) string {
 	return fmt.Sprintf("cuts over at %s: %s", rfc3339(at), why)
 }
-
-func noMoveUntil(end time.Time) string { return "the seller asked for no move until " + rfc3339(end) }
 
 func rfc3339(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 

@@ -2,12 +2,14 @@ package seller
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"smartseller/backends"
+	"smartseller/modules/migration"
 	"smartseller/platform/httpx"
 	"smartseller/platform/identity"
 )
@@ -24,13 +26,16 @@ type sellerReceiptBody struct {
 type sellerMoveBody struct {
 	ID        string             `json:"id,omitempty" doc:"None while it is planned and not begun"`
 	State     string             `json:"state" enum:"planned,under_way,paused,moved,done,not_moved" doc:"moved: it serves from the new place, and can go back still; not_moved: given up or taken back"`
-	Phase     string             `json:"phase"`
+	Phase     migration.Phase    `json:"phase" doc:"Where it is. A move that succeeds: planned, preparing, copying, catching_up, verifying, cutting_over, watching, finalizing, completed"`
 	Trial     string             `json:"trial,omitempty" enum:"rehearsal,drill" doc:"rehearsal: your storefront stays where it is; drill: it comes back by itself; none: the move is to last"`
 	From      string             `json:"from,omitempty" doc:"Kind of database"`
 	To        string             `json:"to,omitempty" doc:"Kind of database"`
 	Copied    int64              `json:"copied_rows"`
 	Total     int64              `json:"total_rows" doc:"0: not known yet, or of no interest any more"`
 	ETA       int64              `json:"ready_at,omitempty" doc:"When it may be ready to change over, as its speed tells; microseconds UTC"`
+	BeginsAt  int64              `json:"begins_at,omitempty" doc:"When it begins, microseconds UTC; none: it has begun, or no time was set"`
+	CutsAt    int64              `json:"changes_over_at,omitempty" doc:"When it changes over, now that it is ready, as far as is known; microseconds UTC. What you ask for, and how busy your storefront is, may still change that"`
+	Awaits    string             `json:"waits_for,omitempty" enum:"begin,turn,not_now,window,quiet_hour,operator" doc:"begin: its time to begin; turn: other moves come first; not_now: you asked that it does not change over; window: the part of the day in which it may; quiet_hour: the quietest hour of a day; operator: a word of the operators; none: it waits for nothing"`
 	CreatedAt int64              `json:"created_at" doc:"Microseconds UTC"`
 	MovedAt   int64              `json:"moved_at,omitempty" doc:"When your storefront came to the new place, microseconds UTC; none: it has not, or has gone back"`
 	EndedAt   int64              `json:"ended_at,omitempty" doc:"Microseconds UTC"`
@@ -39,7 +44,8 @@ type sellerMoveBody struct {
 
 func bodyOf(m Move) sellerMoveBody {
 	b := sellerMoveBody{
-		ID: m.ID, State: string(m.State), Phase: string(m.Phase), Trial: m.Trial, From: string(m.From), To: string(m.To), Copied: m.Copied, Total: m.Total, ETA: m.ETA,
+		ID: m.ID, State: string(m.State), Phase: m.Phase, Trial: m.Trial, From: string(m.From), To: string(m.To), Copied: m.Copied, Total: m.Total, ETA: m.ETA,
+		BeginsAt: m.BeginsAt, CutsAt: m.CutsAt, Awaits: string(m.Awaits),
 		CreatedAt: m.CreatedAt, MovedAt: m.MovedAt, EndedAt: m.EndedAt,
 	}
 	if r := m.Receipt; r != nil {
@@ -65,18 +71,56 @@ type sellerMoveInput struct {
 
 type sellerMoveOutput struct{ Body sellerMoveBody }
 
-type notNowBody struct {
+type notNowFields struct {
 	From   *time.Time `json:"from,omitempty" doc:"None: now" audit:"detail"`
 	Until  time.Time  `json:"until" doc:"At most 90 days ahead" audit:"detail"`
 	Reason string     `json:"reason,omitempty" maxLength:"500" doc:"For the operators"`
 }
 
-type notNowInput struct{ Body notNowBody }
+type notNowBody struct {
+	ID     string    `json:"id"`
+	From   time.Time `json:"from"`
+	Until  time.Time `json:"until"`
+	Reason string    `json:"reason,omitempty" doc:"For the operators"`
+}
+
+type addNotNowInput struct{ Body notNowFields }
+
+type notNowInput struct {
+	ID string `path:"id" maxLength:"36"`
+}
 
 type notNowOutput struct{ Body notNowBody }
 
-func notNowOf(n NotNow) *notNowOutput {
-	return &notNowOutput{notNowBody{From: &n.From, Until: n.Until, Reason: n.Reason}}
+type notNowsOutput struct {
+	Body struct {
+		Data []notNowBody `json:"data"`
+	}
+}
+
+func notNowOf(n NotNow) notNowBody {
+	return notNowBody(n)
+}
+
+type blackoutsInput struct {
+	httpx.PageByID
+	Storefront string `query:"storefront_id" maxLength:"36" doc:"Only those of this one"`
+}
+
+type blackoutBody struct {
+	ID         string `json:"id"`
+	Storefront string `json:"storefront_id"`
+	Slug       string `json:"slug,omitempty" doc:"The storefront's"`
+	From       int64  `json:"begins_at" doc:"Microseconds UTC"`
+	Until      int64  `json:"ends_at" doc:"Microseconds UTC"`
+	Reason     string `json:"reason,omitempty" doc:"The seller's"`
+}
+
+type blackoutsOutput struct {
+	Body struct {
+		Data       []blackoutBody `json:"data"`
+		NextCursor string         `json:"next_cursor,omitempty"`
+	}
 }
 
 // own is the storefront whose seller asks.
@@ -86,7 +130,7 @@ func own(ctx context.Context) backends.StorefrontID {
 
 // Routes adds the seller's operations. The storefront is the token's: none can be named.
 func Routes(server *httpx.Server, s *Service) {
-	const moves, notNow = "/api/seller/moves", "/api/seller/not-now"
+	const moves = "/api/seller/moves"
 	httpx.Register(server, huma.Operation{
 		OperationID: "list-own-moves", Method: http.MethodGet, Path: moves, Summary: "List the moves of your storefront: planned, then newest first", Security: httpx.Seller,
 	}, func(ctx context.Context, in *sellerListInput) (*sellerListOutput, error) {
@@ -105,26 +149,59 @@ func Routes(server *httpx.Server, s *Service) {
 		m, err := s.Move(ctx, own(ctx), in.ID)
 		return &sellerMoveOutput{bodyOf(m)}, err
 	})
+	notNowRoutes(server, s)
+	operatorRoutes(server, s)
+}
+
+func notNowRoutes(server *httpx.Server, s *Service) {
+	const path = "/api/seller/not-now"
 	httpx.Register(server, huma.Operation{
-		OperationID: "get-not-now", Method: http.MethodGet, Path: notNow, Summary: "Show until when your storefront does not change over",
-		Security: httpx.Seller, Errors: []int{http.StatusNotFound},
-	}, func(ctx context.Context, _ *struct{}) (*notNowOutput, error) {
-		n, err := s.NotNow(ctx, own(ctx))
-		return notNowOf(n), err
+		OperationID: "list-not-now", Method: http.MethodGet, Path: path, Summary: "List when your storefront does not change over: what is not past, by when it begins",
+		Security: httpx.Seller,
+	}, func(ctx context.Context, _ *struct{}) (*notNowsOutput, error) {
+		found, err := s.NotNows(ctx, own(ctx))
+		out := &notNowsOutput{}
+		out.Body.Data = make([]notNowBody, len(found))
+		for i, n := range found {
+			out.Body.Data[i] = notNowOf(n)
+		}
+		return out, err
 	})
 	httpx.Register(server, huma.Operation{
-		OperationID: "set-not-now", Method: http.MethodPut, Path: notNow, Summary: "Ask that your storefront does not change over until a time",
-		Description: "A move may be prepared meanwhile, which nobody feels; the change to the new place waits. One that has begun is not stopped. There is one such wish at a time: this one takes the place of the last.", Security: httpx.Seller,
-	}, func(ctx context.Context, in *notNowInput) (*notNowOutput, error) {
+		OperationID: "add-not-now", Method: http.MethodPost, Path: path, Summary: "Ask that your storefront does not change over until a time",
+		Description: fmt.Sprintf("A move may be prepared meanwhile, which nobody feels; the change to the new place waits. One that has begun is not stopped. "+
+			"What was asked before holds as well; at most %d such times may lie ahead.", most),
+		DefaultStatus: http.StatusCreated, Security: httpx.Seller, Errors: []int{http.StatusConflict},
+	}, func(ctx context.Context, in *addNotNowInput) (*notNowOutput, error) {
 		n := NotNow{Until: in.Body.Until, Reason: in.Body.Reason}
 		if in.Body.From != nil {
 			n.From = *in.Body.From
 		}
 		n, err := s.Ask(ctx, own(ctx), n)
-		return notNowOf(n), err
+		return &notNowOutput{notNowOf(n)}, err
 	})
 	httpx.Register(server, huma.Operation{
-		OperationID: "delete-not-now", Method: http.MethodDelete, Path: notNow, Summary: "Let your storefront change over again at any time",
+		OperationID: "delete-not-now", Method: http.MethodDelete, Path: path + "/{id}", Summary: "Let your storefront change over at one of these times again",
 		DefaultStatus: http.StatusNoContent, Security: httpx.Seller,
-	}, func(ctx context.Context, _ *struct{}) (*struct{}, error) { return nil, s.Withdraw(ctx, own(ctx)) })
+	}, func(ctx context.Context, in *notNowInput) (*struct{}, error) {
+		return nil, s.Withdraw(ctx, own(ctx), in.ID)
+	})
+}
+
+func operatorRoutes(server *httpx.Server, s *Service) {
+	httpx.Register(server, huma.Operation{
+		OperationID: "list-blackouts", Method: http.MethodGet, Path: "/api/admin/blackouts", Summary: "List when sellers want no cutover, and why: what is not past, newest first",
+		Security: httpx.Admin,
+	}, func(ctx context.Context, in *blackoutsInput) (*blackoutsOutput, error) {
+		found, err := s.List(ctx, backends.StorefrontID(in.Storefront), in.Cursor, in.Limit)
+		out := &blackoutsOutput{}
+		out.Body.Data = make([]blackoutBody, len(found))
+		for i, l := range found {
+			out.Body.Data[i] = blackoutBody{ID: l.ID, Storefront: string(l.Storefront), Slug: l.Slug, From: l.From.UnixMicro(), Until: l.Until.UnixMicro(), Reason: l.Reason}
+		}
+		if len(found) == in.Limit {
+			out.Body.NextCursor = found[len(found)-1].ID
+		}
+		return out, err
+	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"smartseller/backends"
 	"smartseller/modules/migration"
+	"smartseller/modules/migration/planning"
 	"smartseller/platform/fault"
 )
 
@@ -30,6 +31,9 @@ var states = map[migration.Phase]State{
 	migration.Cancelled: NotMoved, migration.Failed: NotMoved, migration.RolledBack: NotMoved, migration.Rehearsed: NotMoved,
 }
 
+// awaitsBegin is what a move waits for that is to begin later.
+const awaitsBegin planning.Awaits = "begin"
+
 // Move is a move as the seller sees it. Times are microseconds UTC; 0: not known.
 type Move struct {
 	ID        string // "" while a plan has not started it
@@ -40,6 +44,9 @@ type Move struct {
 	Copied    int64 // rows
 	Total     int64 // rows
 	ETA       int64 // when it may be ready to cut over, as far as can be told from its speed
+	BeginsAt  int64 // of a move that is to begin later
+	CutsAt    int64 // when it changes over, of a move that is ready and stands by
+	Awaits    planning.Awaits
 	CreatedAt int64
 	MovedAt   int64 // when it came to the new place, unless it has gone back
 	EndedAt   int64
@@ -59,18 +66,31 @@ type Receipt struct {
 
 // NotNow asks for no cutover between two times.
 type NotNow struct {
+	ID          string
 	From, Until time.Time
 	Reason      string
 }
 
-// longest is how far ahead a "not now" may reach: a storefront that can never be moved
-// holds its backend up for ever.
-const longest = 90 * 24 * time.Hour
+// Listed is a NotNow in the list for operators.
+type Listed struct {
+	NotNow
+	Storefront backends.StorefrontID
+	Slug       string // the storefront's
+}
+
+// A storefront that can never be moved holds its backend up for ever.
+const (
+	longest = 90 * 24 * time.Hour // how far ahead a "not now" may reach
+	most    = 20                  // of those that are not over
+)
+
+// kept is for how long one is that is over: a plan looks for a quiet hour in the day behind it.
+const kept = 24 * time.Hour
 
 // Errors of operations.
 var (
-	ErrNoMove   = fault.New(fault.NotFound, "move_not_found", "There is no such move of your storefront; list the moves to see their ids.")
-	ErrNoNotNow = fault.New(fault.NotFound, "not_now_not_found", "Nothing keeps your storefront from being moved.")
+	ErrNoMove  = fault.New(fault.NotFound, "move_not_found", "There is no such move of your storefront; list the moves to see their ids.")
+	ErrTooMany = fault.New(fault.Conflict, "limit_reached", "A storefront has at most %d times ahead in which it does not change over: withdraw one first.", most)
 )
 
 func (n NotNow) check(now time.Time) error {

@@ -1,6 +1,7 @@
 package seller
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,7 +9,9 @@ import (
 
 	"smartseller/backends"
 	"smartseller/modules/migration"
+	"smartseller/modules/migration/planning"
 	"smartseller/platform/control"
+	"smartseller/platform/ids"
 )
 
 // Service answers sellers. Every method takes the storefront whose seller asks. Safe for
@@ -16,11 +19,12 @@ import (
 type Service struct {
 	db    *control.DB
 	moves *migration.Service
+	plans *planning.Service
 }
 
 // NewService makes the service.
-func NewService(db *control.DB, moves *migration.Service) *Service {
-	return &Service{db: db, moves: moves}
+func NewService(db *control.DB, moves *migration.Service, plans *planning.Service) *Service {
+	return &Service{db: db, moves: moves, plans: plans}
 }
 
 // behindPlanned is the cursor of a page that begins with the newest move: it is behind every id.
@@ -35,7 +39,7 @@ func (s *Service) Moves(ctx context.Context, storefront backends.StorefrontID, c
 	}
 	if cursor == "" {
 		for _, p := range planned {
-			out = append(out, Move{State: Planned, Phase: migration.Planned, From: kinds[p.Source], To: kinds[p.Target], CreatedAt: p.At})
+			out = append(out, Move{State: Planned, Phase: migration.Planned, From: kinds[p.Source], To: kinds[p.Target], CreatedAt: p.At, Awaits: p.awaits})
 		}
 		next = behindPlanned
 	}
@@ -111,7 +115,28 @@ func (s *Service) see(ctx context.Context, m *migration.Move, kinds map[string]b
 	}
 	out.Total = max(out.Total, all)
 	out.ETA = eta(m, out.Copied, out.Total, now)
-	return out, nil
+	return out, s.foresee(ctx, m, &out, now)
+}
+
+// foresee says what an open move waits for, and when that comes.
+func (s *Service) foresee(ctx context.Context, m *migration.Move, v *Move, now int64) error {
+	switch v.BeginsAt = m.BeginsAt(now); {
+	case v.BeginsAt > 0:
+		v.Awaits = awaitsBegin
+		return nil
+	case m.Phase == migration.Paused && m.Intent == migration.NoIntent:
+		v.Awaits = planning.AwaitsOperator
+		return nil
+	case m.Options.Mode == migration.Rehearsal: // it is not to change over
+		return nil
+	}
+	return s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		at, awaits, err := s.plans.CutsOver(tx, m)
+		if v.Awaits = awaits; !at.IsZero() {
+			v.CutsAt = at.UnixMicro()
+		}
+		return err
+	})
 }
 
 // eta takes comparing to last as long as copying did, and copying to go on as it went, both
@@ -152,18 +177,29 @@ func (v *Move) addReceipt(m *migration.Move) error {
 	return nil
 }
 
-// NotNow is what the seller asked for and is not over; ErrNoNotNow when there is nothing.
-func (s *Service) NotNow(ctx context.Context, storefront backends.StorefrontID) (n NotNow, err error) {
+// NotNows are what the seller asked for and is not over, by when it begins.
+func (s *Service) NotNows(ctx context.Context, storefront backends.StorefrontID) (out []NotNow, err error) {
 	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-		n, err = readNotNow(tx, storefront)
+		out, err = readNotNows(tx, storefront)
 		return err
 	})
-	return n, err
+	return out, err
 }
 
-// Ask asks for no cutover between two times, instead of what was asked before. No From
+// List is for operators: what the seller of a storefront, or ("") any, asked for and is not over,
+// newest first, after the one with the id cursor ("" for the first page).
+func (s *Service) List(ctx context.Context, storefront backends.StorefrontID, cursor string, limit int) (out []Listed, err error) {
+	err = s.db.View(ctx, func(_ context.Context, tx control.Tx) error {
+		out, err = listNotNows(tx, storefront, cmp.Or(cursor, "~"), int64(limit)) // "~" is behind every id
+		return err
+	})
+	return out, err
+}
+
+// Ask asks for no cutover between two times, beside what was asked before; ErrTooMany. No From
 // means now. What begins later takes back no word to cut over that was given for tonight.
 func (s *Service) Ask(ctx context.Context, storefront backends.StorefrontID, n NotNow) (NotNow, error) {
+	n.ID = ids.New()
 	err := s.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
 		now := time.UnixMicro(tx.Now())
 		if n.From.IsZero() {
@@ -173,7 +209,7 @@ func (s *Service) Ask(ctx context.Context, storefront backends.StorefrontID, n N
 		if err := n.check(now); err != nil {
 			return err
 		}
-		if err := writeNotNow(tx, storefront, n); err != nil || n.From.After(now) {
+		if err := addNotNow(tx, storefront, n); err != nil || n.From.After(now) {
 			return err
 		}
 		return migration.TakeBackCutover(tx, storefront)
@@ -181,7 +217,7 @@ func (s *Service) Ask(ctx context.Context, storefront backends.StorefrontID, n N
 	return n, err
 }
 
-// Withdraw lets the storefront be moved again. Repeating it is no error.
-func (s *Service) Withdraw(ctx context.Context, storefront backends.StorefrontID) error {
-	return s.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return deleteNotNow(tx, storefront) })
+// Withdraw lets the storefront be moved at one of those times. Repeating it is no error.
+func (s *Service) Withdraw(ctx context.Context, storefront backends.StorefrontID, id string) error {
+	return s.db.Update(ctx, func(_ context.Context, tx control.Tx) error { return deleteNotNow(tx, storefront, id) })
 }

@@ -10,6 +10,7 @@ import (
 
 	"smartseller/backends"
 	"smartseller/modules/migration"
+	"smartseller/modules/migration/planning"
 	"smartseller/platform/control"
 	"smartseller/platform/control/controltest"
 	"smartseller/platform/crypto"
@@ -25,18 +26,24 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
+	return newDeskOn(t, controltest.Open(t))
+}
+
+func newDeskOn(t *testing.T, db *control.DB) *desk {
+	t.Helper()
 	keys, err := crypto.New(make([]byte, crypto.MasterKeySize))
 	require.NoError(t, err)
 	catalog, err := backends.NewCatalog()
 	require.NoError(t, err)
-	db := controltest.Open(t)
 	directory := backends.NewDirectory(db, keys, catalog, nil)
 	stores := backends.NewStores(directory, 1)
 	t.Cleanup(func() { require.NoError(t, stores.Close()) })
 	runner := migration.NewRunner(migration.RunnerOptions{
 		DB: db, Directory: directory, Stores: stores, Router: backends.NewRouter(directory, stores, backends.RouterOptions{}), Keys: keys, Log: slog.New(slog.DiscardHandler),
 	})
-	return &desk{NewService(db, migration.NewService(db, directory, stores, runner)), t}
+	d := &desk{NewService(db, migration.NewService(db, directory, stores, runner), planning.NewService(db, directory)), t}
+	d.exec(`INSERT INTO storefronts (id, slug, name, currency, time_zone, status, settings, created_at, updated_at, version) VALUES ($1, $1, 'Toys', 'EUR', 'UTC', 'active', '{}', 0, 0, 1)`, string(toys))
+	return d
 }
 
 func (d *desk) exec(text string, args ...any) {
@@ -146,9 +153,9 @@ func TestAskTakesTheWordBackForNowAlone(t *testing.T) {
 			d.plan("moving", "m1")
 			n, err := d.Ask(context.Background(), toys, NotNow{From: c.from, Until: now.AddDate(0, 0, 31)})
 			require.NoError(t, err)
-			kept, err := d.NotNow(context.Background(), toys)
+			kept, err := d.NotNows(context.Background(), toys)
 			require.NoError(t, err)
-			require.Equal(t, n, kept, "the wish is noted, whenever it begins")
+			require.Equal(t, []NotNow{n}, kept, "the wish is noted, whenever it begins")
 			m, err := d.moves.Get(context.Background(), "m1")
 			require.NoError(t, err)
 			require.Equal(t, c.left, m.Intent)

@@ -13,33 +13,10 @@ import (
 // files of each host have one of their own, since an instance there alone reaches them.
 const leaseName = "schema upgrade"
 
-// leaseOf is the lease of a host's files; "": of what every instance reaches.
-func (u *Upgrader) leaseOf(host string) *control.Lease {
-	name := leaseName
-	if host != "" {
-		name += " on " + host
-	}
-	return control.NewLease(u.service.db, name, u.name, u.life)
-}
-
 // hold takes or renews the leases of what this instance reaches, and returns by host those
 // that it has. That of its host says also that somebody is there.
 func (u *Upgrader) hold(ctx context.Context, hosts map[string]string) (map[string]*control.Lease, error) {
-	held := map[string]*control.Lease{}
-	for _, host := range slices.Compact([]string{"", u.host}) {
-		if host != "" && !slices.Contains(slices.Collect(maps.Values(hosts)), host) {
-			continue
-		}
-		lease := u.leaseOf(host)
-		has, err := lease.Hold(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if has {
-			held[host] = lease
-		}
-	}
-	return held, nil
+	return u.leases.Hold(ctx, append(slices.Collect(maps.Values(hosts)), ""))
 }
 
 // awaits is the cause of places that wait for a server on their host.
@@ -65,7 +42,7 @@ func (u *Upgrader) deserted(tx control.Tx, hosts map[string]string) (map[string]
 		if _, known := out[host]; known {
 			continue
 		}
-		taken, err := u.leaseOf(host).Taken(tx)
+		taken, err := u.leases.Of(host).Taken(tx)
 		if err != nil {
 			return nil, err
 		}

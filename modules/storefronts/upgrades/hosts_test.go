@@ -153,7 +153,7 @@ func TestLaterWavesWaitForTheOtherHost(t *testing.T) {
 	f.create("home")
 	run, _ := f.begin(false)
 	stranger, home := f.upgraderOn(there, "stranger", alive), f.upgrader("home", alive)
-	held, err := home.leaseOf(here).Hold(ctx)
+	held, err := home.leases.Of(here).Hold(ctx)
 	require.NoError(t, err)
 	require.True(t, held)
 	f.rest(stranger)

@@ -137,7 +137,7 @@ func Routes(server *httpx.Server, s *Service) {
 	schemaRoutes(server, s)
 	httpx.Register(server, huma.Operation{
 		OperationID: "start-schema-upgrade", Method: http.MethodPost, Path: runsPath, Summary: "Upgrade the tenant schema of every place, or join who does",
-		Description: "Places are upgraded in waves; one that fails stops no other, and can be repeated alone. One that is being moved waits, and so does one in a " +
+		Description: "Places are upgraded in waves: those of single storefronts, then the databases that many share, one after the other, first the one that holds the fewest. One that fails stops no other, and can be repeated alone. One that is being moved waits, and so does one in a " +
 			"file until an instance on its host takes part. It goes on whatever becomes of the client or of the instance: any other one carries it on. An " +
 			"upgrade can be read about for 90 days after its end, the newest one for good.",
 		DefaultStatus: http.StatusAccepted, Security: httpx.Admin, Errors: []int{http.StatusConflict},

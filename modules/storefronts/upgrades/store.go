@@ -3,8 +3,6 @@ package upgrades
 import (
 	"database/sql"
 	"errors"
-	"fmt"
-	"strings"
 
 	"smartseller/backends"
 	"smartseller/modules/storefronts"
@@ -98,7 +96,7 @@ func count(tx control.Tx, runs ...*Run) error {
 		N     int64  `db:"n"`
 		First int64  `db:"first"`
 	}
-	marks, args := list(nil, all)
+	marks, args := control.List(nil, all)
 	err := tx.Select(&rows, `SELECT run_id, state, count(*) AS n, min(wave) AS first FROM schema_upgrade_places WHERE run_id IN (`+marks+`) GROUP BY run_id, state`, args...)
 	for _, r := range rows {
 		run := byID[r.Run]
@@ -108,16 +106,6 @@ func count(tx control.Tx, runs ...*Run) error {
 		}
 	}
 	return err
-}
-
-// list makes the placeholders of a list of values behind other arguments, and all arguments.
-func list(args []any, values []string) (marks string, all []any) {
-	var m []string
-	for _, v := range values {
-		args = append(args, v)
-		m = append(m, fmt.Sprintf("$%d", len(args)))
-	}
-	return strings.Join(m, ", "), args
 }
 
 // begin makes a run of all places. It began behind the run before by more than the control
@@ -138,7 +126,8 @@ func begin(tx control.Tx, before *Run, by string, known int64) (*Run, error) {
 
 // enrol adds every place that the run does not know yet, in waves behind those that it
 // has: one of each backend first; then the storefronts' own, a wave after the other; at
-// last those that many storefronts share. It says how many there were.
+// last those that many storefronts share, each a wave of its own, first the one that has the
+// fewest: what goes wrong there does not go wrong for all at once. It says how many there were.
 func enrol(tx control.Tx, r *Run) (int64, error) {
 	const next = `(SELECT COALESCE(max(wave) + 1, 0) FROM schema_upgrade_places WHERE run_id = $1)`
 	own, err := tx.Exec(`INSERT INTO schema_upgrade_places (run_id, storefront_id, backend, wave, state, cause, version_before, version, due_at, change, updated_at)
@@ -152,9 +141,9 @@ func enrol(tx control.Tx, r *Run) (int64, error) {
 		return 0, err
 	}
 	shared, err := tx.Exec(`INSERT INTO schema_upgrade_places (run_id, storefront_id, backend, wave, state, cause, version_before, version, due_at, change, updated_at)
-		SELECT $1, '', b.name, `+next+`, 'waiting', '', 0, 0, 0, 0, CAST($2 AS BIGINT) FROM backends b
-		WHERE b.shared = 1 AND EXISTS (SELECT 1 FROM placements p WHERE p.backend = b.name)
-		AND NOT EXISTS (SELECT 1 FROM schema_upgrade_places u WHERE u.run_id = $1 AND u.storefront_id = '' AND u.backend = b.name)`,
+		SELECT $1, '', b.name, `+next+` + row_number() OVER (ORDER BY held.n, b.name) - 1, 'waiting', '', 0, 0, 0, 0, CAST($2 AS BIGINT)
+		FROM backends b JOIN (SELECT backend, count(*) AS n FROM placements GROUP BY backend) held ON held.backend = b.name
+		WHERE b.shared = 1 AND NOT EXISTS (SELECT 1 FROM schema_upgrade_places u WHERE u.run_id = $1 AND u.storefront_id = '' AND u.backend = b.name)`,
 		r.ID, tx.Now())
 	return own + shared, err
 }
@@ -261,7 +250,7 @@ func anyWaits(tx control.Tx, r *Run) (bool, error) {
 // readTurn reads the places whose turn it is: those of the first wave in which any waits
 // that is due and not on a backend that is away.
 func readTurn(tx control.Tx, run string, away []string) (out []turn, err error) {
-	marks, args := list([]any{run, tx.Now()}, append([]string{""}, away...)) // "": a list must not be empty
+	marks, args := control.List([]any{run, tx.Now()}, append([]string{""}, away...)) // "": a list must not be empty
 	here := placeNow + `WHERE u.run_id = $1 AND u.state = 'waiting' AND u.due_at <= $2 AND COALESCE(p.backend, u.backend) NOT IN (` + marks + `)`
 	err = tx.Select(&out, `SELECT `+placeColumns+`, COALESCE(p.backend, u.backend) AS now_on`+here+
 		` AND u.wave = (SELECT u.wave`+here+` ORDER BY u.wave LIMIT 1) ORDER BY u.storefront_id, u.backend`, args...)
@@ -272,7 +261,7 @@ func readTurn(tx control.Tx, run string, away []string) (out []turn, err error) 
 // deserted, or say it though they are not.
 func readMistold(tx control.Tx, run string, on []string, cause string, deserted bool) (out []Place, err error) {
 	const most = 100
-	marks, args := list([]any{run, cause, database.Truth(deserted), int64(most)}, on)
+	marks, args := control.List([]any{run, cause, database.Truth(deserted), int64(most)}, on)
 	err = tx.Select(&out, `SELECT `+placeColumns+placeNow+`WHERE u.run_id = $1 AND u.state = 'waiting' AND (u.cause = $2) <> ($3 = 1)
 		AND COALESCE(p.backend, u.backend) IN (`+marks+`) ORDER BY u.storefront_id, u.backend LIMIT $4`, args...)
 	return out, err
@@ -308,9 +297,9 @@ func putOff(tx control.Tx, p Place, due int64) error {
 // readFates reads what the newest run made of the places where storefronts are now.
 func readFates(tx control.Tx, shops []storefronts.Storefront) (map[backends.StorefrontID]Fate, error) {
 	out := map[backends.StorefrontID]Fate{}
-	var all []string
+	var all []backends.StorefrontID
 	for _, s := range shops {
-		all = append(all, string(s.ID))
+		all = append(all, s.ID)
 	}
 	if len(all) == 0 {
 		return out, nil
@@ -320,7 +309,7 @@ func readFates(tx control.Tx, shops []storefronts.Storefront) (map[backends.Stor
 		State string `db:"state"`
 		Cause string `db:"cause"`
 	}
-	marks, args := list(nil, all)
+	marks, args := control.List(nil, all)
 	err := tx.Select(&rows, `SELECT p.storefront_id AS id, u.state, u.cause FROM placements p JOIN backends b ON b.name = p.backend
 		JOIN schema_upgrade_places u ON u.run_id = `+newest+`
 			AND u.storefront_id = CASE WHEN b.shared = 1 THEN '' ELSE p.storefront_id END AND (b.shared = 0 OR u.backend = p.backend)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -36,9 +35,7 @@ const (
 // upgrade a place twice does no harm: it may die anywhere, and another one goes on.
 type Upgrader struct {
 	service *Service
-	name    string        // of this instance, as the holder of leases
-	host    string        // where it is; "": that is not known
-	life    time.Duration // of leases
+	leases  *control.HostLeases
 	log     *slog.Logger
 	hook    func(ctx context.Context, point string) error
 
@@ -78,7 +75,8 @@ func NewUpgrader(o UpgraderOptions) *Upgrader {
 	if o.Host == "" {
 		o.Host, _ = os.Hostname() // whoever does not know upgrades what is on no certain host
 	}
-	return &Upgrader{service: o.Service, name: o.Name, host: o.Host, life: o.Lease, log: o.Log, hook: o.Hook, notice: hostNotice}
+	leases := &control.HostLeases{DB: o.Service.db, Work: leaseName, Holder: o.Name, Host: o.Host, Life: o.Lease}
+	return &Upgrader{service: o.Service, leases: leases, log: o.Log, hook: o.Hook, notice: hostNotice}
 }
 
 // Start begins to carry runs out.
@@ -93,10 +91,8 @@ func (u *Upgrader) Start() {
 func (u *Upgrader) Stop(ctx context.Context) {
 	u.cancel()
 	<-u.done
-	for _, host := range slices.Compact([]string{"", u.host}) {
-		if err := u.leaseOf(host).Release(ctx); err != nil {
-			u.log.WarnContext(ctx, "a lease could not be handed back; it runs out by itself", "error", err)
-		}
+	if err := u.leases.Release(ctx); err != nil {
+		u.log.WarnContext(ctx, "a lease could not be handed back; it runs out by itself", "error", err)
 	}
 }
 
@@ -250,7 +246,7 @@ func (u *Upgrader) wave(ctx context.Context, run *Run, turn []task, held map[str
 
 // keep renews leases until ctx ends, and ends it when another instance has one of them.
 func (u *Upgrader) keep(ctx context.Context, cancel func(), held map[string]*control.Lease) {
-	tick := time.NewTicker(u.life / 3)
+	tick := time.NewTicker(u.leases.Life / 3)
 	defer tick.Stop()
 	for {
 		select {

@@ -244,6 +244,32 @@ func TestASharedDatabaseIsOnePlace(t *testing.T) {
 	require.True(t, guarded, "as doctor says")
 }
 
+// TestSharedDatabasesComeOneAfterTheOther, that of the fewest storefronts first, and behind those
+// that are alone; one that nobody lives in is none.
+func TestSharedDatabasesComeOneAfterTheOther(t *testing.T) { onBoth(t, sharedDatabasesInTurn) }
+
+func sharedDatabasesInTurn(t *testing.T, f *fleet) {
+	f.age(f.create("alone").Place())
+	for name, holds := range map[string]int{"all": 9, "few": 2, "none": 0, "some": 5, "two": 2} {
+		require.NoError(t, f.shops.AddBackend(t.Context(), backends.Config{Name: name, Kind: backends.SQLite, Path: t.TempDir()}))
+		f.exec(`UPDATE backends SET shared = 1 WHERE name = $1`, name)
+		for range holds {
+			f.exec(`INSERT INTO placements (storefront_id, backend, made_at_epoch, epoch, changed_at) VALUES ($1, $2, 1, 1, 0)`, ids.New(), name)
+		}
+	}
+	run, _ := f.begin(false)
+	waves := map[string]int64{}
+	for _, p := range f.placesOf(run, Waiting) {
+		waves[p.Backend] = p.Wave
+	}
+	require.Equal(t, map[string]int64{"files-1": 0, "few": 1, "two": 2, "some": 3, "all": 4}, waves)
+	u := f.upgrader("one", alive)
+	for left := range 5 {
+		require.Len(t, f.placesOf(run, Waiting), 5-left)
+		require.True(t, f.step(u))
+	}
+}
+
 // TestAPlaceThatMovesWaits, and holds up nobody; a run that is cancelled skips it.
 func TestAPlaceThatMovesWaits(t *testing.T) {
 	t.Parallel()
