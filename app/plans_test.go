@@ -43,10 +43,14 @@ func TestPlansAreAskedForAsTheyWereGiven(t *testing.T) {
 		{[]string{"create", "toys=pg-1"}, map[string]any{}},
 		{[]string{"simulate", "--plan", "p"}, map[string]any{}},
 		{[]string{"simulate", "--plan", "p", "--canaries", "1"}, map[string]any{"canaries": 1.0}},
-		{[]string{"create", "toys=pg-1", "--canaries", "0", "--wave-size", "0", "--priority", "risk", "--unpaced", "--soak", "0"},
-			map[string]any{"canaries": 0.0, "wave_size": 0.0, "priority": "risk", "unpaced": true, "soak_seconds": 0.0}},
-		{[]string{"simulate", "--synthetic", "9", "--per-backend", "3", "--pace", "50", "--window", "60", "--failure-budget", "2", "--cutover-window", "02:00-05:00", "--at-once"},
-			map[string]any{"per_backend": 3.0, "pace_percent": 50.0, "window_seconds": 60.0, "failure_budget": 2.0, "cutover_window": "02:00-05:00", "at_once": true}},
+		{
+			[]string{"create", "toys=pg-1", "--canaries", "0", "--wave-size", "0", "--priority", "risk", "--unpaced", "--soak", "0"},
+			map[string]any{"canaries": 0.0, "wave_size": 0.0, "priority": "risk", "unpaced": true, "soak_seconds": 0.0},
+		},
+		{
+			[]string{"simulate", "--synthetic", "9", "--per-backend", "3", "--pace", "50", "--window", "60", "--failure-budget", "2", "--cutover-window", "02:00-05:00", "--at-once"},
+			map[string]any{"per_backend": 3.0, "pace_percent": 50.0, "window_seconds": 60.0, "failure_budget": 2.0, "cutover_window": "02:00-05:00", "at_once": true},
+		},
 	} {
 		var out, errs bytes.Buffer
 		require.Zero(t, Main(append([]string{"plan"}, append(c.args, "--url", server.URL, "--token", "token")...), &out, &errs), errs.String())

@@ -28,7 +28,8 @@ func (o PlanOptions) standing(p progress) standing {
 	if p.proved || o.canaries() == 0 {
 		at.wave = max(p.open, p.begun)
 	}
-	if at.wave > 0 && o.SoakSeconds > 0 && !p.canaries.IsZero() && !(p.proved && p.begun > 0) {
+	watched := p.proved && p.begun > 0
+	if at.wave > 0 && o.SoakSeconds > 0 && !p.canaries.IsZero() && !watched {
 		at.soaked = p.canaries.Add(time.Duration(o.SoakSeconds) * time.Second)
 	}
 	return at
