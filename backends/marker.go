@@ -72,12 +72,17 @@ func CheckMarker(folder, marker string) error {
 	if marker == "" {
 		return nil
 	}
+	if _, err := os.Stat(folder); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
 	found, err := readMarker(folder)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: it has no file %s, which should say %s", ErrOtherFolder, markerFile, marker)
 	case err != nil:
-		return fmt.Errorf("%w: %w", ErrOtherFolder, err)
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	case found != marker:
-		return fmt.Errorf("%w: %s says %q instead of %q", ErrOtherFolder, filepath.Join(folder, markerFile), found, marker)
+		return fmt.Errorf("%w: its file %s says %q instead of %s", ErrOtherFolder, markerFile, found, marker)
 	}
 	return nil
 }
@@ -89,11 +94,20 @@ func (cfg Config) isBut(other Config) bool {
 }
 
 // mark notes the name of a folder that was registered before folders had one. One that has another
-// one is another folder.
+// name, or none of the backend's storefronts, is another folder.
 func (d *Directory) mark(tx control.Tx, old, cfg Config, sealed []byte) error {
 	if old.Marker != "" {
 		return fault.New(fault.Conflict, "backend_exists", "Backend %s is registered already, and %s is not its folder: mount its disk.", cfg.Name, cfg.Path).
 			Because(CheckMarker(cfg.Path, old.Marker))
+	}
+	var all []string
+	if err := tx.Select(&all, `SELECT storefront_id FROM placements WHERE backend = $1 ORDER BY storefront_id LIMIT 1`, cfg.Name); err != nil {
+		return err
+	}
+	for _, storefront := range all {
+		if _, err := os.Stat(filepath.Join(cfg.Path, storefront)); err != nil {
+			return fault.New(fault.Conflict, "backend_exists", "Backend %s is registered already, and the storefronts that live there are not in %s: mount its disk.", cfg.Name, cfg.Path).Because(err)
+		}
 	}
 	_, err := tx.Exec(`UPDATE backends SET config = $2 WHERE name = $1`, cfg.Name, sealed)
 	return err

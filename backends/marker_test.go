@@ -56,10 +56,35 @@ func TestRegisteringAMarkedFolder(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []backends.Config{cfg}, found)
 
-	require.NoError(t, os.Remove(filepath.Join(w.folder, ".smartseller-folder")))
+	marked := filepath.Join(w.folder, ".smartseller-folder")
+	require.NoError(t, os.Remove(marked))
+	require.ErrorContains(t, backends.CheckMarker(w.folder, cfg.Marker), "should say "+cfg.Marker, "so that it can be written again")
 	cfg.Marker, err = backends.MarkFolder(w.folder)
 	require.NoError(t, err)
 	err = w.directory.Register(ctx, cfg)
 	require.Equal(t, fault.Conflict, fault.Of(err).Kind)
 	require.Contains(t, fault.Of(err).Detail, "mount its disk")
+}
+
+// TestMarkingAnEmptyMountPoint: a backend that was registered without a name gets none from a folder
+// that has none of its storefronts.
+func TestMarkingAnEmptyMountPoint(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newWorld(t, 4)
+	id := w.storefront(t)
+	require.NoError(t, os.Rename(w.folder, w.folder+".unmounted"))
+	require.NoError(t, os.Mkdir(w.folder, 0o700))
+	cfg := backends.Config{Name: "files", Kind: backends.SQLite, Path: w.folder}
+	var err error
+	cfg.Marker, err = backends.MarkFolder(w.folder)
+	require.NoError(t, err)
+	require.Equal(t, fault.Conflict, fault.Of(w.directory.Register(ctx, cfg)).Kind)
+
+	require.NoError(t, os.RemoveAll(w.folder))
+	require.NoError(t, os.Rename(w.folder+".unmounted", w.folder))
+	cfg.Marker, err = backends.MarkFolder(w.folder)
+	require.NoError(t, err)
+	require.NoError(t, w.directory.Register(ctx, cfg))
+	require.NoError(t, w.visit(id))
 }

@@ -25,7 +25,7 @@ var eventKinds = []eventKind{
 	{"trouble", "{error, since}: steps do not work and are tried again, since so many microseconds UTC; null when they work again"},
 	{"audit", "both places were compared while a rollback is possible; what that found, as in the move's stats.audit"},
 	{"pause_ended", "{changes}: the move was paused until so many changes waited for it, and is given up"},
-	{"source_freed", "{backend, backend_removed}: the source, which was not there when the move ended, has come back and captures no changes any more, or gone with that backend"},
+	{"source_freed", "{backend}: the source, which was not there when the move ended, has come back and captures no changes any more, or the storefront has left it"},
 	{"left_erased", "{backend, backend_removed}: what an ended move had left behind on a backend is erased, or gone with that backend"},
 }
 

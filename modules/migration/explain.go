@@ -92,11 +92,10 @@ func explainMove(m *Move, tables []Checkpoint, all, now int64) []Wait {
 		if m.Cause != "" {
 			w.Detail += "; " + m.Cause
 		}
-		switch {
-		case m.LeftBehind == "":
-		case m.keepsSource():
-			w.Detail += fmt.Sprintf("; should its place on %s come back, it is freed of the move", m.LeftBehind)
-		default:
+		if m.SourceKept {
+			w.Detail += fmt.Sprintf("; should its place on %s come back, it is freed of the move", m.Source.Backend)
+		}
+		if m.LeftBehind != "" {
 			w.Detail += fmt.Sprintf("; what it left on %s is erased when it can be", m.LeftBehind)
 		}
 		return []Wait{w}

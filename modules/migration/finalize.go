@@ -1,7 +1,6 @@
 package migration
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,13 +134,14 @@ func (x *run) undo(ctx context.Context) error {
 	if x.undoing.IsZero() {
 		x.undoing = time.Now()
 	}
+	x.sourceKept = false
 	patient := time.Since(x.undoing) < x.tolerance
 	if err := x.undoSource(ctx); err != nil {
 		if patient || x.m.Cut != NotCut || !errors.Is(err, backends.ErrNoPlace) {
 			return err
 		}
 		x.gate("clean-up of the source", "given up: "+err.Error())
-		x.leftBehind = x.m.Source.Backend // where capture would go on for ever, should it come back
+		x.sourceKept = true // where capture would go on for ever, should it come back
 	}
 	if err := x.undoTarget(ctx); err != nil {
 		if patient {
@@ -149,14 +149,13 @@ func (x *run) undo(ctx context.Context) error {
 		}
 		return x.undoLater(ctx, err)
 	}
-	left := func(m *Move) { m.LeftBehind = cmp.Or(x.leftBehind, m.LeftBehind) }
 	if x.m.Cause != "" {
-		return x.enter(ctx, Failed, left)
+		return x.enter(ctx, Failed)
 	}
 	if x.m.Stats.Rehearsed {
 		return x.end(ctx, Rehearsed)
 	}
-	return x.enter(ctx, Cancelled, left)
+	return x.enter(ctx, Cancelled)
 }
 
 // undoLater ends a move whose target cannot be cleaned up now. A rehearsal that leaves
@@ -194,7 +193,7 @@ func (x *run) undoTarget(ctx context.Context) error {
 		if err == nil {
 			err = s.Takeover(ctx, x.token)
 		}
-		if err == nil {
+		if err == nil && f.State != backends.Absent {
 			err = x.fit(ctx, s)
 		}
 		release()

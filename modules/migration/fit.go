@@ -54,14 +54,14 @@ func (x *run) fit(ctx context.Context, s backends.Store) error {
 	}
 	before := x.m.Cut != Committed && (x.m.Phase == Copying || x.m.Phase == CatchingUp || x.m.Phase == Verifying || x.m.Phase == CuttingOver)
 	switch {
+	case x.m.Phase == Cancelling && s.Place() == x.m.Source:
+		return nil // all that is done there is to give it back, and another move may keep it as it is
 	case schema.Unknown > 0 && x.m.Phase == Preparing && x.m.TenantMigrations == x.tenantMigrations && x.tenantMigrations > 0:
 		return x.leaveToNewer(ctx)
 	case schema.Unknown > 0 && (before || x.m.Phase == Preparing):
 		return &mismatchError{"the place on " + s.Place().Backend + " was upgraded by a newer program than this one; nothing was cut over: start the move again when every server is that new"}
 	case schema.Unknown > 0:
 		return errLost
-	case x.m.Phase == Cancelling && s.Place() == x.m.Source:
-		return nil // all that is done there is to give it back, and another move may keep it as it is
 	case schema.Pending > 0 && before:
 		return &mismatchError{"an older program began the move, and the place on " + s.Place().Backend + " must be upgraded before this one can go on; nothing was cut over: start the move again"}
 	}
@@ -76,5 +76,8 @@ func (x *run) leaveToNewer(ctx context.Context) error {
 		m.TenantMigrations = needs
 		return nil
 	})
+	if err == nil {
+		x.handBack(ctx)
+	}
 	return cmp.Or(err, errLost)
 }

@@ -87,10 +87,13 @@ func TestNewerPlaceIsLeftToANewerProgram(t *testing.T) {
 	require.NoError(t, err)
 	x := claimed(t, i, m.ID)
 	require.NoError(t, x.enter(ctx, Preparing))
+	require.NoError(t, x.step(ctx))
+	require.Equal(t, Copying, x.m.Phase)
 	require.NoError(t, x.enter(ctx, Cancelling))
-	w.execute(t, storefront, addNewer)
+	w.execute(t, storefront, addNewer) // the source is given back as it is
+	w.executeAt(t, m.Target, addNewer)
 	require.ErrorIs(t, x.step(ctx), errLost)
-	w.execute(t, storefront, `DELETE FROM goose_db_version WHERE version_id = 90`)
+	w.executeAt(t, m.Target, `DELETE FROM goose_db_version WHERE version_id = 90`)
 	require.NoError(t, x.step(ctx))
 	require.Equal(t, Cancelled, x.m.Phase)
 }

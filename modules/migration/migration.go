@@ -158,14 +158,16 @@ type Move struct {
 	UpdatedAt   int64
 	EndedAt     *int64
 	// LeftBehind is the backend of a place that the storefront left, or never came to live
-	// at, while that could not be erased since it is out of reach; or, of a move that was not
-	// completed, of the source, which was not there to be freed; "": nothing is left.
+	// at, while that could not be erased since it is out of reach; "": nothing is left.
 	LeftBehind string
 	// Kept is what was asked for before a pause was, and holds again after it.
 	Kept Intent
 	// TenantMigrations is how many the program had that made both places equal; 0: they
 	// are not made yet.
 	TenantMigrations int64
+	// SourceKept says that the move ended while its source was not there: should that come back, it
+	// is freed of the move.
+	SourceKept bool
 }
 
 // TargetEpoch is the placement's epoch after the cutover.

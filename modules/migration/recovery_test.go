@@ -185,13 +185,13 @@ func sourceIsGone(t *testing.T, w *world, i *instance, swept bool) {
 	require.NoError(t, os.Rename(file, away))
 	failed := i.waitFor(t, m.ID, Failed)
 	require.Contains(t, failed.Stats.Gates["clean-up of the source"], "given up")
-	require.NoError(t, i.runner.eraseLeft(ctx))
-	require.Equal(t, "one", get(t, i, m.ID).LeftBehind)
+	require.NoError(t, i.runner.freeSources(ctx))
+	require.True(t, get(t, i, m.ID).SourceKept)
 	require.NoError(t, os.Rename(away, file))
 	s.put(i, hotCell)
 	if swept {
-		require.NoError(t, i.runner.eraseLeft(ctx))
-		require.Empty(t, get(t, i, m.ID).LeftBehind)
+		require.NoError(t, i.runner.freeSources(ctx))
+		require.False(t, get(t, i, m.ID).SourceKept)
 		require.Equal(t, 1, countEvents(t, i, m.ID, "source_freed"))
 		f, err := i.store(t, m.Source).Fence(ctx)
 		require.NoError(t, err)
@@ -199,6 +199,8 @@ func sourceIsGone(t *testing.T, w *world, i *instance, swept bool) {
 	}
 	next := startTo(t, i, s.storefront, "two", Options{})
 	s.judge(i, next.ID)
+	require.NoError(t, i.runner.freeSources(ctx))
+	require.False(t, get(t, i, m.ID).SourceKept, "the storefront has left the place")
 }
 
 // TestRollbackThatCannotBeAborted at once is aborted before anything else happens.

@@ -54,6 +54,7 @@ type run struct {
 	countedAt     int64          // changes that had been captured when rows were counted last
 	lagTold       int64          // at how many times the longest lag the operator was told
 	leftBehind    string         // the backend whose place this run gives up erasing; "": none
+	sourceKept    bool           // this run gives up freeing the source
 	undoing       time.Time      // since when this run undoes the move; zero: it does not
 	awayRest      time.Duration  // the last one of a watched move that lacks a place
 	troubleSaid   time.Time      // when the trouble was written down last

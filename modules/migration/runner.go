@@ -385,7 +385,9 @@ func (r *Runner) tooOldFor(m *Move, now int64) bool {
 	if r.tenantMigrations == 0 || m.TenantMigrations <= r.tenantMigrations {
 		return false
 	}
-	return m.Phase == Watching || m.Phase == Preparing && m.Intent == NoIntent && m.UpdatedAt > now-newerFirst.Microseconds()
+	begins := m.Phase == Preparing || m.Phase == Paused && m.ResumePhase == Preparing
+	stops := m.Intent == WantCancel || m.Intent == WantPause || m.Intent == WantYield
+	return m.Phase == Watching || begins && !stops && m.UpdatedAt > now-newerFirst.Microseconds()
 }
 
 // leaseOf is short from when a storefront may be sealed until it is known to be open again.

@@ -113,7 +113,7 @@ func (x *run) enter(ctx context.Context, p Phase, more ...func(m *Move)) error {
 			fn(m)
 		}
 		if now := tx.Now(); ends {
-			m.EndedAt = &now
+			m.EndedAt, m.SourceKept = &now, x.sourceKept
 		}
 		return nil
 	})

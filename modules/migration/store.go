@@ -9,12 +9,13 @@ import (
 
 	"smartseller/backends"
 	"smartseller/platform/control"
+	"smartseller/platform/database"
 )
 
 // moveColumns is every column of moves, in the order of moveRow.
 const moveColumns = `id, storefront_id, source_backend, source_made_at_epoch, target_backend, target_made_at_epoch, source_epoch,
 	phase, resume_phase, cut, intent, gen, owner, lease_until, options, stats, cause, advice, receipt, requested_by, reason,
-	created_at, updated_at, ended_at, left_behind, kept, tenant_migrations`
+	created_at, updated_at, ended_at, left_behind, kept, tenant_migrations, source_kept`
 
 type moveRow struct {
 	ID            string `db:"id"`
@@ -44,6 +45,7 @@ type moveRow struct {
 	LeftBehind    string `db:"left_behind"`
 	Kept          string `db:"kept"`
 	Migrations    int64  `db:"tenant_migrations"`
+	SourceKept    int64  `db:"source_kept"`
 }
 
 func (r *moveRow) move() (*Move, error) {
@@ -55,6 +57,7 @@ func (r *moveRow) move() (*Move, error) {
 		SourceEpoch: r.SourceEpoch, Phase: Phase(r.Phase), ResumePhase: Phase(r.ResumePhase), Cut: Cut(r.Cut), Intent: Intent(r.Intent),
 		Gen: r.Gen, Owner: r.Owner, LeaseUntil: r.LeaseUntil, Cause: r.Cause, Advice: r.Advice, Receipt: r.Receipt,
 		RequestedBy: r.RequestedBy, Reason: r.Reason, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, EndedAt: r.EndedAt, LeftBehind: r.LeftBehind, Kept: Intent(r.Kept), TenantMigrations: r.Migrations,
+		SourceKept: r.SourceKept != 0,
 	}
 	return m, errors.Join(json.Unmarshal([]byte(r.Options), &m.Options), json.Unmarshal([]byte(r.Stats), &m.Stats))
 }
@@ -69,7 +72,7 @@ func insertMove(tx control.Tx, m *Move) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO moves (`+moveColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', '', $9, '', $14, $10, '{}', '', '', '', $11, $12, $13, $13, NULL, '', '', 0)`,
+	_, err = tx.Exec(`INSERT INTO moves (`+moveColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', '', '', $9, '', $14, $10, '{}', '', '', '', $11, $12, $13, $13, NULL, '', '', 0, 0)`,
 		m.ID, string(m.Storefront), m.Source.Backend, m.Source.Epoch, m.Target.Backend, m.Target.Epoch, m.SourceEpoch,
 		string(m.Phase), last, string(options), m.RequestedBy, m.Reason, now, m.Options.BeginAt)
 	if errors.Is(err, control.ErrUnique) {
@@ -150,9 +153,9 @@ func writeMove(tx control.Tx, m *Move) error {
 	}
 	m.UpdatedAt = tx.Now()
 	_, err = tx.Exec(`UPDATE moves SET phase = $2, resume_phase = $3, cut = $4, intent = $5, gen = $6, owner = $7, lease_until = $8,
-		stats = $9, cause = $10, advice = $11, receipt = $12, updated_at = $13, ended_at = $14, left_behind = $15, kept = $16, tenant_migrations = $17 WHERE id = $1`,
+		stats = $9, cause = $10, advice = $11, receipt = $12, updated_at = $13, ended_at = $14, left_behind = $15, kept = $16, tenant_migrations = $17, source_kept = $18 WHERE id = $1`,
 		m.ID, string(m.Phase), string(m.ResumePhase), string(m.Cut), string(m.Intent), m.Gen, m.Owner, m.LeaseUntil,
-		string(stats), m.Cause, m.Advice, m.Receipt, m.UpdatedAt, m.EndedAt, m.LeftBehind, string(m.Kept), m.TenantMigrations)
+		string(stats), m.Cause, m.Advice, m.Receipt, m.UpdatedAt, m.EndedAt, m.LeftBehind, string(m.Kept), m.TenantMigrations, database.Truth(m.SourceKept))
 	return err
 }
 
@@ -201,7 +204,8 @@ func readFree(ctx context.Context, db *control.DB, known int64, behind, limit in
 		free = nil
 		return tx.Select(&free, `SELECT id, phase, intent, source_backend, target_backend, phase = 'verifying' AND stats LIKE '%"verified_at":%' AS stands
 			FROM moves WHERE ended_at IS NULL AND lease_until < $1 AND NOT (phase = 'paused' AND intent = '')
-			AND (CAST($4 AS BIGINT) = 0 OR tenant_migrations <= $4 OR NOT (phase = 'watching' OR phase = 'preparing' AND intent = '' AND updated_at > $5))
+			AND (CAST($4 AS BIGINT) = 0 OR tenant_migrations <= $4 OR NOT (phase = 'watching'
+				OR (phase = 'preparing' OR phase = 'paused' AND resume_phase = 'preparing') AND intent NOT IN ('cancel', 'pause', 'yield') AND updated_at > $5))
 			ORDER BY CASE WHEN cut <> '' THEN 0 WHEN intent IN ('cancel', 'pause', 'yield') THEN 1 WHEN phase = 'verifying' AND stats LIKE '%"verified_at":%' THEN 2 ELSE 3 END, lease_until, id LIMIT $2 OFFSET $3`, tx.Now(), int64(limit), int64(behind), known, tx.Now()-newerFirst.Microseconds())
 	})
 	return free, err

@@ -22,6 +22,7 @@ const (
 func (r *Runner) sweep(ctx context.Context) {
 	var all sync.WaitGroup
 	all.Go(func() { r.nowAndThen(ctx, r.eraseLeft, "what moves left behind was not looked at") })
+	all.Go(func() { r.nowAndThen(ctx, r.freeSources, "sources that moves ended without were not looked at") })
 	all.Go(func() { r.nowAndThen(ctx, r.endLongPauses, "what paused moves hold up was not looked at") })
 	all.Go(func() {
 		r.nowAndThen(ctx, func(ctx context.Context) error { return r.forgetStories(ctx, storiesKept) }, "the stories of old moves were not forgotten")
@@ -120,16 +121,11 @@ func (r *Runner) eraseLeftOf(ctx context.Context, id string, away map[string]boo
 	}
 	trying, cancel := context.WithTimeout(ctx, sweepPatience)
 	defer cancel()
-	kind := "left_erased"
-	if m.keepsSource() {
-		kind, err = "source_freed", r.freeKept(trying, m)
-	} else {
-		err = r.eraseAbandoned(trying, m.leftPlace(), m.token())
-	}
+	err = r.eraseAbandoned(trying, m.leftPlace(), m.token())
 	gone := fault.Of(err).Kind == fault.NotFound // the backend was removed
 	if err != nil && !gone {
 		away[m.LeftBehind] = !r.answers(ctx, m.LeftBehind)
-		r.log.DebugContext(ctx, "what a move left behind cannot be cleaned up yet", "move", id, "backend", m.LeftBehind, "error", err)
+		r.log.DebugContext(ctx, "what a move left behind cannot be erased yet", "move", id, "backend", m.LeftBehind, "error", err)
 		return nil
 	}
 	return r.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
@@ -142,7 +138,7 @@ func (r *Runner) eraseLeftOf(ctx context.Context, id string, away map[string]boo
 		if err := writeMove(tx, m); err != nil {
 			return err
 		}
-		return addEvent(tx, id, kind, data)
+		return addEvent(tx, id, "left_erased", data)
 	})
 }
 
@@ -160,28 +156,6 @@ func (m *Move) leftPlace() backends.Place {
 		return m.Target
 	}
 	return m.Source
-}
-
-// keepsSource says that what the move left behind is the place where the storefront lives, which was
-// not there when the move ended, and where it captures changes still.
-func (m *Move) keepsSource() bool {
-	return m.LeftBehind == m.Source.Backend && m.Phase != Completed
-}
-
-// freeKept ends an ended move's part at its source, should that have come back.
-func (r *Runner) freeKept(ctx context.Context, m *Move) error {
-	s, release, err := r.stores.Acquire(ctx, m.Source)
-	if err != nil {
-		return err
-	}
-	defer release()
-	if err := s.Takeover(ctx, m.token()); errors.Is(err, backends.ErrStaleToken) {
-		return nil // another move has freed it
-	} else if err != nil {
-		return err
-	}
-	x := &run{Runner: r, token: m.token(), m: m}
-	return x.retire(ctx, m.Source)
 }
 
 // eraseAbandoned erases a place by the token of the move that abandoned it. Its name is

@@ -137,7 +137,7 @@ func TestSweepPassesByWhatIsAway(t *testing.T) {
 	}
 	threeIsBack()
 	require.Equal(t, []string{"two", "two", ""}, left())
-	require.Equal(t, 1, log.count("what a move left behind cannot be cleaned up yet"))
+	require.Equal(t, 1, log.count("what a move left behind cannot be erased yet"))
 
 	twoIsBack()
 	firstIsBack := takeAway(t, filepath.Join(w.folder, "two", string(moves[0].Storefront)))

@@ -16,13 +16,15 @@ var errYield = &mismatchError{"a newer program was started and upgrades the stor
 
 // makeWay tells moves that an older program began, wherever they are run, to end before
 // they cut over: the places that they hold cannot be upgraded before, and customers wait
-// for that, also those of other storefronts in the same database.
+// for that, also those of other storefronts in the same database. One that is being prepared and
+// that nobody runs has nothing at its places that could not be upgraded: this program takes it.
 func (r *Runner) makeWay(ctx context.Context) error {
 	var inTheWay []string
 	err := r.db.View(ctx, func(_ context.Context, tx control.Tx) error {
 		inTheWay = nil
 		return tx.Select(&inTheWay, `SELECT id FROM moves WHERE ended_at IS NULL AND tenant_migrations BETWEEN 1 AND $1 AND cut <> 'committed'
-			AND phase IN ('preparing', 'copying', 'catching_up', 'verifying', 'cutting_over', 'paused') AND intent NOT IN ('cancel', 'yield') ORDER BY id`, r.tenantMigrations-1)
+			AND (phase IN ('copying', 'catching_up', 'verifying', 'cutting_over', 'paused') OR phase = 'preparing' AND lease_until >= $2)
+			AND intent NOT IN ('cancel', 'yield') ORDER BY id`, r.tenantMigrations-1, tx.Now())
 	})
 	for _, id := range inTheWay {
 		err = errors.Join(err, r.askToYield(ctx, id))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"smartseller/backends"
 	"smartseller/platform/control"
 )
 
@@ -88,7 +89,7 @@ func TestWhatYieldsIsAskedNothingElse(t *testing.T) {
 }
 
 // TestAMoveThatANewerProgramMustBegin is left to one for a while, as when servers are replaced one
-// by one; where there is none, it is given up and says why.
+// by one; where there is none, it fails and says why.
 func TestAMoveThatANewerProgramMustBegin(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -96,38 +97,39 @@ func TestAMoveThatANewerProgramMustBegin(t *testing.T) {
 	older := w.instance(t, nil)
 	older.runner.Stop()
 	older.runner.tenantMigrations = 1
-	var moves []*Move
-	for range 2 {
-		id := older.storefront(t, 3)
-		w.execute(t, id, addNewer)
-		m := startTo(t, older, id, "two", Options{})
-		x := claimed(t, older, m.ID)
-		require.NoError(t, x.enter(ctx, Preparing, func(m *Move) { m.TenantMigrations = 1 }))
-		require.ErrorIs(t, x.step(ctx), errLost)
-		require.NoError(t, older.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-			_, err := tx.Exec(`UPDATE moves SET lease_until = 0 WHERE id = $1`, m.ID)
-			return err
-		}))
-		free, err := readFree(ctx, older.db, 1, 0, 10)
-		require.NoError(t, err)
-		require.Empty(t, free)
-		taken, err := older.runner.claim(ctx, m.ID)
-		require.NoError(t, err)
-		require.Nil(t, taken)
-		moves = append(moves, m)
-		if len(moves) == 2 {
-			break
-		}
+	for _, intent := range []Intent{NoIntent, WantCutover} {
+		id, m := w.leftToNewer(t, older, intent)
 		w.execute(t, id, `DELETE FROM goose_db_version WHERE version_id = 90`) // which the newer program knows
 		newer := w.instance(t, nil)
-		newer.knows(2)
+		newer.knows(3) // and another one: it makes no move yield that has not begun
 		newer.waitFor(t, m.ID, Watching)
 		newer.runner.Stop()
 	}
+
+	_, m := w.leftToNewer(t, older, NoIntent)
 	require.NoError(t, older.db.Update(ctx, func(_ context.Context, tx control.Tx) error {
-		_, err := tx.Exec(`UPDATE moves SET updated_at = updated_at - $2 WHERE id = $1`, moves[1].ID, newerFirst.Microseconds())
+		_, err := tx.Exec(`UPDATE moves SET updated_at = updated_at - $2 WHERE id = $1`, m.ID, newerFirst.Microseconds())
 		return err
 	}))
 	older.runner.Start()
-	require.Contains(t, older.waitFor(t, moves[1].ID, Cancelling).Cause, "was upgraded by a newer program than this one")
+	require.Contains(t, older.waitFor(t, m.ID, Failed).Cause, "was upgraded by a newer program than this one")
+}
+
+// leftToNewer is a move that an older program was to begin at a place of a newer one.
+func (w *world) leftToNewer(t *testing.T, older *instance, intent Intent) (backends.StorefrontID, *Move) {
+	t.Helper()
+	ctx := context.Background()
+	id := older.storefront(t, 3)
+	w.execute(t, id, addNewer)
+	m := startTo(t, older, id, "two", Options{})
+	x := claimed(t, older, m.ID)
+	require.NoError(t, x.enter(ctx, Preparing, func(m *Move) { m.TenantMigrations, m.Intent = 1, intent }))
+	require.ErrorIs(t, x.step(ctx), errLost)
+	free, err := readFree(ctx, older.db, 1, 0, 10)
+	require.NoError(t, err)
+	require.Empty(t, free)
+	taken, err := older.runner.claim(ctx, m.ID)
+	require.NoError(t, err)
+	require.Nil(t, taken)
+	return id, m
 }

@@ -128,9 +128,6 @@ func (s *Service) AddBackend(ctx context.Context, cfg backends.Config) (err erro
 		if cfg.Host, err = os.Hostname(); err != nil {
 			return fmt.Errorf("this host's name: %w", err)
 		}
-		if cfg.Marker, err = backends.MarkFolder(cfg.Path); err != nil {
-			return fault.InvalidField("/path", "unusable_folder", fmt.Sprintf("nothing can be written there (%v): choose another one", errors.Unwrap(err)))
-		}
 	}
 	inspecting, cancel := context.WithTimeout(ctx, inspection)
 	defer cancel()
@@ -140,6 +137,11 @@ func (s *Service) AddBackend(ctx context.Context, cfg backends.Config) (err erro
 	}
 	if err := usable(findings); err != nil {
 		return err
+	}
+	if cfg.Kind.Folder() {
+		if cfg.Marker, err = backends.MarkFolder(cfg.Path); err != nil {
+			return fault.InvalidField("/path", "unusable_folder", fmt.Sprintf("nothing can be written there (%v): choose another one", err))
+		}
 	}
 	return s.directory.Register(ctx, cfg)
 }

@@ -99,7 +99,8 @@ func (s *Service) see(ctx context.Context, m *migration.Move, kinds map[string]b
 	}
 	if m.EndedAt != nil {
 		out.EndedAt = *m.EndedAt
-		return out, out.addReceipt(m)
+		err := out.addReceipt(m)
+		return out, err
 	}
 	tables, err := s.moves.Checkpoints(ctx, m.ID)
 	if err != nil {
@@ -115,7 +116,8 @@ func (s *Service) see(ctx context.Context, m *migration.Move, kinds map[string]b
 	}
 	out.Total = max(out.Total, all)
 	out.ETA = eta(m, out.Copied, out.Total, now)
-	return out, s.foresee(ctx, m, &out, now)
+	err = s.foresee(ctx, m, &out, now)
+	return out, err
 }
 
 // foresee says what an open move waits for, and when that comes.
