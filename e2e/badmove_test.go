@@ -89,9 +89,9 @@ func TestUnreachableTarget(t *testing.T) {
 		"far": {server.Kill, func() error { return server.Restart(context.Background()) }},
 		"files-2": {
 			func() error {
-				return errors.Join(os.RemoveAll(folder), os.WriteFile(folder, nil, 0o600)) // a file where the folder should be
+				return errors.Join(os.Rename(folder, folder+".away"), os.WriteFile(folder, nil, 0o600)) // a file where the folder should be
 			},
-			func() error { return errors.Join(os.Remove(folder), os.Mkdir(folder, 0o700)) },
+			func() error { return errors.Join(os.Remove(folder), os.Rename(folder+".away", folder)) },
 		},
 	} {
 		t.Run(target, func(t *testing.T) {
