@@ -75,7 +75,7 @@ func (d *Directory) Register(ctx context.Context, cfg Config) error {
 			_, err = tx.Exec(`UPDATE backends SET shared = $2 WHERE name = $1 AND shared <> $2`, cfg.Name, database.Truth(shared))
 			return err
 		}
-		if err == nil && old.isBut(cfg) {
+		if err == nil && old.differsByMarker(cfg) {
 			return d.mark(tx, old, cfg, sealed)
 		}
 		if err == nil {

@@ -87,8 +87,8 @@ func CheckMarker(folder, marker string) error {
 	return nil
 }
 
-// isBut says that two configurations differ by their folders' names alone.
-func (cfg Config) isBut(other Config) bool {
+// differsByMarker says that two configurations differ by their folders' names alone.
+func (cfg Config) differsByMarker(other Config) bool {
 	other.Marker = cfg.Marker
 	return cfg == other
 }

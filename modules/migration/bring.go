@@ -13,16 +13,11 @@ import (
 // as memory is meant to hold; p with the last of them.
 func (x *run) bring(ctx context.Context, from, to backends.Store, keys []backends.Key, p *backends.Progress) error {
 	for keys = distinct(keys); len(keys) > 0 || p != nil; {
-		b := backends.Batch{Verify: x.keepVerifying}
-		var rest []backends.Key
-		err := from.Read(ctx, func(r backends.Reader) (err error) {
-			b.Rows, rest, err = r.SomeRows(keys)
-			return err
-		})
+		rows, rest, err := someRows(ctx, from, keys)
 		if err != nil {
 			return err
 		}
-		b.Keys = without(keys, rest)
+		b := backends.Batch{Keys: without(keys, rest), Rows: rows, Verify: x.keepVerifying}
 		if keys = rest; len(keys) == 0 {
 			b.Progress, p = p, nil
 		}
@@ -33,15 +28,19 @@ func (x *run) bring(ctx context.Context, from, to backends.Store, keys []backend
 	return nil
 }
 
+// someRows reads the rows of the first of the keys, as many as memory is meant to hold.
+func someRows(ctx context.Context, from backends.Store, keys []backends.Key) (rows map[backends.Key]backends.Row, rest []backends.Key, err error) {
+	err = from.Read(ctx, func(r backends.Reader) (err error) {
+		rows, rest, err = r.SomeRows(keys)
+		return err
+	})
+	return rows, rest, err
+}
+
 // gone are those of the keys of which the source has no row.
 func (x *run) gone(ctx context.Context, keys []backends.Key) (gone []backends.Key, err error) {
 	for keys = distinct(keys); len(keys) > 0; {
-		var rows map[backends.Key]backends.Row
-		var rest []backends.Key
-		err := x.source.Read(ctx, func(r backends.Reader) (err error) {
-			rows, rest, err = r.SomeRows(keys)
-			return err
-		})
+		rows, rest, err := someRows(ctx, x.source, keys)
 		if err != nil {
 			return nil, err
 		}

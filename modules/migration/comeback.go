@@ -11,22 +11,7 @@ import (
 // freeSources ends the part of moves that have ended at sources that were not there then. Any number
 // of instances may do so side by side.
 func (r *Runner) freeSources(ctx context.Context) error {
-	for after := ""; ; {
-		var kept []string
-		err := r.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-			kept = nil
-			return tx.Select(&kept, `SELECT id FROM moves WHERE source_kept <> 0 AND ended_at IS NOT NULL AND id > $1 ORDER BY id LIMIT $2`, after, int64(sweptAtOnce))
-		})
-		if err != nil || len(kept) == 0 {
-			return err
-		}
-		for _, id := range kept {
-			if err := r.freeSourceOf(ctx, id); err != nil {
-				return err
-			}
-		}
-		after = kept[len(kept)-1]
-	}
+	return r.eachEnded(ctx, "source_kept <> 0", func(id string) error { return r.freeSourceOf(ctx, id) })
 }
 
 func (r *Runner) freeSourceOf(ctx context.Context, id string) error {

@@ -92,21 +92,26 @@ func (r *Runner) forgetStories(ctx context.Context, kept time.Duration) error {
 // is tried.
 func (r *Runner) eraseLeft(ctx context.Context) error {
 	away := map[string]bool{}
+	return r.eachEnded(ctx, "left_behind <> ''", func(id string) error { return r.eraseLeftOf(ctx, id, away) })
+}
+
+// eachEnded does something about each move that has ended and meets a condition, a page at a time.
+func (r *Runner) eachEnded(ctx context.Context, condition string, do func(id string) error) error {
 	for after := ""; ; {
-		var left []string
+		var ended []string
 		err := r.db.View(ctx, func(_ context.Context, tx control.Tx) error {
-			left = nil
-			return tx.Select(&left, `SELECT id FROM moves WHERE left_behind <> '' AND ended_at IS NOT NULL AND id > $1 ORDER BY id LIMIT $2`, after, int64(sweptAtOnce))
+			ended = nil
+			return tx.Select(&ended, `SELECT id FROM moves WHERE `+condition+` AND ended_at IS NOT NULL AND id > $1 ORDER BY id LIMIT $2`, after, int64(sweptAtOnce))
 		})
-		if err != nil || len(left) == 0 {
+		if err != nil || len(ended) == 0 {
 			return err
 		}
-		for _, id := range left {
-			if err := r.eraseLeftOf(ctx, id, away); err != nil {
+		for _, id := range ended {
+			if err := do(id); err != nil {
 				return err
 			}
 		}
-		after = left[len(left)-1]
+		after = ended[len(ended)-1]
 	}
 }
 
