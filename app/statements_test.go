@@ -68,6 +68,30 @@ func TestEveryReadEntersByItself(t *testing.T) {
 	}
 }
 
+// TestCutoverFindsStatementsPrepared: who comes to a place at once, when a storefront has moved there,
+// finds connections that know every statement.
+func TestCutoverFindsStatementsPrepared(t *testing.T) {
+	t.Parallel()
+	s := newShared(t)
+	s.founded(t)
+	pools, err := postgres.OpenPools(s.dsn, s.dsn, false, 2)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, pools.Close()) })
+	prepared := func() (n int) {
+		ctx := database.WithAlone(context.Background())
+		require.NoError(t, pools.App.QueryRowContext(ctx, `SELECT count(*) FROM pg_prepared_statements WHERE name <> $1`, "").Scan(&n))
+		return n
+	}
+	require.NoError(t, (&postgres.Dialect{Pools: pools}).Warm(context.Background()))
+	reads := 0
+	for _, st := range backends.Statements() {
+		if st.Kind == backends.ReadStatement {
+			reads++
+		}
+	}
+	require.GreaterOrEqual(t, prepared(), len(backends.Statements())+reads)
+}
+
 func alone(t *testing.T, dialect *postgres.Dialect, s *backends.Statement, args []any) string {
 	t.Helper()
 	rows, err := dialect.Read(context.Background(), s, args)

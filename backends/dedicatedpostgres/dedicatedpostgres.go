@@ -25,7 +25,7 @@ import (
 // connections bounds each pool of a place, whatever the server has; wanted is what it
 // should have.
 const (
-	connections = 12
+	connections = postgres.Share
 	wanted      = 60
 )
 

@@ -100,7 +100,7 @@ func (b *Budget) Forget(p *Pools) {
 func (p *Pools) keepIdle(yes bool) {
 	kept := -1
 	if yes {
-		kept = p.kept
+		kept = p.most
 	}
 	for _, pool := range p.All() {
 		pool.SetMaxIdleConns(kept)

@@ -27,9 +27,12 @@ type Pools struct {
 
 	turns  *sqlstore.Turns // of App: who comes to all of them taken waits here, not for ever in the pool
 	pooled bool
-	kept   int      // connections of each pool that may wait
+	most   int      // connections of each pool, which may all wait: a new one costs the server a process
 	texts  sync.Map // *backends.Statement -> string: see entering
 }
+
+// Share is how many connections to a database one storefront's customers may have in use.
+const Share = 12
 
 // statements bounds what each connection keeps prepared: the declared statements
 // and the mover's handful per table.
@@ -80,10 +83,10 @@ func openPools(appDSN, ownerDSN string, pooled bool, connections int, idle time.
 		return nil, errors.Join(fmt.Errorf("the owner's DSN: %w", err), app.Close(), owner.Close())
 	}
 	turns := sqlstore.NewTurns(fmt.Sprintf("one of the database's %d connections", connections), connections, nil)
-	p := &Pools{App: app, Owner: owner, Bulk: bulk, turns: turns, pooled: pooled, kept: max(1, connections/2)}
+	p := &Pools{App: app, Owner: owner, Bulk: bulk, turns: turns, pooled: pooled, most: connections}
 	for _, pool := range p.All() {
 		pool.SetMaxOpenConns(connections)
-		pool.SetMaxIdleConns(p.kept)
+		pool.SetMaxIdleConns(p.most)
 		pool.SetConnMaxIdleTime(idle)
 	}
 	return p, nil
@@ -217,7 +220,7 @@ func (d *Dialect) Size(ctx context.Context, storefront backends.StorefrontID, ta
 func (d *Dialect) Inspect(context.Context) error { return nil }
 
 // Warm implements sqlstore.Dialect. When a storefront has moved, everybody comes at
-// once: the application's connections are there by then, as many as are kept.
+// once: the application's connections are there by then, as many as it may take.
 func (d *Dialect) Warm(ctx context.Context) error {
 	if err := errors.Join(Reach(ctx, d.Pools.App), Reach(ctx, d.Pools.Owner)); err != nil {
 		return err
@@ -228,16 +231,32 @@ func (d *Dialect) Warm(ctx context.Context) error {
 	return nil // others need the server's connections more
 }
 
-// connect opens connections of the application's until as many are open as are kept.
+// connect opens connections of the application's until one storefront's share of them is open, and has
+// each prepare what customers ask: the server learns its tables and policies for each anew.
 func (p *Pools) connect(ctx context.Context) (err error) {
-	for p.App.Stats().OpenConnections < p.kept {
+	for p.App.Stats().OpenConnections < min(p.most, Share) {
 		c, err := p.App.Conn(ctx)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, c.Close()) }() // until then the next one is another one
+		var declined *pq.Error                               // what is declined now is declined to whoever asks, who is told
+		if err := database.Prepare(ctx, c, p.asked()); err != nil && !errors.As(err, &declined) {
+			return err
+		}
 	}
 	return nil
+}
+
+// asked are the statements that modules declare, as the application sends them.
+func (p *Pools) asked() (texts []string) {
+	for _, s := range backends.Statements() {
+		texts = append(texts, s.Postgres())
+		if s.Kind == backends.ReadStatement {
+			texts = append(texts, p.entering(s))
+		}
+	}
+	return texts
 }
 
 // Reach says whether a pool's database answers. Idle connections may have died with

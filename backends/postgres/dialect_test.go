@@ -40,10 +40,12 @@ func TestWhatWaitsForTheDisk(t *testing.T) {
 	}
 }
 
-// TestWarm: connections are there before they are needed, as many as wait in the pool.
+// TestWarm: connections are there before they are needed, as many as a storefront may take, and stay.
 func TestWarm(t *testing.T) {
 	t.Parallel()
-	d := &Dialect{Pools: pools(t, pgtest.Database(t), 10)}
-	require.NoError(t, d.Warm(context.Background()))
-	require.Equal(t, 5, d.Pools.App.Stats().Idle)
+	for connections, want := range map[int]int{Share / 2: Share / 2, Share: Share, 2 * Share: Share} {
+		d := &Dialect{Pools: pools(t, pgtest.Database(t), connections)}
+		require.NoError(t, d.Warm(context.Background()))
+		require.Equal(t, want, d.Pools.App.Stats().Idle)
+	}
 }

@@ -16,11 +16,9 @@ import (
 	"smartseller/platform/fault"
 )
 
-// connections bounds each of the pools, share what one storefront may take of the
-// application's.
+// connections bounds each of the pools, half of which one storefront may take.
 const (
-	connections = 24
-	share       = connections / 2
+	connections = 2 * postgres.Share
 	wanted      = 3*connections + 8 // of the server's, for an instance
 )
 
@@ -114,7 +112,7 @@ func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, e
 	if err := b.prepare(ctx); err != nil {
 		return nil, err
 	}
-	return sqlstore.New(sqlstore.Options{Place: p, Catalog: b.catalog, Dialect: &postgres.Dialect{Pools: b.pools}, Lanes: b.pools.Lanes(share)}), nil
+	return sqlstore.New(sqlstore.Options{Place: p, Catalog: b.catalog, Dialect: &postgres.Dialect{Pools: b.pools}, Lanes: b.pools.Lanes(postgres.Share)}), nil
 }
 
 // Destroy implements backends.Backend. The database stays; that the storefront's
@@ -143,7 +141,7 @@ func (b *Backend) Destroy(ctx context.Context, p backends.Place) error {
 
 // Ping implements backends.Backend.
 func (b *Backend) Ping(ctx context.Context) error {
-	return errors.Join((&postgres.Dialect{Pools: b.pools}).Warm(ctx), postgres.Reach(ctx, b.admin))
+	return errors.Join(postgres.Reach(ctx, b.pools.App), postgres.Reach(ctx, b.pools.Owner), postgres.Reach(ctx, b.admin))
 }
 
 // Check implements backends.Backend.

@@ -13,6 +13,8 @@ const (
 	medianStall  = 50 * time.Millisecond
 	longestStall = 250 * time.Millisecond
 	longestRead  = 25 * time.Millisecond
+
+	usual = 5 * time.Second // before a cutover, of which all but the last fifth show what requests take without one
 )
 
 // cutover is what the customers felt who asked while a storefront changed its place:
@@ -35,7 +37,9 @@ func measureCutovers(ctx context.Context, w *world, r *report) error {
 			writes, reads := under(crowd, committed.Add(-stall), committed.Add(stall))
 			c := cutover{quantile(writes, 1), quantile(reads, 1), stall} // 0 where nobody was there to wait
 			felt[way] = append(felt[way], c)
-			fmt.Fprintf(os.Stderr, "%s: longest write %v of %d, longest read %v of %d, the mover says %v\n", way, c.write, len(writes), c.read, len(reads), c.stall)
+			usualWrites, usualReads := under(crowd, committed.Add(-stall-usual), committed.Add(-stall-usual/5))
+			fmt.Fprintf(os.Stderr, "%s: longest write %v of %d, longest read %v of %d, the mover says %v; in the seconds before %v of %d, %v of %d\n",
+				way, c.write, len(writes), c.read, len(reads), c.stall, quantile(usualWrites, 1), len(usualWrites), quantile(usualReads, 1), len(usualReads))
 			return nil
 		}, "--unpaced")
 		if err != nil {

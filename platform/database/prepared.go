@@ -3,6 +3,7 @@ package database
 import (
 	"container/list"
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -63,6 +64,26 @@ func (p *prepared) get(ctx context.Context, c *conn, text string) (*statement, e
 	s := &statement{text: text, Stmt: inner}
 	p.byText[text] = p.recent.PushFront(s)
 	return s, nil
+}
+
+// Prepare prepares texts on a connection of [OpenEntered], ahead of whoever runs them first: the
+// server then knows the tables and policies that they name.
+func Prepare(ctx context.Context, c *sql.Conn, texts []string) error {
+	return c.Raw(func(inner any) error {
+		own, ok := inner.(*conn)
+		if !ok {
+			return fmt.Errorf("not a connection of ours: %T", inner)
+		}
+		for _, text := range texts {
+			if own.prepared.limit == 0 || len(text) > longestPrepared {
+				continue
+			}
+			if _, err := own.prepared.get(ctx, own, text); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (p *prepared) forget(s *statement) {
