@@ -31,7 +31,7 @@ SAMPLE = 1
 crash-matrix: ## kill the server at every point of a move, for hours, and print how each move ended; COURSE="files and shared" for one pair, SAMPLE=0.1 for a tenth by lot, SEED=7 for the same tenth
 	@. .ci/need.sh && need_compiler && need_postgres
 	@go build -o bin/withpostgres ./platform/pgserver/withpostgres
-	@exec bin/withpostgres go test ./e2e -count 1 -timeout 48h -parallel $$((3 * $$(nproc))) -v -run '^TestCrashes$$/$(COURSE)' -crash-matrix -crash-sample $(SAMPLE) $(if $(SEED),-crash-seed $(SEED))
+	@exec bin/withpostgres go test ./e2e -count 1 -timeout 48h -parallel $$(($$(nproc) + 1)) -v -run '^TestCrashes$$/$(COURSE)' -crash-matrix -crash-sample $(SAMPLE) $(if $(SEED),-crash-seed $(SEED))
 
 lint: ## check format, vet, module file and golangci-lint's list
 	@.ci/lint

@@ -91,7 +91,7 @@ func (p *program) waitFor(t *testing.T, id string, phases ...string) (m move) {
 			return p.dead()
 		}
 		return m.EndedAt != nil || slices.Contains(phases, m.Phase)
-	}, patience, glance, "waiting for %v: %+v %s", phases, &m, &p.log)
+	}, patience, 2*glance, "waiting for %v: %+v %s", phases, &m, &p.log)
 	require.Contains(t, phases, m.Phase, "%s %s %s", m.Cause, m.Advice, &p.log)
 	return m
 }

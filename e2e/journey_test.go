@@ -112,13 +112,37 @@ const overtakenMost = 2
 // travel makes a trip and reports it; false: without its death.
 func (j *journey) travel(r trip, left string, report func(passage)) bool {
 	seen := passage{from: j.home, to: j.away, pair: j.pair, trip: r, ended: left}
-	defer func() { report(seen) }() // also of a trip that fails, which ends the test
+	defer func() { // also of a trip that fails, which ends the test
+		report(seen)
+		if j.t.Failed() {
+			j.tell(seen)
+		}
+	}()
 	j.overtaken = false
 	j.make(r, &seen)
 	if j.overtaken {
 		seen.ended += ", overtaken"
 	}
 	return !j.overtaken
+}
+
+// tell says of a trip that failed what happened when.
+func (j *journey) tell(seen passage) {
+	var events []struct {
+		At         int64
+		Kind, Data string
+	}
+	j.control(func(tx control.Tx) error {
+		return tx.Select(&events, `SELECT at, kind, data FROM move_events WHERE kind <> 'progress'
+			AND move_id = (SELECT max(id) FROM moves WHERE storefront_id = $1) ORDER BY seq`, j.id)
+	})
+	j.t.Logf("%s -> %s, %s:", seen.from, seen.to, seen.died())
+	for _, e := range events {
+		j.t.Logf("%s %s %s", time.UnixMicro(e.At).UTC().Format(time.TimeOnly+".000"), e.Kind, e.Data)
+	}
+	for _, p := range j.servers() {
+		j.t.Logf("%s: %s", p.url(), &p.log)
+	}
 }
 
 func (j *journey) begin() {

@@ -196,7 +196,7 @@ func (p *program) answers(t *testing.T) {
 	t.Helper()
 	defer func() { p.outages = append(p.outages, outage{p.downSince, time.Now()}) }()
 	require.Eventually(t, func() bool {
-		response, err := http.Get(p.url() + "/openapi.json")
+		response, err := http.Get(p.url() + "/healthz")
 		if err != nil {
 			return p.dead()
 		}

@@ -152,7 +152,8 @@ func (j *journal) report(begin, end time.Time) Report {
 		took[r.Kind] = append(took[r.Kind], r.Took)
 		switch {
 		case r.Failure != "":
-			out.Failed = append(out.Failed, fmt.Sprintf("%s of %s: %s", r.Kind, r.Customer, r.Failure))
+			out.Failed = append(out.Failed, fmt.Sprintf("%s of %s, asked of %s at %s for %s: %s",
+				r.Kind, r.Customer, r.Server, r.Start.UTC().Format(time.TimeOnly+".000"), r.Took.Round(time.Millisecond), r.Failure))
 		case r.Status == 0:
 			out.Unanswered++
 		case r.Kind == PlaceOrder && r.Status == http.StatusConflict:
