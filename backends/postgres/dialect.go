@@ -234,14 +234,16 @@ func (d *Dialect) Warm(ctx context.Context) error {
 // connect opens connections of the application's until one storefront's share of them is open, and has
 // each prepare what customers ask: the server learns its tables and policies for each anew.
 func (p *Pools) connect(ctx context.Context) (err error) {
+	asked := p.asked()
+	var declined *pq.Error
 	for p.App.Stats().OpenConnections < min(p.most, Share) {
 		c, err := p.App.Conn(ctx)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, c.Close()) }() // until then the next one is another one
-		var declined *pq.Error                               // what is declined now is declined to whoever asks, who is told
-		if err := database.Prepare(ctx, c, p.asked()); err != nil && !errors.As(err, &declined) {
+		// What the server declines now it declines to whoever asks, who is told.
+		if err := database.Prepare(ctx, c, asked); err != nil && !errors.As(err, &declined) {
 			return err
 		}
 	}
