@@ -189,7 +189,7 @@ func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, e
 	if err := b.exists(ctx, h); err != nil {
 		return nil, err
 	}
-	budget, err := b.share(ctx)
+	budget, err := b.connectionBudget(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -203,8 +203,8 @@ func (b *Backend) Open(ctx context.Context, p backends.Place) (backends.Store, e
 	}), nil
 }
 
-// share is what the places have of the server's connections.
-func (b *Backend) share(ctx context.Context) (*postgres.Budget, error) {
+// connectionBudget is what the places have of the server's connections.
+func (b *Backend) connectionBudget(ctx context.Context) (*postgres.Budget, error) {
 	select {
 	case b.turn <- struct{}{}:
 		defer func() { <-b.turn }()

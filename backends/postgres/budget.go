@@ -45,15 +45,17 @@ func NewBudget(available int) *Budget {
 func (b *Budget) PerPool(most int) int { return max(2, min(most, b.size/2)) }
 
 // gate is a database.Gate, of the application's pools.
-func (b *Budget) gate(ctx context.Context) (giveBack func(), err error) { return b.take(ctx, b.turns) }
+func (b *Budget) gate(ctx context.Context) (giveBack func(), err error) {
+	return b.take(ctx, b.turns, (*Pools).All)
+}
 
 // moverGate is that of the owners' pools.
 func (b *Budget) moverGate(ctx context.Context) (giveBack func(), err error) {
-	leave, err := b.take(ctx, b.movers)
+	leave, err := b.take(ctx, b.movers, (*Pools).movers)
 	if err != nil {
 		return nil, err
 	}
-	closed, err := b.take(ctx, b.turns)
+	closed, err := b.take(ctx, b.turns, (*Pools).All)
 	if err != nil {
 		leave()
 		return nil, err
@@ -61,13 +63,51 @@ func (b *Budget) moverGate(ctx context.Context) (giveBack func(), err error) {
 	return func() { closed(); leave() }, nil
 }
 
-func (b *Budget) take(ctx context.Context, turns *sqlstore.Turns) (giveBack func(), err error) {
-	if giveBack := turns.TryTake("a connection"); giveBack != nil {
+// spare marks the context of who needs a connection only where it is taken from nobody.
+type spare struct{}
+
+func ifSpare(ctx context.Context) context.Context { return context.WithValue(ctx, spare{}, true) }
+
+// take takes a turn. Where none is free one of those pools' idle connections gives way.
+func (b *Budget) take(ctx context.Context, turns *sqlstore.Turns, of func(*Pools) []*sql.DB) (giveBack func(), err error) {
+	const verb = "a connection"
+	if giveBack := turns.TryTake(verb); giveBack != nil {
+		return giveBack, nil
+	}
+	if ctx.Value(spare{}) != nil {
+		return nil, sqlstore.ErrContended
+	}
+	b.closeIdle(of)
+	if giveBack := turns.TryTake(verb); giveBack != nil {
 		return giveBack, nil
 	}
 	b.hunger(1)
 	defer b.hunger(-1)
-	return turns.Take(ctx, "a connection", connectWait)
+	return turns.Take(ctx, verb, connectWait)
+}
+
+// closeIdle closes one connection of the pool that has most of them idle.
+func (b *Budget) closeIdle(of func(*Pools) []*sql.DB) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.hungry > 0 {
+		return // none is kept
+	}
+	var from *Pools
+	var fullest *sql.DB
+	most := 0
+	for p := range b.pools {
+		for _, pool := range of(p) {
+			if idle := pool.Stats().Idle; idle > most {
+				from, fullest, most = p, pool, idle
+			}
+		}
+	}
+	if fullest == nil {
+		return
+	}
+	fullest.SetMaxIdleConns(most - 1)
+	from.keepIdle()
 }
 
 // hunger counts those that wait. While there are any, no pool keeps an idle connection.
@@ -78,8 +118,19 @@ func (b *Budget) hunger(more int) {
 	b.hungry += more
 	if before == 0 || b.hungry == 0 {
 		for p := range b.pools {
-			p.keepIdle(b.hungry == 0)
+			b.feed(p)
 		}
+	}
+}
+
+// feed is called with the lock held.
+func (b *Budget) feed(p *Pools) {
+	if b.hungry == 0 {
+		p.keepIdle()
+		return
+	}
+	for _, pool := range p.All() {
+		pool.SetMaxIdleConns(0)
 	}
 }
 
@@ -87,7 +138,7 @@ func (b *Budget) add(p *Pools) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pools[p] = struct{}{}
-	p.keepIdle(b.hungry == 0)
+	b.feed(p)
 }
 
 // Forget is told that pools are closed.
@@ -95,16 +146,6 @@ func (b *Budget) Forget(p *Pools) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.pools, p)
-}
-
-func (p *Pools) keepIdle(yes bool) {
-	kept := -1
-	if yes {
-		kept = p.most
-	}
-	for _, pool := range p.All() {
-		pool.SetMaxIdleConns(kept)
-	}
 }
 
 // Available is how many connections the server gives to roles like ours.

@@ -27,7 +27,7 @@ type Pools struct {
 
 	turns  *sqlstore.Turns // of App: who comes to all of them taken waits here, not for ever in the pool
 	pooled bool
-	most   int      // connections of each pool, which may all wait: a new one costs the server a process
+	most   int      // connections of each pool
 	texts  sync.Map // *backends.Statement -> string: see entering
 }
 
@@ -86,9 +86,9 @@ func openPools(appDSN, ownerDSN string, pooled bool, connections int, idle time.
 	p := &Pools{App: app, Owner: owner, Bulk: bulk, turns: turns, pooled: pooled, most: connections}
 	for _, pool := range p.All() {
 		pool.SetMaxOpenConns(connections)
-		pool.SetMaxIdleConns(p.most)
 		pool.SetConnMaxIdleTime(idle)
 	}
+	p.keepIdle()
 	return p, nil
 }
 
@@ -101,6 +101,16 @@ func (p *Pools) Lanes(share int) sqlstore.Lanes {
 
 // All are the pools, in the order in which they are closed.
 func (p *Pools) All() []*sql.DB { return []*sql.DB{p.App, p.Owner, p.Bulk} }
+
+func (p *Pools) movers() []*sql.DB { return []*sql.DB{p.Owner, p.Bulk} }
+
+// keepIdle lets all of the application's connections wait for the next request: where many come at
+// once they come again. Of the mover's half do.
+func (p *Pools) keepIdle() {
+	p.App.SetMaxIdleConns(p.most)
+	p.Owner.SetMaxIdleConns(p.most / 2)
+	p.Bulk.SetMaxIdleConns(p.most / 2)
+}
 
 // Close closes all pools.
 func (p *Pools) Close() error {
@@ -218,48 +228,6 @@ func (d *Dialect) Size(ctx context.Context, storefront backends.StorefrontID, ta
 
 // Inspect implements sqlstore.Dialect: the server looks after its files itself.
 func (d *Dialect) Inspect(context.Context) error { return nil }
-
-// Warm implements sqlstore.Dialect. When a storefront has moved, everybody comes at
-// once: the application's connections are there by then, as many as it may take.
-func (d *Dialect) Warm(ctx context.Context) error {
-	if err := errors.Join(Reach(ctx, d.Pools.App), Reach(ctx, d.Pools.Owner)); err != nil {
-		return err
-	}
-	if err := d.Pools.connect(ctx); !errors.Is(err, sqlstore.ErrContended) {
-		return classify(err)
-	}
-	return nil // others need the server's connections more
-}
-
-// connect opens connections of the application's until one storefront's share of them is open, and has
-// each prepare what customers ask: the server learns its tables and policies for each anew.
-func (p *Pools) connect(ctx context.Context) (err error) {
-	asked := p.asked()
-	var declined *pq.Error
-	for p.App.Stats().OpenConnections < min(p.most, Share) {
-		c, err := p.App.Conn(ctx)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, c.Close()) }() // until then the next one is another one
-		// What the server declines now it declines to whoever asks, who is told.
-		if err := database.Prepare(ctx, c, asked); err != nil && !errors.As(err, &declined) {
-			return err
-		}
-	}
-	return nil
-}
-
-// asked are the statements that modules declare, as the application sends them.
-func (p *Pools) asked() (texts []string) {
-	for _, s := range backends.Statements() {
-		texts = append(texts, s.Postgres())
-		if s.Kind == backends.ReadStatement {
-			texts = append(texts, p.entering(s))
-		}
-	}
-	return texts
-}
 
 // Reach says whether a pool's database answers. Idle connections may have died with
 // a server that is back: each shows once and is then gone.

@@ -39,13 +39,3 @@ func TestWhatWaitsForTheDisk(t *testing.T) {
 		require.NoError(t, s.Rollback())
 	}
 }
-
-// TestWarm: connections are there before they are needed, as many as a storefront may take, and stay.
-func TestWarm(t *testing.T) {
-	t.Parallel()
-	for connections, want := range map[int]int{Share / 2: Share / 2, Share: Share, 2 * Share: Share} {
-		d := &Dialect{Pools: pools(t, pgtest.Database(t), connections)}
-		require.NoError(t, d.Warm(context.Background()))
-		require.Equal(t, want, d.Pools.App.Stats().Idle)
-	}
-}

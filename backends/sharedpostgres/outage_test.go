@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"smartseller/backends"
+	"smartseller/backends/postgres"
 	"smartseller/backends/storetest"
 	"smartseller/platform/ids"
 	"smartseller/platform/pgserver"
@@ -43,7 +44,8 @@ func TestServerGoesAwayAndComesBack(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	server, cfg := startServer(t)
-	store, _ := place(t, cfg)
+	b, admin := openBackend(t, storetest.Catalog(t), cfg), open(t, server.AdminDSN())
+	store, neighbour := placeOf(t, b), placeOf(t, b)
 	other := openBackend(t, storetest.Catalog(t), cfg) // nobody has used it yet
 	update := func() error {
 		return store.Update(ctx, 1, func(_ context.Context, tx backends.Tx) error {
@@ -66,7 +68,10 @@ func TestServerGoesAwayAndComesBack(t *testing.T) {
 		require.NotEmpty(t, other.Check(ctx)[0].Problem)
 	}
 	for _, meanwhile := range []func(){down, func() {}, down, func() {}} {
-		fillPools(t, store)
+		fillPools(t, store, neighbour)
+		var idle int
+		require.NoError(t, admin.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'`).Scan(&idle))
+		require.GreaterOrEqual(t, idle, 2*postgres.Share)
 		require.NoError(t, update())
 		acknowledged++
 		require.NoError(t, server.Kill())
@@ -88,27 +93,31 @@ func failing(_ int64, err error) error { return err }
 func opening(_ backends.Store, err error) error { return err }
 
 // fillPools leaves as many idle connections as the pools keep.
-func fillPools(t *testing.T, store backends.Store) {
+func fillPools(t *testing.T, stores ...backends.Store) {
 	t.Helper()
-	const many = 12
+	all := 2 * postgres.Share * len(stores)
 	var entered, done sync.WaitGroup
-	entered.Add(2 * many)
-	errs := make(chan error, 2*many)
-	for range many {
-		done.Go(func() {
-			errs <- store.View(context.Background(), 1, func(context.Context, backends.Tx) error {
-				entered.Done()
-				entered.Wait()
-				return nil
+	entered.Add(all)
+	errs := make(chan error, all)
+	together := func() {
+		entered.Done()
+		entered.Wait()
+	}
+	for _, store := range stores {
+		for range postgres.Share {
+			done.Go(func() {
+				errs <- store.View(context.Background(), 1, func(context.Context, backends.Tx) error {
+					together()
+					return nil
+				})
 			})
-		})
-		done.Go(func() {
-			errs <- store.Read(context.Background(), func(backends.Reader) error {
-				entered.Done()
-				entered.Wait()
-				return nil
+			done.Go(func() {
+				errs <- store.Read(context.Background(), func(backends.Reader) error {
+					together()
+					return nil
+				})
 			})
-		})
+		}
 	}
 	done.Wait()
 	close(errs)

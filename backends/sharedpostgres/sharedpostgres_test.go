@@ -88,17 +88,22 @@ func TestRoleThatSeesEverythingIsRefused(t *testing.T) {
 // place is a founded one whose table of counters has one row, "a".
 func place(t *testing.T, cfg backends.Config) (backends.Store, *sql.DB) {
 	t.Helper()
+	return placeOf(t, openBackend(t, storetest.Catalog(t), cfg)), open(t, cfg.AdminDSN)
+}
+
+func placeOf(t *testing.T, b backends.Backend) backends.Store {
+	t.Helper()
 	ctx := context.Background()
-	b := openBackend(t, storetest.Catalog(t), cfg)
 	p := backends.Place{Backend: "shared", Storefront: backends.StorefrontID(ids.New()), Epoch: 1}
 	require.NoError(t, b.Create(ctx, p))
 	store, err := b.Open(ctx, p)
 	require.NoError(t, err)
 	require.NoError(t, store.Found(ctx, 1))
-	admin := open(t, cfg.AdminDSN)
-	_, err = admin.ExecContext(ctx, `INSERT INTO counters (storefront_id, id, value) VALUES ($1, 'a', 0)`, string(p.Storefront))
-	require.NoError(t, err)
-	return store, admin
+	require.NoError(t, store.Update(ctx, 1, func(_ context.Context, tx backends.Tx) error {
+		_, err := tx.Exec(add, "a", 0)
+		return err
+	}))
+	return store
 }
 
 var (

@@ -126,13 +126,16 @@ func (e *busyError) Unwrap() error { return e.error }
 // attempt goes from "in step" to the commit point.
 func (x *run) attempt(ctx context.Context, c crossing) error {
 	x.keepVerifying = true
-	if err := errors.Join(c.from.Prepare(ctx), c.to.Prepare(ctx)); err != nil {
-		return err
-	}
-	x.did(ctx)
 	if err := x.recount(ctx, c); err != nil {
 		return err
 	}
+	if err := x.stayInStep(ctx, c.from, c.to); err != nil { // which may take minutes
+		return err
+	}
+	if err := c.to.Prepare(ctx); err != nil {
+		return err
+	}
+	x.did(ctx)
 	if err := x.stayInStep(ctx, c.from, c.to); err != nil {
 		return err
 	}

@@ -67,18 +67,25 @@ func (p *prepared) get(ctx context.Context, c *conn, text string) (*statement, e
 }
 
 // Prepare prepares texts on a connection of [OpenEntered], ahead of whoever runs them first: the
-// server then knows the tables and policies that they name.
+// server then knows the tables and policies that they name. A text that the server declines is
+// passed over: whoever runs it is told.
 func Prepare(ctx context.Context, c *sql.Conn, texts []string) error {
 	return c.Raw(func(inner any) error {
 		own, ok := inner.(*conn)
 		if !ok {
 			return fmt.Errorf("not a connection of ours: %T", inner)
 		}
+		if own.prepared.limit == 0 {
+			return nil
+		}
+		defer own.wire.heed(ctx)()
+		var declined *pq.Error
 		for _, text := range texts {
-			if own.prepared.limit == 0 || len(text) > longestPrepared {
+			if len(text) > longestPrepared {
 				continue
 			}
-			if _, err := own.prepared.get(ctx, own, text); err != nil {
+			_, err := own.prepared.get(ctx, own, text)
+			if err != nil && (!errors.As(err, &declined) || !own.IsValid()) {
 				return err
 			}
 		}

@@ -14,6 +14,6 @@ func TestNobodyWaitsLongerThanAsked(t *testing.T) {
 	b.turn <- struct{}{}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := b.share(ctx)
+	_, err := b.connectionBudget(ctx)
 	require.ErrorIs(t, err, context.Canceled)
 }
