@@ -238,20 +238,31 @@ func (c *customer) writeProfile(ctx context.Context) error {
 // verify compares what is there with what must be, that the password and the last refresh token work, and
 // that what was ended stays so: everything, when it is asked for the first time.
 func (c *customer) verify(ctx context.Context) {
-	if !c.load.patiently(ctx, func() bool { return c.settled(ctx) }) {
-		c.load.journal.checked(c.email + ": the server does not answer")
-		return
+	if !c.load.patiently(ctx, func() bool {
+		c.do(ctx, activity{act: (*customer).look})
+		return !c.doubt
+	}) {
+		c.load.journal.checked(c.email + ": the server does not answer, or refuses what is right")
 	}
-	for _, look := range []func(context.Context) error{c.readProfile, c.listAddresses, c.listOrders, c.readSomeOrders, c.refresh, c.readProfile, c.loginAtTimes} {
+}
+
+// look ends with the first thing that is wrong, which is in the journal.
+func (c *customer) look(ctx context.Context) error {
+	for _, look := range []func(context.Context) error{
+		c.readProfile, c.listAddresses, c.listOrders, c.readSomeOrders, c.refresh, c.readProfile, c.loginAtTimes, c.someAreDead,
+	} {
 		if err := look(ctx); err != nil {
-			return // it is in the journal
+			return err
 		}
 	}
-	for _, token := range c.proved.some(slices.Collect(maps.Keys(c.ended))) {
-		if err := c.isDead(ctx, c.ended[token]); err != nil {
-			return
-		}
-	}
+	return nil
+}
+
+// someAreDead asks for the sessions that were ended and not verified yet, and some of the others.
+func (c *customer) someAreDead(ctx context.Context) error {
+	return c.proved.some(ctx, slices.Collect(maps.Keys(c.ended)), func(ctx context.Context, token string) error {
+		return c.isDead(ctx, c.ended[token])
+	})
 }
 
 // loginAtTimes comes in by password: the first time, and later one time in four, since it costs the
@@ -260,6 +271,7 @@ func (c *customer) loginAtTimes(ctx context.Context) error {
 	if c.knocked && rand.N(4) > 0 {
 		return nil
 	}
-	c.knocked = true
-	return c.login(ctx)
+	err := c.login(ctx)
+	c.knocked = c.knocked || err == nil
+	return err
 }

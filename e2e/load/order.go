@@ -218,12 +218,7 @@ func (c *customer) readSomeOrder(ctx context.Context) error {
 
 // readSomeOrders reads the orders that were not verified yet, and some of the others.
 func (c *customer) readSomeOrders(ctx context.Context) error {
-	for _, id := range c.proved.some(c.orders.ids()) {
-		if err := c.readOrder(ctx, id); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.proved.some(ctx, c.orders.ids(), c.readOrder)
 }
 
 // listOrders reads every page and compares: each order once, newest first.
