@@ -128,6 +128,9 @@ func (j *journey) travel(r trip, left string, report func(passage)) bool {
 
 // tell says of a trip that failed what happened when.
 func (j *journey) tell(seen passage) {
+	for _, p := range j.servers() { // first: the control database may be away
+		j.t.Logf("%s: %s", p.url(), &p.log)
+	}
 	var events []struct {
 		At         int64
 		Kind, Data string
@@ -139,9 +142,6 @@ func (j *journey) tell(seen passage) {
 	j.t.Logf("%s -> %s, %s:", seen.from, seen.to, seen.died())
 	for _, e := range events {
 		j.t.Logf("%s %s %s", time.UnixMicro(e.At).UTC().Format(time.TimeOnly+".000"), e.Kind, e.Data)
-	}
-	for _, p := range j.servers() {
-		j.t.Logf("%s: %s", p.url(), &p.log)
 	}
 }
 
