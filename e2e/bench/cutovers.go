@@ -14,7 +14,8 @@ const (
 	longestStall = 250 * time.Millisecond
 	longestRead  = 25 * time.Millisecond
 
-	usual = 5 * time.Second // before a cutover, of which all but the last fifth show what requests take without one
+	usual  = 4 * time.Second // that show what requests take without a cutover, until
+	before = time.Second     // in which the mover gets ready for it
 )
 
 // cutover is what the customers felt who asked while a storefront changed its place:
@@ -34,12 +35,15 @@ func measureCutovers(ctx context.Context, w *world, r *report) error {
 	for len(felt[forward]) < w.cutovers {
 		err := w.thereAndBack(ctx, "reference", "dedicated", func(way string, m shown) error {
 			committed, stall := m.committed(way)
-			writes, reads := under(crowd, committed.Add(-stall), committed.Add(stall))
+			sealed := committed.Add(-stall)
+			writes, reads := under(crowd, sealed, committed.Add(stall))
 			c := cutover{quantile(writes, 1), quantile(reads, 1), stall} // 0 where nobody was there to wait
 			felt[way] = append(felt[way], c)
-			usualWrites, usualReads := under(crowd, committed.Add(-stall-usual), committed.Add(-stall-usual/5))
-			fmt.Fprintf(os.Stderr, "%s: longest write %v of %d, longest read %v of %d, the mover says %v; in the seconds before %v of %d, %v of %d\n",
-				way, c.write, len(writes), c.read, len(reads), c.stall, quantile(usualWrites, 1), len(usualWrites), quantile(usualReads, 1), len(usualReads))
+			readyWrites, readyReads := under(crowd, sealed.Add(-before), sealed)
+			usualWrites, usualReads := under(crowd, sealed.Add(-before-usual), sealed.Add(-before))
+			fmt.Fprintf(os.Stderr, "%s: longest write %v of %d, longest read %v of %d, the mover says %v; in the second before %v, %v; in the four before %v, %v\n",
+				way, c.write, len(writes), c.read, len(reads), c.stall,
+				quantile(readyWrites, 1), quantile(readyReads, 1), quantile(usualWrites, 1), quantile(usualReads, 1))
 			return nil
 		}, "--unpaced")
 		if err != nil {
