@@ -16,12 +16,18 @@ import (
 // concurrent use.
 type Budget struct {
 	size   int
-	turns  *sqlstore.Turns
-	movers *sqlstore.Turns // of the owners' pools: what moves hold for minutes leaves some to customers
+	all    ration
+	movers ration // of the owners' pools: what moves hold for minutes leaves some to customers
 
-	mu     sync.Mutex
-	pools  map[*Pools]struct{}
-	hungry int // how many wait for a connection
+	mu    sync.Mutex
+	pools map[*Pools]struct{}
+}
+
+// ration is how many connections some of each place's pools may have open together.
+type ration struct {
+	turns  *sqlstore.Turns
+	of     func(*Pools) []*sql.DB
+	hungry int // how many wait for one; guarded by Budget.mu
 }
 
 // connectWait bounds the wait for another place's connection.
@@ -33,10 +39,16 @@ func NewBudget(available int) *Budget {
 	size := max(2, available/2)
 	forMoves := max(2, size-size/4)
 	return &Budget{
-		size:   size,
-		turns:  sqlstore.NewTurns(fmt.Sprintf("one of the server's %d connections that this instance may open", size), size, nil),
-		movers: sqlstore.NewTurns(fmt.Sprintf("one of the server's %d connections that moves may open", forMoves), forMoves, nil),
-		pools:  map[*Pools]struct{}{},
+		size: size,
+		all: ration{
+			turns: sqlstore.NewTurns(fmt.Sprintf("one of the server's %d connections that this instance may open", size), size, nil),
+			of:    (*Pools).All,
+		},
+		movers: ration{
+			turns: sqlstore.NewTurns(fmt.Sprintf("one of the server's %d connections that moves may open", forMoves), forMoves, nil),
+			of:    (*Pools).movers,
+		},
+		pools: map[*Pools]struct{}{},
 	}
 }
 
@@ -45,17 +57,15 @@ func NewBudget(available int) *Budget {
 func (b *Budget) PerPool(most int) int { return max(2, min(most, b.size/2)) }
 
 // gate is a database.Gate, of the application's pools.
-func (b *Budget) gate(ctx context.Context) (giveBack func(), err error) {
-	return b.take(ctx, b.turns, (*Pools).All)
-}
+func (b *Budget) gate(ctx context.Context) (giveBack func(), err error) { return b.take(ctx, &b.all) }
 
 // moverGate is that of the owners' pools.
 func (b *Budget) moverGate(ctx context.Context) (giveBack func(), err error) {
-	leave, err := b.take(ctx, b.movers, (*Pools).movers)
+	leave, err := b.take(ctx, &b.movers)
 	if err != nil {
 		return nil, err
 	}
-	closed, err := b.take(ctx, b.turns, (*Pools).All)
+	closed, err := b.take(ctx, &b.all)
 	if err != nil {
 		leave()
 		return nil, err
@@ -68,36 +78,33 @@ type spare struct{}
 
 func ifSpare(ctx context.Context) context.Context { return context.WithValue(ctx, spare{}, true) }
 
-// take takes a turn. Where none is free one of those pools' idle connections gives way.
-func (b *Budget) take(ctx context.Context, turns *sqlstore.Turns, of func(*Pools) []*sql.DB) (giveBack func(), err error) {
+// take takes a turn. Where none is free an idle connection of those pools gives way.
+func (b *Budget) take(ctx context.Context, r *ration) (giveBack func(), err error) {
 	const verb = "a connection"
-	if giveBack := turns.TryTake(verb); giveBack != nil {
+	if giveBack := r.turns.TryTake(verb); giveBack != nil {
 		return giveBack, nil
 	}
 	if ctx.Value(spare{}) != nil {
 		return nil, sqlstore.ErrContended
 	}
-	b.closeIdle(of)
-	if giveBack := turns.TryTake(verb); giveBack != nil {
+	b.closeIdle(r)
+	if giveBack := r.turns.TryTake(verb); giveBack != nil {
 		return giveBack, nil
 	}
-	b.hunger(1)
-	defer b.hunger(-1)
-	return turns.Take(ctx, verb, connectWait)
+	b.hunger(r, 1)
+	defer b.hunger(r, -1)
+	return r.turns.Take(ctx, verb, connectWait)
 }
 
-// closeIdle closes one connection of the pool that has most of them idle.
-func (b *Budget) closeIdle(of func(*Pools) []*sql.DB) {
+// closeIdle closes one connection, the last that came back, of the pool that has most of them idle.
+func (b *Budget) closeIdle(r *ration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.hungry > 0 {
-		return // none is kept
-	}
 	var from *Pools
 	var fullest *sql.DB
 	most := 0
 	for p := range b.pools {
-		for _, pool := range of(p) {
+		for _, pool := range r.of(p) {
 			if idle := pool.Stats().Idle; idle > most {
 				from, fullest, most = p, pool, idle
 			}
@@ -107,30 +114,31 @@ func (b *Budget) closeIdle(of func(*Pools) []*sql.DB) {
 		return
 	}
 	fullest.SetMaxIdleConns(most - 1)
-	from.keepIdle()
+	b.allowIdle(from)
 }
 
-// hunger counts those that wait. While there are any, no pool keeps an idle connection.
-func (b *Budget) hunger(more int) {
+// hunger counts those that wait. While there are any, none of those pools keeps an idle connection.
+func (b *Budget) hunger(r *ration, more int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	before := b.hungry
-	b.hungry += more
-	if before == 0 || b.hungry == 0 {
+	before := r.hungry
+	r.hungry += more
+	if before == 0 || r.hungry == 0 {
 		for p := range b.pools {
-			b.feed(p)
+			b.allowIdle(p)
 		}
 	}
 }
 
-// feed is called with the lock held.
-func (b *Budget) feed(p *Pools) {
-	if b.hungry == 0 {
-		p.keepIdle()
-		return
-	}
-	for _, pool := range p.All() {
-		pool.SetMaxIdleConns(0)
+// allowIdle says how many idle connections pools keep now. It is called with the lock held.
+func (b *Budget) allowIdle(p *Pools) {
+	p.keepIdle()
+	for _, r := range []*ration{&b.all, &b.movers} {
+		if r.hungry > 0 {
+			for _, pool := range r.of(p) {
+				pool.SetMaxIdleConns(0)
+			}
+		}
 	}
 }
 
@@ -138,7 +146,7 @@ func (b *Budget) add(p *Pools) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pools[p] = struct{}{}
-	b.feed(p)
+	b.allowIdle(p)
 }
 
 // Forget is told that pools are closed.

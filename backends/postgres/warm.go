@@ -13,7 +13,7 @@ import (
 const warmMost = 5 * time.Second
 
 // Warm implements sqlstore.Dialect. When a storefront has moved, everybody comes at
-// once: the application's connections are there by then, unless others need them more.
+// once: the application's connections are there by then, where nobody else uses the pool.
 func (d *Dialect) Warm(ctx context.Context) error {
 	if err := errors.Join(Reach(ctx, d.Pools.App), Reach(ctx, d.Pools.Owner)); err != nil {
 		return err
@@ -23,9 +23,9 @@ func (d *Dialect) Warm(ctx context.Context) error {
 }
 
 // warm opens connections of the application's until one storefront's share of them is open, and has
-// each new one prepare what customers ask: the server learns its tables and policies for each anew.
-// It ends where others come for those that it holds, or the server has none to spare. What is
-// missing then is made for whoever asks, who is told why that fails.
+// each prepare what customers ask: the server learns its tables and policies for each anew.
+// It ends where others use that pool, which it would take idle ones from, or the server has none to
+// spare. What is missing then is made for whoever asks, who is told why that fails.
 func (p *Pools) warm(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ifSpare(ctx), warmMost)
 	defer cancel()

@@ -70,7 +70,7 @@ func TestServerGoesAwayAndComesBack(t *testing.T) {
 	for _, meanwhile := range []func(){down, func() {}, down, func() {}} {
 		fillPools(t, store, neighbour)
 		var idle int
-		require.NoError(t, admin.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'`).Scan(&idle))
+		require.NoError(t, admin.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND state = 'idle'`).Scan(&idle))
 		require.GreaterOrEqual(t, idle, 2*postgres.Share)
 		require.NoError(t, update())
 		acknowledged++

@@ -122,14 +122,18 @@ func (l *Load) Stop() {
 // patiently tries something until it comes about, for as long as a server that was
 // killed takes to come back, and says whether it has.
 func (l *Load) patiently(ctx context.Context, try func() bool) bool {
-	deadline := time.Now()
-	if l.o.Restarts {
-		deadline = deadline.Add(10 * time.Second)
-	}
+	var deadline time.Time // set by the first try that fails: a long one may have been heard for as long
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for !try() {
-		if time.Now().After(deadline) || ctx.Err() != nil {
+		now := time.Now()
+		if deadline.IsZero() {
+			deadline = now
+			if l.o.Restarts {
+				deadline = now.Add(10 * time.Second)
+			}
+		}
+		if !now.Before(deadline) || ctx.Err() != nil {
 			return false
 		}
 		select {

@@ -129,13 +129,13 @@ func (x *run) attempt(ctx context.Context, c crossing) error {
 	if err := x.recount(ctx, c); err != nil {
 		return err
 	}
+	x.did(ctx)
 	if err := x.stayInStep(ctx, c.from, c.to); err != nil { // which may take minutes
 		return err
 	}
 	if err := c.to.Prepare(ctx); err != nil {
 		return err
 	}
-	x.did(ctx)
 	if err := x.stayInStep(ctx, c.from, c.to); err != nil {
 		return err
 	}

@@ -64,6 +64,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer w.heed(ctx)()
 	for _, text := range c.settings {
 		if _, err := full.ExecContext(ctx, text, nil); err != nil {
 			return nil, errors.Join(err, full.Close())
