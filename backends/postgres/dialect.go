@@ -229,9 +229,19 @@ func (d *Dialect) Size(ctx context.Context, storefront backends.StorefrontID, ta
 // Inspect implements sqlstore.Dialect: the server looks after its files itself.
 func (d *Dialect) Inspect(context.Context) error { return nil }
 
-// Reach says whether a pool's database answers. Idle connections may have died with
-// a server that is back: each shows once and is then gone.
-func Reach(ctx context.Context, pool *sql.DB) error {
+// Reach says whether the databases of pools answer: the first one that does not.
+func Reach(ctx context.Context, pools ...*sql.DB) error {
+	for _, pool := range pools {
+		if err := reach(ctx, pool); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reach passes over idle connections that died with a server that is back: each shows
+// once and is then gone.
+func reach(ctx context.Context, pool *sql.DB) error {
 	for try := 0; ; try++ {
 		err := pool.PingContext(ctx)
 		if !errors.Is(err, driver.ErrBadConn) || try == pool.Stats().MaxOpenConnections {

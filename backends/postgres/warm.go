@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"smartseller/backends"
@@ -15,7 +14,7 @@ const warmMost = 5 * time.Second
 // Warm implements sqlstore.Dialect. When a storefront has moved, everybody comes at
 // once: the application's connections are there by then, where nobody else uses the pool.
 func (d *Dialect) Warm(ctx context.Context) error {
-	if err := errors.Join(Reach(ctx, d.Pools.App), Reach(ctx, d.Pools.Owner)); err != nil {
+	if err := Reach(ctx, d.Pools.App, d.Pools.Owner); err != nil {
 		return err
 	}
 	d.Pools.warm(ctx)

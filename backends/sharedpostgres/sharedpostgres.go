@@ -141,7 +141,7 @@ func (b *Backend) Destroy(ctx context.Context, p backends.Place) error {
 
 // Ping implements backends.Backend.
 func (b *Backend) Ping(ctx context.Context) error {
-	return errors.Join(postgres.Reach(ctx, b.pools.App), postgres.Reach(ctx, b.pools.Owner), postgres.Reach(ctx, b.admin))
+	return postgres.Reach(ctx, b.pools.App, b.pools.Owner, b.admin)
 }
 
 // Check implements backends.Backend.
