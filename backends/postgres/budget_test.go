@@ -42,3 +42,11 @@ func TestMoveThatWaitsClosesNoCustomersConnections(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-waiting, context.Canceled)
 }
+
+func budgeted(t *testing.T, b *Budget, dsn string) *Pools {
+	t.Helper()
+	p, err := b.OpenPools(dsn, dsn, Share)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	return p
+}

@@ -55,14 +55,7 @@ func TestWarmTakesNothingFromOthers(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, full.Stop()) })
 	alone := &Dialect{Pools: pools(t, full.AdminDSN(), Share)}
 	require.NoError(t, alone.Warm(ctx))
-}
-
-func budgeted(t *testing.T, b *Budget, dsn string) *Pools {
-	t.Helper()
-	p, err := b.OpenPools(dsn, dsn, Share)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, p.Close()) })
-	return p
+	require.Less(t, alone.Pools.App.Stats().OpenConnections, Share, "the server has no more")
 }
 
 func opened(p *Pools) (n int) {

@@ -122,7 +122,7 @@ func (l *Load) Stop() {
 // patiently tries something until it comes about, for as long as a server that was
 // killed takes to come back, and says whether it has.
 func (l *Load) patiently(ctx context.Context, try func() bool) bool {
-	var deadline time.Time // set by the first try that fails: a long one may have been heard for as long
+	var deadline time.Time // counted from the end of the first try, which may take as long itself
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for !try() {
